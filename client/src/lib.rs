@@ -1,0 +1,1 @@
+//! otherhalf: traceroute in both directions.

@@ -1,0 +1,1 @@
+//! Bindings to the installed DPDK, with a C shim for its inline functions.

@@ -1,0 +1,1 @@
+//! A small safe layer over DPDK: EAL, ports, queues, mempools, mbufs, lcores.

@@ -1,0 +1,1 @@
+//! Networks of kernel routers in namespaces, for the demo and the tests.

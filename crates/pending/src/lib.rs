@@ -1,0 +1,1 @@
+//! The lock-free table of probes that wait for their answer.

@@ -1,0 +1,1 @@
+//! Packet formats of reverse traceroute: checked parsing and emission without allocation.

@@ -1,0 +1,1 @@
+//! otherhalfd: a reverse traceroute responder on DPDK.
