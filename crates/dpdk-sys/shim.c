@@ -1,0 +1,43 @@
+#include "wrapper.h"
+
+int dsys_errno(void)
+{
+	return rte_errno;
+}
+
+unsigned int dsys_lcore_id(void)
+{
+	return rte_lcore_id();
+}
+
+uint64_t dsys_rdtsc(void)
+{
+	return rte_rdtsc();
+}
+
+struct rte_mbuf *dsys_pktmbuf_alloc(struct rte_mempool *pool)
+{
+	return rte_pktmbuf_alloc(pool);
+}
+
+int dsys_pktmbuf_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **mbufs, unsigned int count)
+{
+	return rte_pktmbuf_alloc_bulk(pool, mbufs, count);
+}
+
+void dsys_pktmbuf_free(struct rte_mbuf *mbuf)
+{
+	rte_pktmbuf_free(mbuf);
+}
+
+int dsys_eth_link(uint16_t port, bool *up, uint32_t *speed)
+{
+	struct rte_eth_link link;
+	int status = rte_eth_link_get_nowait(port, &link);
+
+	if (status == 0) {
+		*up = link.link_status == RTE_ETH_LINK_UP;
+		*speed = link.link_speed;
+	}
+	return status;
+}

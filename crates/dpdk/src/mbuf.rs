@@ -1,0 +1,182 @@
+//! An owned packet buffer.
+
+use std::fmt;
+use std::ptr::NonNull;
+
+use dpdk_sys as sys;
+
+use crate::error::MbufError;
+use crate::port::PortId;
+
+/// A packet in a buffer of a mempool, owned: dropping it gives the buffer back.
+///
+/// It holds no reference to its mempool: mempools are never freed, and the EAL's memory
+/// stays mapped (see [`Eal`](crate::Eal)). So an mbuf may outlive all handles.
+///
+/// A mempool's buffers are initialised memory: the kernel hands them out zeroed, and from
+/// then on only packets are written there. What lies behind a frame's end is thus defined,
+/// but it is whatever an earlier packet left.
+#[repr(transparent)]
+pub struct Mbuf(NonNull<sys::rte_mbuf>);
+
+// SAFETY: an mbuf has one owner, and mempools accept it back on any thread.
+unsafe impl Send for Mbuf {}
+// SAFETY: `&Mbuf` only reads.
+unsafe impl Sync for Mbuf {}
+
+impl Mbuf {
+    /// # Safety
+    /// `raw` is an mbuf from a mempool or a driver, with a reference count of 1, and the
+    /// caller owns it.
+    #[inline]
+    pub(crate) unsafe fn from_raw(raw: NonNull<sys::rte_mbuf>) -> Self {
+        Self(raw)
+    }
+
+    /// A field of `rte_mbuf`, by the offset that the header gives it.
+    #[inline]
+    fn field<T: Copy>(&self, offset: usize) -> T {
+        // SAFETY: the callers below name a field within the struct, of the type T.
+        let field = unsafe { self.0.byte_add(offset).cast::<T>() };
+        // SAFETY: we own the mbuf, so nobody writes it meanwhile; fields are aligned.
+        unsafe { field.read() }
+    }
+
+    #[inline]
+    fn set_field<T>(&mut self, offset: usize, value: T) {
+        // SAFETY: the callers below name a field within the struct, of the type T.
+        let field = unsafe { self.0.byte_add(offset).cast::<T>() };
+        // SAFETY: we own the mbuf, so nobody reads it meanwhile; fields are aligned.
+        unsafe { field.write(value) }
+    }
+
+    /// Where the frame starts, in the first buffer.
+    #[inline]
+    fn start(&self) -> *mut u8 {
+        let buffer: *mut u8 = self.field(sys::DSYS_MBUF_BUF_ADDR);
+        let offset: u16 = self.field(sys::DSYS_MBUF_DATA_OFF);
+        // SAFETY: drivers and mempools keep the offset within the buffer.
+        unsafe { buffer.add(usize::from(offset)) }
+    }
+
+    /// Bytes from the frame's start to the end of the first buffer.
+    #[inline]
+    #[must_use]
+    pub fn room(&self) -> usize {
+        let length: u16 = self.field(sys::DSYS_MBUF_BUF_LEN);
+        let offset: u16 = self.field(sys::DSYS_MBUF_DATA_OFF);
+        usize::from(length.saturating_sub(offset))
+    }
+
+    /// Whether the whole frame is in the first buffer. If not, [`data`](Self::data) is
+    /// only its beginning.
+    #[inline]
+    #[must_use]
+    pub fn is_contiguous(&self) -> bool {
+        self.field::<u16>(sys::DSYS_MBUF_NB_SEGS) == 1
+    }
+
+    /// Length of the frame in bytes, over all its buffers.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.field::<u32>(sys::DSYS_MBUF_PKT_LEN) as usize
+    }
+
+    /// Whether the frame is of length 0.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of the frame in the first buffer.
+    #[inline]
+    fn first_len(&self) -> usize {
+        usize::from(self.field::<u16>(sys::DSYS_MBUF_DATA_LEN))
+    }
+
+    /// The frame, as far as it is in the first buffer.
+    #[inline]
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        // SAFETY: the first `first_len` bytes from the start are in the buffer, which is
+        // initialised (see the type) and ours while `self` is borrowed.
+        unsafe { std::slice::from_raw_parts(self.start(), self.first_len()) }
+    }
+
+    /// As [`data`](Self::data), to write.
+    #[inline]
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `data`; `self` is borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.start(), self.first_len()) }
+    }
+
+    /// The first buffer from the frame's start to the buffer's end: the frame, and behind
+    /// it, room to grow. Afterwards [`set_len`](Self::set_len) says how long the frame is.
+    #[inline]
+    pub fn room_mut(&mut self) -> &mut [u8] {
+        // SAFETY: `room` bytes from the start on are in the buffer, which is initialised
+        // (see the type) and ours while `self` is borrowed exclusively.
+        unsafe { std::slice::from_raw_parts_mut(self.start(), self.room()) }
+    }
+
+    /// Sets the frame's length in bytes. Bytes gained hold what the buffer held.
+    #[inline]
+    pub fn set_len(&mut self, length: usize) -> Result<(), MbufError> {
+        if !self.is_contiguous() {
+            return Err(MbufError::NotContiguous);
+        }
+        // What fits in the room fits in 16 bits, since a buffer's length does.
+        let Ok(short) = u16::try_from(length) else { return Err(MbufError::TooLong) };
+        if length > self.room() {
+            return Err(MbufError::TooLong);
+        }
+        self.set_field(sys::DSYS_MBUF_DATA_LEN, short);
+        self.set_field(sys::DSYS_MBUF_PKT_LEN, u32::from(short));
+        Ok(())
+    }
+
+    /// Makes `frame` the frame.
+    #[inline]
+    pub fn write(&mut self, frame: &[u8]) -> Result<(), MbufError> {
+        self.set_len(frame.len())?;
+        self.data_mut().copy_from_slice(frame);
+        Ok(())
+    }
+
+    /// Forgets what the receiving driver noted and what a sending one might be asked for:
+    /// call it before sending a received mbuf. The two flags that say whose memory the
+    /// buffer is stay, or it could not be freed.
+    #[inline]
+    pub fn reset_offloads(&mut self) {
+        let flags: u64 = self.field(sys::DSYS_MBUF_OL_FLAGS);
+        let ownership = sys::DSYS_MBUF_F_INDIRECT | sys::DSYS_MBUF_F_EXTERNAL;
+        self.set_field(sys::DSYS_MBUF_OL_FLAGS, flags & ownership);
+    }
+
+    /// The port that received the frame. Means nothing for an mbuf from a mempool.
+    #[inline]
+    #[must_use]
+    pub fn port(&self) -> PortId {
+        PortId::from_raw(self.field(sys::DSYS_MBUF_PORT))
+    }
+}
+
+impl Drop for Mbuf {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: we own the mbuf, and its mempool is still mapped, since all are, always.
+        unsafe { sys::dsys_pktmbuf_free(self.0.as_ptr()) }
+    }
+}
+
+impl fmt::Debug for Mbuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mbuf")
+            .field("len", &self.len())
+            .field("contiguous", &self.is_contiguous())
+            .field("port", &self.port())
+            .finish_non_exhaustive()
+    }
+}
