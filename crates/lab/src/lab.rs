@@ -186,7 +186,8 @@ impl Lab {
         self.namespace_of(&self.known(node).name).within(task)
     }
 
-    /// Joins the tap of a responder's program to the responder's link, once the program has made it.
+    /// Joins the tap of a responder's program to the responder's link, once the program has made it;
+    /// to be repeated when it has made it anew.
     ///
     /// # Errors
     /// `NoNode`, `NotResponder`, or `NoInterface` if it does not appear within `timeout`.
@@ -207,13 +208,13 @@ impl Lab {
             }
             thread::sleep(POLL_INTERVAL);
         }
-        // A bridge keeps frames for the address of one of its ports to itself, and the kernel's
-        // end of a DPDK tap has the very address that the program answers for: give it another.
-        let mac = plan::mac(usize::from(u16::MAX), 0);
-        let (tap, bridge) = (&node.tap, plan::BRIDGE);
-        namespace.ip(&format!(
-            "link set {tap} address {mac}\nlink set {tap} master {bridge}\nlink set {tap} up\n"
-        ))
+        namespace.ip(&format!("link set {} up\n", node.tap))?;
+        let peers = self.topology.links_of(&node.name).filter_map(|link| link.peer_of(&node.name));
+        for peer in peers {
+            let rules = plan::splice(&plan::interface(peer), &node.tap);
+            run(namespace.command("nft").args(["-f", "-"]), &rules)?;
+        }
+        Ok(())
     }
 
     fn create(topology: &Topology, name: &str, program: Option<&Path>) -> Result<Self> {

@@ -6,9 +6,6 @@ use ipnet::IpNet;
 
 use crate::topology::{Family, Kind, Link, Node, Protocol, Topology};
 
-/// The bridge in a responder's namespace.
-pub(crate) const BRIDGE: &str = "br0";
-
 /// Kernel settings of every namespace; those that a kernel lacks per namespace are left out.
 /// Forwarding comes first, since it resets others.
 const SYSCTLS: &[(&str, &str)] = &[
@@ -30,7 +27,7 @@ const SYSCTLS: &[(&str, &str)] = &[
 /// Paths under `/proc/sys/net` and their values for a node.
 pub(crate) fn sysctls(node: &Node) -> Vec<(&'static str, &'static str)> {
     let forwarding = if node.kind == Kind::Router { "1" } else { "0" };
-    // The kernel of a responder only bridges: not even a link-local address of its own.
+    // The kernel of a responder is a cable and no more: not even a link-local address of its own.
     let disable_ipv6 = if node.kind == Kind::Responder { "1" } else { "0" };
     let mut all = vec![
         ("ipv4/ip_forward", forwarding),
@@ -101,19 +98,9 @@ pub(crate) fn cables(topology: &Topology, namespace: impl Fn(&str) -> String) ->
 /// The first batch of a node, once its cables are there: all its interfaces, up.
 pub(crate) fn interfaces(topology: &Topology, node: &Node) -> String {
     let mut batch = "link set lo up\n".to_owned();
-    if node.kind == Kind::Responder {
-        // Without snooping, the multicast of neighbour discovery goes to every port.
-        let _ = writeln!(
-            batch,
-            "link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\nlink set {BRIDGE} up"
-        );
-    }
     for interface in
         topology.links_of(&node.name).filter_map(|l| l.peer_of(&node.name)).map(interface)
     {
-        if node.kind == Kind::Responder {
-            let _ = writeln!(batch, "link set {interface} master {BRIDGE}");
-        }
         let _ = writeln!(batch, "link set {interface} up");
     }
     batch
@@ -211,4 +198,19 @@ pub(crate) fn rules(topology: &Topology, node: &Node) -> Option<String> {
         chains += "}\n";
     }
     (!chains.is_empty()).then(|| format!("table inet lab {{\n{chains}}}\n"))
+}
+
+/// The nftables rules that make one cable of two interfaces in a namespace, replacing earlier ones.
+/// Not a bridge, which keeps frames for the address of one of its ports to itself: the kernel's
+/// end of a DPDK tap has the very address that the program answers for.
+pub(crate) fn splice(first: &str, second: &str) -> String {
+    let chain = |from: &str, to: &str| {
+        format!(
+            "chain {from} {{\ntype filter hook ingress device \"{from}\" priority 0;\nfwd to \"{to}\"\n}}\n"
+        )
+    };
+    let (there, back) = (chain(first, second), chain(second, first));
+    format!(
+        "table netdev splice\ndelete table netdev splice\ntable netdev splice {{\n{there}{back}}}\n"
+    )
 }

@@ -59,8 +59,8 @@ pub enum Kind {
     Router,
     /// A kernel that does not.
     Host,
-    /// A namespace without a kernel host: a bridge between its one link and the
-    /// tap of a program that is started inside; the addresses are the program's.
+    /// A namespace without a kernel host: its one link leads to the tap of a program that
+    /// is started inside; the addresses are the program's.
     Responder,
 }
 
