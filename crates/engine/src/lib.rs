@@ -1,1 +1,54 @@
 //! The packet's way through a reverse traceroute responder, as pure functions on bursts of frames.
+//!
+//! ```text
+//! frame ─> classify ─┬─> request ──> pending.insert ──> probe ───┐
+//!                    ├─> answer ───> pending.take ────> respond ─┤
+//!                    ├─> neighbour, ping ─────────────> reply ───┼─> verdict
+//!                    └─> everything else: dropped, named, counted┘
+//! ```
+//!
+//! One frame in, at most one frame out, in the same buffer. The engine is told the time, reads no
+//! clock, does no I/O, takes no lock and allocates nothing after [`Engine::new`]; it knows no
+//! driver. It decides and returns a [`Verdict`] per frame; whoever owns the buffers acts on it.
+//! Every frame ends in exactly one [`Outcome`].
+//!
+//! The modules stand in the order in which a frame passes them:
+//! [`frame`] and [`network`] are what is given, [`burst`] leads through the rest.
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+pub mod frame;
+pub mod network;
+pub mod policy;
+pub mod burst;
+mod classify;
+mod request;
+mod answer;
+pub mod neighbour;
+mod ping;
+mod emit;
+pub mod outcome;
+pub mod time;
+
+pub use burst::{BURST, Engine, Fate, Verdict, View};
+pub use emit::{Reset, ResetFrame, SOLICITATION_LEN, solicit};
+pub use frame::Frame;
+pub use network::{Interface, InterfaceId, Network, PortId};
+pub use outcome::{Counters, Outcome};
+pub use policy::Policy;
+pub use time::Clock;

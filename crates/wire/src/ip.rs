@@ -102,6 +102,8 @@ pub struct Packet<'a> {
     pub flow_label: u32,
     /// The protocol of the upper layer.
     pub protocol: u8,
+    /// Octets before the upper layer: options and extension headers included.
+    pub header_len: usize,
     /// The upper layer, without link-layer padding.
     pub payload: &'a [u8],
 }
@@ -118,6 +120,7 @@ impl<'a> Packet<'a> {
             traffic_class: packet.header.tos,
             flow_label: 0,
             protocol: packet.header.protocol,
+            header_len: ipv4::HEADER_LEN.wrapping_add(packet.options.len()),
             payload: packet.payload,
         })
     }
@@ -133,6 +136,7 @@ impl<'a> Packet<'a> {
             traffic_class: packet.header.traffic_class(),
             flow_label: packet.header.flow_label(),
             protocol: packet.protocol,
+            header_len: ipv6::HEADER_LEN.wrapping_add(packet.extensions_len),
             payload: packet.payload,
         })
     }
@@ -185,8 +189,8 @@ pub struct Fields {
     pub traffic_class: u8,
     /// Flow label; of no use in IPv4.
     pub flow_label: u32,
-    /// Identification; of no use in IPv6.
-    pub identification: u16,
+    /// Identification, of no use in IPv6. None: the packet must not be fragmented, so it needs none (RFC 6864 §4.1).
+    pub identification: Option<u16>,
     /// The upper layer's protocol.
     pub protocol: u8,
 }
@@ -201,8 +205,8 @@ impl Fields {
         match (self.src, self.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => ipv4::Fields {
                 tos: self.traffic_class,
-                identification: self.identification,
-                dont_fragment: false,
+                identification: self.identification.unwrap_or_default(),
+                dont_fragment: self.identification.is_none(),
                 ttl: self.ttl,
                 protocol: self.protocol,
                 src,

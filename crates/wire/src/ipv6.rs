@@ -117,6 +117,8 @@ pub struct Packet<'a> {
     pub header: &'a Header,
     /// The protocol of the upper layer.
     pub protocol: u8,
+    /// Octets of the extension headers that were skipped.
+    pub extensions_len: usize,
     /// What the header's payload length leaves for the upper layer.
     pub payload: &'a [u8],
 }
@@ -132,7 +134,8 @@ impl<'a> Packet<'a> {
         let rest =
             rest.get(..usize::from(header.payload_length.get())).ok_or(Malformed::Truncated)?;
         let (protocol, payload) = upper_layer(header.next_header, rest)?;
-        Ok(Self { header, protocol, payload })
+        let extensions_len = rest.len().saturating_sub(payload.len());
+        Ok(Self { header, protocol, extensions_len, payload })
     }
 }
 

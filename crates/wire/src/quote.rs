@@ -117,7 +117,7 @@ mod tests {
             ttl: 1,
             traffic_class: 4,
             flow_label: 0,
-            identification: 0xbeef,
+            identification: Some(0xbeef),
             protocol: 17,
         };
         let mut out = std::vec![0; family.header_len() + transport.len()];

@@ -125,7 +125,8 @@ struct ResultBytes {
     reserved: U32,
 }
 
-const REFUSAL_LEN: usize = size_of::<ResponseBytes>();
+/// Octets of a response without result and text.
+pub const REFUSAL_LEN: usize = size_of::<ResponseBytes>();
 const RESULT_LEN: usize = REFUSAL_LEN.wrapping_add(size_of::<ResultBytes>());
 
 /// Octets of the longest response that a responder sends.

@@ -1,0 +1,304 @@
+//! Writes what was decided over the frame that caused it.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use otherhalf_wire::arp::{Arp, Operation};
+use otherhalf_wire::checksum;
+use otherhalf_wire::ethernet::{Link, Mac, VlanId, ethertype};
+use otherhalf_wire::icmp::{self, Kind};
+use otherhalf_wire::ip::{Family, Fields, protocol, pseudo_header};
+use otherhalf_wire::ndp::{self, Message};
+use otherhalf_wire::probe::{Cookie, Probe, SOURCE_PORT};
+use otherhalf_wire::tcp;
+use otherhalf_wire::trace::{
+    REFUSAL_LEN, RESPONSE_LEN, RESPONSE_TTL, Refusal, Response, Rtt, Verdict,
+};
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::frame::Frame;
+use crate::neighbour::Answer;
+use crate::network::PortId;
+use crate::ping::Ping;
+use crate::request::Ask;
+
+/// The TTL of what answers for ourselves: RFC 1122's default as revised by the assigned numbers.
+const OWN_TTL: u8 = 64;
+
+/// Which port a frame leaves by, and the ends of its link layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) port: PortId,
+    pub(crate) src: Mac,
+    pub(crate) dst: Mac,
+    pub(crate) vlan: Option<VlanId>,
+}
+
+/// What a frame is to become.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Action {
+    /// The probe that was asked for.
+    Probe { ask: Ask, identifier: u16, cookie: Cookie },
+    /// A response with a result.
+    Hop { own: IpAddr, requester: IpAddr, identifier: u16, hop: IpAddr, rtt: Rtt },
+    /// A response without.
+    Refusal { own: IpAddr, requester: IpAddr, identifier: u16, refusal: Refusal },
+    /// An echo reply.
+    Echo(Ping),
+    /// Our hardware address.
+    Neighbour(Answer),
+    /// A RST instead of the SYN+ACK that came in.
+    Reset(Reset),
+}
+
+/// The RST that ends a connection which a probe's SYN half opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reset {
+    pub(crate) own: IpAddr,
+    pub(crate) target: IpAddr,
+    pub(crate) own_port: u16,
+    pub(crate) target_port: u16,
+    pub(crate) sequence: u32,
+}
+
+/// A [`Reset`] and the way that it goes: all that a frame of its own needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResetFrame {
+    pub(crate) reset: Reset,
+    pub(crate) way: Way,
+}
+
+impl ResetFrame {
+    /// Writes the frame to the front of `room`; returns its octets, or `None` if it does not fit
+    /// ([`LEAST_ROOM`](crate::frame::LEAST_ROOM) is enough).
+    #[must_use]
+    pub fn emit(&self, room: &mut [u8]) -> Option<usize> {
+        emit(&Action::Reset(self.reset), &self.way, room)
+    }
+}
+
+/// Makes of `frame` what `action` says, to go `way`. `None` if the buffer is too small.
+#[inline]
+pub(crate) fn write(action: &Action, way: &Way, frame: &mut Frame<'_>) -> Option<()> {
+    if let Action::Echo(ping) = action {
+        // The one answer that keeps what the frame carries.
+        move_echo(ping, way, frame)?;
+    }
+    let len = emit(action, way, frame.room())?;
+    frame.set_len(len);
+    Some(())
+}
+
+/// Writes `action` to the front of `room`; returns the frame's length.
+#[inline]
+fn emit(action: &Action, way: &Way, room: &mut [u8]) -> Option<usize> {
+    let room_len = room.len();
+    let (rest_len, payload_len) = match *action {
+        Action::Probe { ref ask, identifier, cookie } => {
+            let fields = Fields {
+                src: ask.own,
+                dst: ask.requester,
+                ttl: ask.ttl,
+                traffic_class: ask.traffic_class,
+                flow_label: ask.flow_label,
+                identification: Some(cookie.identification()),
+                protocol: ask.protocol.number(Family::of(ask.own)),
+            };
+            let rest = packet(way, &fields, ask.protocol.probe_len(), room)?;
+            let probe = Probe {
+                protocol: ask.protocol,
+                source_port: SOURCE_PORT,
+                flow: ask.flow,
+                identifier,
+                cookie,
+            };
+            (rest.len(), probe.emit(ask.own, ask.requester, rest)?)
+        }
+        Action::Hop { own, requester, identifier, hop, rtt } => {
+            let rest = packet(way, &response_fields(own, requester), RESPONSE_LEN, room)?;
+            let response = Response { identifier, verdict: Verdict::Hop { address: hop, rtt } };
+            (rest.len(), response.emit(own, requester, rest)?)
+        }
+        Action::Refusal { own, requester, identifier, refusal } => {
+            let rest = packet(way, &response_fields(own, requester), REFUSAL_LEN, room)?;
+            let response =
+                Response { identifier, verdict: Verdict::Refused { refusal, text: &[] } };
+            (rest.len(), response.emit(own, requester, rest)?)
+        }
+        Action::Echo(ping) => {
+            let family = Family::of(ping.own);
+            let fields = Fields {
+                src: ping.own,
+                dst: ping.pinger,
+                ttl: OWN_TTL,
+                traffic_class: ping.traffic_class,
+                flow_label: ping.flow_label,
+                identification: Some(ping.identification),
+                protocol: family.icmp(),
+            };
+            let rest = packet(way, &fields, ping.len, room)?;
+            let rest_len = rest.len();
+            let (header, _) = icmp::Header::mut_from_prefix(rest).ok()?;
+            header.kind = Kind::EchoReply.number(family);
+            // The addresses changed places, which no sum notices.
+            let [old, new] = [Kind::EchoRequest, Kind::EchoReply]
+                .map(|kind| u16::from_be_bytes([kind.number(family), 0]));
+            header.checksum.set(checksum::update(header.checksum.get(), old, new));
+            (rest_len, ping.len)
+        }
+        Action::Neighbour(answer) => neighbour(answer, way, room)?,
+        Action::Reset(ref end) => {
+            let fields = Fields {
+                protocol: protocol::TCP,
+                ttl: OWN_TTL,
+                ..response_fields(end.own, end.target)
+            };
+            let rest = packet(way, &fields, tcp::HEADER_LEN, room)?;
+            let rest_len = rest.len();
+            let (header, _) = tcp::Header::mut_from_prefix(rest).ok()?;
+            *header = tcp::Header {
+                src_port: end.own_port.into(),
+                dst_port: end.target_port.into(),
+                sequence: end.sequence.into(),
+                acknowledgement: 0.into(),
+                data_offset: tcp::NO_OPTIONS,
+                flags: tcp::flag::RST,
+                window: 0.into(),
+                checksum: 0.into(),
+                urgent: 0.into(),
+            };
+            let length = u16::try_from(tcp::HEADER_LEN).ok()?;
+            let sum =
+                pseudo_header(end.own, end.target, protocol::TCP, length).bytes(header.as_bytes());
+            header.checksum.set(sum.checksum());
+            (rest_len, tcp::HEADER_LEN)
+        }
+    };
+    room_len.checked_sub(rest_len)?.checked_add(payload_len)
+}
+
+/// Writes link layer and IP header; returns what follows them.
+fn packet<'a>(
+    way: &Way,
+    fields: &Fields,
+    payload: usize,
+    room: &'a mut [u8],
+) -> Option<&'a mut [u8]> {
+    let ethertype = match fields.src {
+        IpAddr::V4(_) => ethertype::IPV4,
+        IpAddr::V6(_) => ethertype::IPV6,
+    };
+    let rest = link(way, ethertype).emit(room)?;
+    fields.emit(payload, rest)
+}
+
+const fn link(way: &Way, ethertype: u16) -> Link {
+    Link { dst: way.dst, src: way.src, vlan: way.vlan, ethertype }
+}
+
+const fn response_fields(src: IpAddr, dst: IpAddr) -> Fields {
+    Fields {
+        src,
+        dst,
+        ttl: RESPONSE_TTL,
+        traffic_class: 0,
+        flow_label: 0,
+        identification: None,
+        protocol: Family::of(src).icmp(),
+    }
+}
+
+/// Writes an answer to a neighbour; returns what is left of the room behind the headers, and the octets written there.
+fn neighbour(answer: Answer, way: &Way, room: &mut [u8]) -> Option<(usize, usize)> {
+    match answer {
+        Answer::Arp { own, asker, asker_mac } => {
+            let rest = link(way, ethertype::ARP).emit(room)?;
+            let reply = Arp {
+                operation: Operation::Reply,
+                sender_mac: way.src,
+                sender: own,
+                target_mac: asker_mac,
+                target: asker,
+            };
+            Some((rest.len(), reply.emit(rest)?))
+        }
+        Answer::Advertisement { own, to, solicited } => {
+            let fields = Fields { ttl: ndp::HOP_LIMIT, ..response_fields(own.into(), to.into()) };
+            let rest = packet(way, &fields, ndp::LEN, room)?;
+            let message = Message::Advertisement {
+                target: own,
+                target_mac: Some(way.src),
+                solicited,
+                overrides: true,
+            };
+            Some((rest.len(), message.emit(own, to, rest)?))
+        }
+    }
+}
+
+/// The longest solicitation, in octets.
+pub const SOLICITATION_LEN: usize = 18 + 40 + ndp::LEN;
+
+/// Asks for the hardware address of `target` from `interface`; returns the frame's length.
+///
+/// To all stations, or to `known` when it only needs confirmation (RFC 4861 §7.3.3). Not on the
+/// packet path: the control thread asks. `None` if `room` is shorter than [`SOLICITATION_LEN`] or
+/// `source` is of the other family.
+#[must_use]
+pub fn solicit(
+    src_mac: Mac,
+    vlan: Option<VlanId>,
+    source: IpAddr,
+    target: IpAddr,
+    known: Option<Mac>,
+    room: &mut [u8],
+) -> Option<usize> {
+    let room_len = room.len();
+    let (rest_len, len) = match (source, target) {
+        (IpAddr::V4(sender), IpAddr::V4(target)) => {
+            let way =
+                Way { port: PortId(0), src: src_mac, dst: known.unwrap_or(Mac::BROADCAST), vlan };
+            let rest = link(&way, ethertype::ARP).emit(room)?;
+            let request = Arp {
+                operation: Operation::Request,
+                sender_mac: src_mac,
+                sender,
+                target_mac: Mac::default(),
+                target,
+            };
+            (rest.len(), request.emit(rest)?)
+        }
+        (IpAddr::V6(source), IpAddr::V6(target)) => {
+            let group: Ipv6Addr = ndp::solicited_node(target);
+            let (to, dst) = known.map_or((group, ndp::multicast_mac(group)), |mac| (target, mac));
+            let way = Way { port: PortId(0), src: src_mac, dst, vlan };
+            let fields =
+                Fields { ttl: ndp::HOP_LIMIT, ..response_fields(source.into(), to.into()) };
+            let rest = packet(&way, &fields, ndp::LEN, room)?;
+            let message = Message::Solicitation { target, source_mac: Some(src_mac) };
+            (rest.len(), message.emit(source, to, rest)?)
+        }
+        _ => return None,
+    };
+    room_len.checked_sub(rest_len)?.checked_add(len)
+}
+
+/// Moves a ping's message to where its reply will have it: the reply's headers may be shorter.
+fn move_echo(ping: &Ping, way: &Way, frame: &mut Frame<'_>) -> Option<()> {
+    let link_len = frame_link_len(frame)?;
+    let from = link_len.checked_add(ping.header_len)?;
+    let to = link(way, 0).len().checked_add(Family::of(ping.own).header_len())?;
+    let end = from.checked_add(ping.len)?;
+    let room = frame.room();
+    if end > room.len() || to.checked_add(ping.len)? > room.len() {
+        return None;
+    }
+    if from != to {
+        room.copy_within(from..end, to);
+    }
+    Some(())
+}
+
+fn frame_link_len(frame: &Frame<'_>) -> Option<usize> {
+    let (_, payload) = Link::parse(frame.octets()).ok()?;
+    frame.len().checked_sub(payload.len())
+}

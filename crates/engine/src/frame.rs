@@ -1,0 +1,79 @@
+//! A received frame and the buffer that it lies in.
+
+use crate::network::PortId;
+
+/// The least buffer: enough for the longest frame that the engine makes of a shorter one.
+///
+/// That is a response over IPv6 in a VLAN: 18 + 40 + 36 octets, rounded up to a cache line.
+pub const LEAST_ROOM: usize = 128;
+
+/// A frame at the front of the buffer that its answer will be written to.
+#[derive(Debug)]
+pub struct Frame<'a> {
+    room: &'a mut [u8],
+    len: usize,
+    port: PortId,
+}
+
+impl<'a> Frame<'a> {
+    /// The frame of `len` octets that came in by `port` and lies at the front of `room`.
+    ///
+    /// `None` if `room` is shorter than `len` or than [`LEAST_ROOM`]. What lies behind `len` is
+    /// never read as part of the frame.
+    #[must_use]
+    pub fn new(room: &'a mut [u8], len: usize, port: PortId) -> Option<Self> {
+        (room.len() >= len && room.len() >= LEAST_ROOM).then_some(Self { room, len, port })
+    }
+
+    /// The frame's octets: what was received, or what the engine made of it.
+    #[must_use]
+    #[inline]
+    pub fn octets(&self) -> &[u8] {
+        self.room.get(..self.len).unwrap_or_default()
+    }
+
+    /// How many octets they are.
+    #[must_use]
+    #[inline]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The port that it came in by.
+    #[must_use]
+    #[inline]
+    pub const fn port(&self) -> PortId {
+        self.port
+    }
+
+    /// The whole buffer, to write an answer to.
+    #[inline]
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        self.room
+    }
+
+    /// The frame is now the first `len` octets of the buffer.
+    #[inline]
+    pub(crate) fn set_len(&mut self, len: usize) {
+        self.len = len.min(self.room.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_needs_its_room() {
+        let mut room = [0; LEAST_ROOM];
+        assert!(Frame::new(&mut room, LEAST_ROOM, PortId(0)).is_some());
+        assert!(Frame::new(&mut room, LEAST_ROOM + 1, PortId(0)).is_none());
+        assert!(Frame::new(&mut room[1..], 0, PortId(0)).is_none());
+    }
+}

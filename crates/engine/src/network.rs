@@ -1,0 +1,473 @@
+//! What the engine knows of the network: its interfaces, addresses and routes.
+//!
+//! A [`Network`] never changes. A new configuration is a new one, handed to the workers whole.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use otherhalf_wire::ethernet::{Mac, VlanId};
+use otherhalf_wire::ndp;
+
+/// A port, by its place in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortId(pub u16);
+
+/// An interface, by its place in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct InterfaceId(pub u16);
+
+/// A port, or a VLAN on it, with addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// The port.
+    pub port: PortId,
+    /// The VLAN; none for untagged frames.
+    pub vlan: Option<VlanId>,
+    /// The port's hardware address.
+    pub mac: Mac,
+    /// Own addresses, each with the prefix that is on the link.
+    pub addresses: Vec<IpNet>,
+}
+
+/// Where packets to a prefix go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// The prefix.
+    pub to: IpNet,
+    /// The router; none where the prefix is on the link.
+    pub via: Option<IpAddr>,
+    /// The interface that it is reached by.
+    pub interface: InterfaceId,
+}
+
+/// Why interfaces and routes make no network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// More interfaces than an [`InterfaceId`] can name.
+    #[error("more than 65,535 interfaces")]
+    TooManyInterfaces,
+    /// Two interfaces for the same frames.
+    #[error("two interfaces on the same port {}: give each a VLAN of its own", match .vlan { Some(id) => format!("and VLAN {}", id.get()), None => "without VLAN".into() })]
+    SameInterface {
+        /// The VLAN that both have.
+        vlan: Option<VlanId>,
+    },
+    /// An address that no host can have.
+    #[error("{0} can't be the address of an interface: it is not a unicast address")]
+    NotUnicast(IpAddr),
+    /// The same address twice.
+    #[error("{0} stands on two interfaces: an address belongs to one")]
+    SameAddress(IpAddr),
+    /// A router that no interface can reach.
+    #[error(
+        "no interface reaches the router {0}: it must be in the prefix of an interface's address"
+    )]
+    UnreachableRouter(IpAddr),
+    /// A router that is ourselves.
+    #[error("the router {0} is an address of this responder")]
+    OwnRouter(IpAddr),
+    /// A route whose router is of another family.
+    #[error("the route to {to} has a router of the other family: {via}")]
+    FamilyMismatch {
+        /// The prefix.
+        to: IpNet,
+        /// The router.
+        via: IpAddr,
+    },
+    /// A link-local router needs to be told its interface.
+    #[error("the router {0} is link-local: name the interface that it is reached by")]
+    LinkLocalRouter(IpAddr),
+    /// A route names an interface that is not there.
+    #[error("no such interface: {0:?}")]
+    NoSuchInterface(InterfaceId),
+}
+
+/// The neighbour that a packet goes to next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NextHop {
+    /// The interface that it is a neighbour on.
+    pub interface: InterfaceId,
+    /// Its address.
+    pub address: IpAddr,
+}
+
+/// Routes of one family as numbers, longest prefix first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry<N> {
+    network: N,
+    mask: N,
+    via: Option<IpAddr>,
+    interface: InterfaceId,
+}
+
+/// Interfaces, own addresses and routes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    interfaces: Vec<Interface>,
+    v4: Vec<Entry<u32>>,
+    v6: Vec<Entry<u128>>,
+    own_v4: Vec<Ipv4Addr>,
+    own_v6: Vec<Ipv6Addr>,
+    /// The link-local address of each interface, in their order.
+    link_local: Vec<Ipv6Addr>,
+    broadcasts: Vec<Ipv4Addr>,
+}
+
+/// A route as a configuration has it: the interface follows from the router where it can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StaticRoute {
+    /// The prefix.
+    pub to: IpNet,
+    /// The router.
+    pub via: IpAddr,
+    /// The interface, needed for a link-local router only.
+    pub interface: Option<InterfaceId>,
+}
+
+impl Network {
+    /// Checks `interfaces` and `routes` and makes look-up tables of them.
+    ///
+    /// Each prefix of an interface is a route; IPv6 link-local addresses come by themselves.
+    pub fn new(interfaces: Vec<Interface>, routes: &[StaticRoute]) -> Result<Self, Error> {
+        if u16::try_from(interfaces.len()).is_err() {
+            return Err(Error::TooManyInterfaces);
+        }
+        let mut all = Vec::new();
+        let mut own: Vec<IpAddr> = Vec::new();
+        let mut broadcasts = Vec::new();
+        for (id, interface) in (0u16..).map(InterfaceId).zip(&interfaces) {
+            let same =
+                |other: &&Interface| other.port == interface.port && other.vlan == interface.vlan;
+            if interfaces.iter().filter(same).count() > 1 {
+                return Err(Error::SameInterface { vlan: interface.vlan });
+            }
+            for prefix in &interface.addresses {
+                let address = prefix.addr();
+                if !is_unicast(address) {
+                    return Err(Error::NotUnicast(address));
+                }
+                if own.contains(&address) {
+                    return Err(Error::SameAddress(address));
+                }
+                own.push(address);
+                all.push(Route { to: prefix.trunc(), via: None, interface: id });
+                if let IpNet::V4(v4) = prefix
+                    && v4.prefix_len() < 31
+                {
+                    // RFC 3021: a /31 has no broadcast address.
+                    broadcasts.extend([v4.broadcast(), v4.network()]);
+                }
+            }
+        }
+        for route in routes {
+            let interface = resolve(route, &interfaces)?;
+            if own.contains(&route.via) {
+                return Err(Error::OwnRouter(route.via));
+            }
+            all.push(Route { to: route.to.trunc(), via: Some(route.via), interface });
+        }
+        let mut network = Self {
+            link_local: interfaces.iter().map(|interface| ndp::link_local(interface.mac)).collect(),
+            interfaces,
+            v4: Vec::new(),
+            v6: Vec::new(),
+            own_v4: Vec::new(),
+            own_v6: Vec::new(),
+            broadcasts,
+        };
+        for address in own {
+            match address {
+                IpAddr::V4(v4) => network.own_v4.push(v4),
+                IpAddr::V6(v6) => network.own_v6.push(v6),
+            }
+        }
+        // Longest prefix first; on-link before routed where both are the same.
+        all.sort_by_key(|route| (std::cmp::Reverse(route.to.prefix_len()), route.via.is_some()));
+        for Route { to, via, interface } in all {
+            match to {
+                IpNet::V4(to) => {
+                    let (network_bits, mask) = (to.network().to_bits(), to.netmask().to_bits());
+                    network.v4.push(Entry { network: network_bits, mask, via, interface });
+                }
+                IpNet::V6(to) => {
+                    let (network_bits, mask) = (to.network().to_bits(), to.netmask().to_bits());
+                    network.v6.push(Entry { network: network_bits, mask, via, interface });
+                }
+            }
+        }
+        Ok(network)
+    }
+
+    /// All interfaces, in the order of their [`InterfaceId`].
+    #[must_use]
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
+    /// The interface `id`, if there is one.
+    #[must_use]
+    #[inline]
+    pub fn interface(&self, id: InterfaceId) -> Option<&Interface> {
+        self.interfaces.get(usize::from(id.0))
+    }
+
+    /// The interface for frames of `vlan` on `port`.
+    #[must_use]
+    #[inline]
+    pub fn interface_for(
+        &self,
+        port: PortId,
+        vlan: Option<VlanId>,
+    ) -> Option<(InterfaceId, &Interface)> {
+        let mut ids = (0u16..).map(InterfaceId).zip(&self.interfaces);
+        ids.find(|(_, interface)| interface.port == port && interface.vlan == vlan)
+    }
+
+    /// Whether `address` is ours; a link-local one must be that of the interface `ingress`.
+    #[must_use]
+    #[inline]
+    pub fn owns(&self, address: IpAddr, ingress: InterfaceId) -> bool {
+        match address {
+            IpAddr::V4(v4) => self.own_v4.contains(&v4),
+            IpAddr::V6(v6) => {
+                self.own_v6.contains(&v6)
+                    || self.link_local.get(usize::from(ingress.0)) == Some(&v6)
+            }
+        }
+    }
+
+    /// The link-local address of the interface `id`.
+    #[must_use]
+    pub fn link_local(&self, id: InterfaceId) -> Option<Ipv6Addr> {
+        self.link_local.get(usize::from(id.0)).copied()
+    }
+
+    /// The neighbour that a packet to `destination` goes to; `ingress` is where its cause came in.
+    ///
+    /// Longest prefix wins. A link-local destination is a neighbour on `ingress`.
+    #[must_use]
+    #[inline]
+    pub fn next_hop(&self, destination: IpAddr, ingress: InterfaceId) -> Option<NextHop> {
+        let (via, interface) = match destination {
+            IpAddr::V4(v4) => {
+                longest(&self.v4, |entry| v4.to_bits() & entry.mask == entry.network)?
+            }
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => (None, ingress),
+            IpAddr::V6(v6) => {
+                longest(&self.v6, |entry| v6.to_bits() & entry.mask == entry.network)?
+            }
+        };
+        Some(NextHop { interface, address: via.unwrap_or(destination) })
+    }
+
+    /// Whether `address` can be a neighbour on the interface `id`: in one of its prefixes, and not ours.
+    #[must_use]
+    pub fn is_on_link(&self, address: IpAddr, id: InterfaceId) -> bool {
+        let Some(interface) = self.interface(id) else { return false };
+        let near = match address {
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => true,
+            _ => interface.addresses.iter().any(|prefix| prefix.contains(&address)),
+        };
+        near && !self.owns(address, id) && self.may_be_sent_to(address)
+    }
+
+    /// All routers, with the interfaces that they are reached by.
+    pub fn routers(&self) -> impl Iterator<Item = NextHop> {
+        let v4 = self.v4.iter().map(|entry| (entry.via, entry.interface));
+        let v6 = self.v6.iter().map(|entry| (entry.via, entry.interface));
+        v4.chain(v6).filter_map(|(via, interface)| Some(NextHop { interface, address: via? }))
+    }
+
+    /// Whether a packet may ever be sent to `address`: one host elsewhere, not many and not ourselves.
+    #[must_use]
+    #[inline]
+    pub fn may_be_sent_to(&self, address: IpAddr) -> bool {
+        let own = match address {
+            IpAddr::V4(v4) => self.own_v4.contains(&v4) || self.broadcasts.contains(&v4),
+            IpAddr::V6(v6) => self.own_v6.contains(&v6) || self.link_local.contains(&v6),
+        };
+        is_unicast(address) && !own
+    }
+}
+
+/// The first entry that `matches`: entries stand longest prefix first.
+#[inline]
+fn longest<N>(
+    entries: &[Entry<N>],
+    matches: impl Fn(&Entry<N>) -> bool,
+) -> Option<(Option<IpAddr>, InterfaceId)> {
+    entries.iter().find(|entry| matches(entry)).map(|entry| (entry.via, entry.interface))
+}
+
+/// Whether `address` is that of one host: RFC 1122 §3.2.1.3, RFC 1112 §4 (class E), RFC 4291 §2.5, §2.7.
+#[must_use]
+#[inline]
+pub const fn is_unicast(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, ..] = v4.octets();
+            !matches!(first, 0 | 127 | 224..=255)
+        }
+        IpAddr::V6(v6) => {
+            // An IPv4 address in an IPv6 packet is nobody's (RFC 4942 §2.2).
+            !(v6.is_multicast()
+                || v6.is_unspecified()
+                || v6.is_loopback()
+                || v6.to_ipv4_mapped().is_some())
+        }
+    }
+}
+
+fn resolve(route: &StaticRoute, interfaces: &[Interface]) -> Result<InterfaceId, Error> {
+    let via = route.via;
+    if route.to.addr().is_ipv4() != via.is_ipv4() {
+        return Err(Error::FamilyMismatch { to: route.to, via });
+    }
+    if let Some(id) = route.interface {
+        return interfaces.get(usize::from(id.0)).map(|_| id).ok_or(Error::NoSuchInterface(id));
+    }
+    if matches!(via, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
+        return Err(Error::LinkLocalRouter(via));
+    }
+    let mut ids = (0u16..).map(InterfaceId).zip(interfaces);
+    ids.find(|(_, interface)| interface.addresses.iter().any(|prefix| prefix.contains(&via)))
+        .map(|(id, _)| id)
+        .ok_or(Error::UnreachableRouter(via))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(port: u16, vlan: Option<u16>, addresses: &[&str]) -> Interface {
+        Interface {
+            port: PortId(port),
+            vlan: vlan.and_then(VlanId::new),
+            mac: Mac([2, 0, 0, 0, 0, u8::try_from(port).unwrap()]),
+            addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        }
+    }
+
+    fn route(to: &str, via: &str) -> StaticRoute {
+        StaticRoute { to: to.parse().unwrap(), via: via.parse().unwrap(), interface: None }
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn network() -> Network {
+        let interfaces = vec![
+            interface(0, None, &["192.0.2.2/24", "2001:db8::2/64"]),
+            interface(0, Some(100), &["198.51.100.2/30", "2001:db8:1::2/64"]),
+        ];
+        let routes = [
+            route("0.0.0.0/0", "192.0.2.1"),
+            route("203.0.113.0/24", "198.51.100.1"),
+            route("203.0.113.64/26", "192.0.2.9"),
+            route("::/0", "2001:db8::1"),
+        ];
+        Network::new(interfaces, &routes).unwrap()
+    }
+
+    #[test]
+    fn the_longest_prefix_wins() {
+        let network = network();
+        let hop = |to: &str| {
+            network
+                .next_hop(ip(to), InterfaceId(1))
+                .map(|hop| (hop.interface.0, hop.address.to_string()))
+        };
+        assert_eq!(hop("8.8.8.8"), Some((0, "192.0.2.1".into())));
+        assert_eq!(hop("203.0.113.1"), Some((1, "198.51.100.1".into())));
+        assert_eq!(hop("203.0.113.65"), Some((0, "192.0.2.9".into())));
+        assert_eq!(hop("192.0.2.77"), Some((0, "192.0.2.77".into())), "on the link");
+        assert_eq!(hop("2001:db8:1::9"), Some((1, "2001:db8:1::9".into())));
+        assert_eq!(hop("2001:db8:2::9"), Some((0, "2001:db8::1".into())));
+        assert_eq!(hop("fe80::9"), Some((1, "fe80::9".into())), "link-local stays on the link");
+        let bare = Network::new(vec![interface(0, None, &["192.0.2.2/24"])], &[]).unwrap();
+        assert_eq!(bare.next_hop(ip("8.8.8.8"), InterfaceId(0)), None);
+    }
+
+    #[test]
+    fn own_addresses() {
+        let network = network();
+        assert!(
+            network.owns(ip("198.51.100.2"), InterfaceId(0)),
+            "an address of another interface is ours too"
+        );
+        assert!(!network.owns(ip("198.51.100.1"), InterfaceId(0)));
+        assert!(network.owns(ip("fe80::ff:fe00:0"), InterfaceId(0)));
+        assert_eq!(network.link_local(InterfaceId(0)), Some("fe80::ff:fe00:0".parse().unwrap()));
+        assert_eq!(network.routers().count(), 4);
+    }
+
+    #[test]
+    fn nothing_is_sent_to_many_or_to_ourselves() {
+        let network = network();
+        let never = [
+            "0.0.0.0",
+            "0.1.2.3",
+            "127.0.0.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "192.0.2.255",
+            "192.0.2.0",
+            "198.51.100.3",
+            "192.0.2.2",
+            "::",
+            "::1",
+            "ff02::1",
+            "::ffff:192.0.2.9",
+            "2001:db8::2",
+            "fe80::ff:fe00:0",
+        ];
+        for address in never {
+            assert!(!network.may_be_sent_to(ip(address)), "{address}");
+            assert!(!network.is_on_link(ip(address), InterfaceId(0)), "{address}");
+        }
+        for address in ["192.0.2.1", "8.8.8.8", "198.51.100.1", "2001:db8::1", "fe80::1"] {
+            assert!(network.may_be_sent_to(ip(address)), "{address}");
+        }
+        assert!(
+            network.is_on_link(ip("192.0.2.9"), InterfaceId(0))
+                && !network.is_on_link(ip("192.0.2.9"), InterfaceId(1))
+        );
+    }
+
+    #[test]
+    fn mistakes_have_names() {
+        let one = || vec![interface(0, None, &["192.0.2.2/24", "2001:db8::2/64"])];
+        let error = |interfaces: Vec<Interface>, routes: &[StaticRoute]| {
+            Network::new(interfaces, routes).unwrap_err()
+        };
+        assert_eq!(error([one(), one()].concat(), &[]), Error::SameInterface { vlan: None });
+        assert_eq!(
+            error(vec![interface(0, None, &["224.0.0.1/4"])], &[]),
+            Error::NotUnicast(ip("224.0.0.1"))
+        );
+        let two =
+            vec![interface(0, None, &["192.0.2.2/24"]), interface(1, None, &["192.0.2.2/24"])];
+        assert_eq!(error(two, &[]), Error::SameAddress(ip("192.0.2.2")));
+        assert_eq!(
+            error(one(), &[route("0.0.0.0/0", "198.51.100.1")]),
+            Error::UnreachableRouter(ip("198.51.100.1"))
+        );
+        assert_eq!(
+            error(one(), &[route("0.0.0.0/0", "192.0.2.2")]),
+            Error::OwnRouter(ip("192.0.2.2"))
+        );
+        assert_eq!(
+            error(one(), &[route("::/0", "fe80::1")]),
+            Error::LinkLocalRouter(ip("fe80::1"))
+        );
+        assert!(matches!(
+            error(one(), &[route("::/0", "192.0.2.1")]),
+            Error::FamilyMismatch { .. }
+        ));
+        let elsewhere = StaticRoute { interface: Some(InterfaceId(7)), ..route("::/0", "fe80::1") };
+        assert_eq!(error(one(), &[elsewhere]), Error::NoSuchInterface(InterfaceId(7)));
+        assert!(error([one(), one()].concat(), &[]).to_string().contains("without VLAN"));
+    }
+}

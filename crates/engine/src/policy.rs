@@ -1,0 +1,73 @@
+//! What the responder is willing to do.
+
+use std::ops::RangeInclusive;
+
+use otherhalf_wire::probe::Protocol;
+
+/// The flows that probes of one protocol may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flows {
+    /// Flows that a request may ask for.
+    pub allowed: Vec<RangeInclusive<u16>>,
+    /// The flow for requests without a wish.
+    pub default: u16,
+}
+
+impl Flows {
+    /// Every flow, and the protocol's own default.
+    #[must_use]
+    pub fn any(protocol: Protocol) -> Self {
+        Self { allowed: vec![0..=u16::MAX], default: protocol.default_flow() }
+    }
+
+    /// Whether a request may ask for `flow`.
+    #[must_use]
+    #[inline]
+    pub fn allow(&self, flow: u16) -> bool {
+        self.allowed.iter().any(|range| range.contains(&flow))
+    }
+}
+
+/// Which way replies are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reply {
+    /// As the routes say: what a reverse trace is to show.
+    #[default]
+    Route,
+    /// To the neighbour that the frame came from, whatever the routes say.
+    Hairpin,
+}
+
+/// What the responder is willing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Probes over ICMP; none: refused.
+    pub icmp: Option<Flows>,
+    /// Probes over TCP; none: refused.
+    pub tcp: Option<Flows>,
+    /// Probes over UDP; none: refused.
+    pub udp: Option<Flows>,
+    /// Which way replies are sent.
+    pub reply: Reply,
+}
+
+impl Default for Policy {
+    /// Every protocol, every flow, by the routes.
+    fn default() -> Self {
+        let [icmp, tcp, udp] = Protocol::ALL.map(|protocol| Some(Flows::any(protocol)));
+        Self { icmp, tcp, udp, reply: Reply::Route }
+    }
+}
+
+impl Policy {
+    /// The flows allowed for `protocol`, unless it is refused.
+    #[must_use]
+    #[inline]
+    pub const fn flows(&self, protocol: Protocol) -> Option<&Flows> {
+        match protocol {
+            Protocol::Icmp => self.icmp.as_ref(),
+            Protocol::Tcp => self.tcp.as_ref(),
+            Protocol::Udp => self.udp.as_ref(),
+        }
+    }
+}
