@@ -1,0 +1,412 @@
+//! The table: where a key may lie, how it gets there, and how it is taken out.
+
+use std::fmt;
+use std::hint::black_box;
+
+use crate::error::Error;
+use crate::siphash::sip13_128;
+use crate::slot::{Data, Fingerprint, Slot, State, Tag};
+use crate::ticks::Lifetime;
+
+/// Slots of a bucket: what a cache line of 64 bytes holds.
+pub(crate) const SLOTS: usize = 4;
+
+/// The most entries of a table: 32 GiB of memory.
+pub const MAX_ENTRIES: usize = 1 << 30;
+
+/// Slots that an entry pays for. With two, a table that holds all the entries it was made for still takes
+/// 996 of 1,000 inserts (`examples/refusals.rs`); with 4/3, only 880.
+const SLOTS_PER_ENTRY: usize = 2;
+
+/// Turns the bits that choose the first bucket into others: 2^64 divided by the golden ratio.
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// One cache line.
+#[repr(align(64))]
+pub(crate) struct Bucket {
+    pub(crate) slots: [Slot; SLOTS],
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Bucket>() == 64 && align_of::<Bucket>() == 64);
+
+impl Bucket {
+    fn empty() -> Self {
+        Self { slots: std::array::from_fn(|_| Slot::empty()) }
+    }
+
+    #[inline]
+    fn touch(&self) {
+        let [first, ..] = &self.slots;
+        black_box(first.touch());
+    }
+}
+
+/// How a table is to be. It has no `Debug`, because it holds the secret.
+#[derive(Clone, Copy)]
+pub struct Settings {
+    /// Entries that can be used, 1 to [`MAX_ENTRIES`]; each costs 32 bytes.
+    pub entries: usize,
+    /// How long an entry lives, in the ticks that all calls use; 1 to [`MAX_TIMEOUT_TICKS`](crate::MAX_TIMEOUT_TICKS).
+    pub timeout_ticks: u64,
+    /// Random words, new for each process, so that nobody outside can aim at one bucket or guess a cookie.
+    pub secret: [u64; 2],
+}
+
+/// Where a key lies, and its cookie: the key's hash under the table's secret.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Hash {
+    /// Chooses both buckets (all bits) and is the fingerprint (the low 48).
+    place: u64,
+    cookie: u64,
+}
+
+impl Hash {
+    /// 64 keyed bits that belong to the key and tell nothing of its place: for the fields of a probe that we are
+    /// free to choose, and that an answer's quote must then show.
+    #[inline]
+    #[must_use]
+    pub fn cookie(&self) -> u64 {
+        self.cookie
+    }
+
+    #[inline]
+    fn fingerprint(self) -> Fingerprint {
+        Fingerprint::new(self.place)
+    }
+}
+
+/// What became of an insert.
+#[must_use = "a refused insert has left nothing pending"]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Insert {
+    /// The entry is in the table.
+    New,
+    /// The key was pending for the same request identifier; its time is now the newer one.
+    Replaced,
+    /// The key is pending for another request identifier, or another core is just putting it in. Nothing was
+    /// changed: try another probe identifier.
+    Conflict,
+    /// Both buckets are full of live entries, none of which is given up. Nothing was changed.
+    Full,
+}
+
+/// What was pending for a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// The identifier of the request, which the response must carry.
+    pub request_id: u16,
+    /// Ticks from the insert to the take; 0 if the taker's clock reading is the older one.
+    pub age_ticks: u64,
+}
+
+/// The table of pending probes, shared by all workers. The crate's text draws it.
+pub struct Table {
+    /// At least two, never resized.
+    pub(crate) buckets: Vec<Bucket>,
+    pub(crate) lifetime: Lifetime,
+    secret: [u64; 2],
+    entries: usize,
+}
+
+impl fmt::Debug for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table")
+            .field("entries", &self.entries)
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Table {
+    /// Allocates the table and writes all of it once, so that the memory is there, on the caller's NUMA node,
+    /// before the first packet.
+    ///
+    /// # Errors
+    /// Settings outside their limits; memory that the allocator refuses. (A system that overcommits may grant
+    /// more than it has and end the process in this call.)
+    pub fn new(settings: Settings) -> Result<Self, Error> {
+        let Settings { entries, timeout_ticks, secret } = settings;
+        if !(1..=MAX_ENTRIES).contains(&entries) {
+            return Err(Error::Entries { asked: entries });
+        }
+        let lifetime =
+            Lifetime::new(timeout_ticks).ok_or(Error::Timeout { asked: timeout_ticks })?;
+        let count = entries.saturating_mul(SLOTS_PER_ENTRY).div_ceil(SLOTS).max(2);
+        let mut buckets = Vec::new();
+        buckets.try_reserve_exact(count).map_err(|source| Error::Memory { entries, source })?;
+        buckets.resize_with(count, Bucket::empty);
+        Ok(Self { buckets, lifetime, secret, entries })
+    }
+
+    /// Entries that can be used, as set.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.entries
+    }
+
+    /// The memory of the table: 32 bytes an entry, 128 at least.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.buckets.as_slice())
+    }
+
+    /// Ticks after which an entry is expired, as set.
+    #[must_use]
+    pub fn timeout_ticks(&self) -> u64 {
+        self.lifetime.timeout_ticks()
+    }
+
+    /// Buckets of the table: what a full [`sweep`](Self::sweep) passes.
+    #[must_use]
+    pub fn buckets(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// The key's hash, for all other calls. Hash once a packet.
+    #[inline]
+    #[must_use]
+    pub fn hash<const N: usize>(&self, key: &[u64; N]) -> Hash {
+        let [place, cookie] = sip13_128(self.secret, key);
+        Hash { place, cookie }
+    }
+
+    /// Asks for the line that a [`take`](Self::take) reads first, without waiting for it.
+    ///
+    /// It is an ordinary load whose value nobody uses: safe Rust has no prefetch instruction. The processor goes
+    /// on past a load that misses the cache until its window of a few hundred instructions is full, and the next packets'
+    /// loads fit into that window, so the misses of a burst overlap. Call it for the whole burst before the first take.
+    #[inline]
+    pub fn prefetch(&self, hash: Hash) {
+        if let Some([primary, _]) = self.pair(hash) {
+            primary.touch();
+        }
+    }
+
+    /// As [`prefetch`](Self::prefetch), for both lines: what an [`insert`](Self::insert) reads.
+    #[inline]
+    pub fn prefetch_pair(&self, hash: Hash) {
+        if let Some([primary, secondary]) = self.pair(hash) {
+            primary.touch();
+            secondary.touch();
+        }
+    }
+
+    /// Makes the key pending, sent at `now`.
+    ///
+    /// Lock-free: it starts over only when another core changed the slot that it was about to claim.
+    /// When several cores put in *the same* key at the same instant, most often one gets [`Insert::New`] and the others find it; while
+    /// slots are freed around them, two may get `New`, and the key is then pending twice.
+    pub fn insert(&self, hash: Hash, request_id: u16, now: u64) -> Insert {
+        // A pair there always is; who changes that gets refusals, not a panic.
+        let Some([primary, secondary]) = self.pair(hash) else { return Insert::Full };
+        loop {
+            let survey = |bucket| Survey::new(bucket, hash.fingerprint(), self.lifetime, now);
+            let (first, second) = (survey(primary), survey(secondary));
+
+            let (outcome, (slot, seen)) = match first.twin.or(second.twin) {
+                Some(Twin::Busy) => return Insert::Conflict,
+                Some(Twin::Live(slot, seen, data)) if data.request_id() == request_id => {
+                    (Insert::Replaced, (slot, seen))
+                }
+                Some(Twin::Live(slot, seen, _)) => {
+                    // Nothing will be exchanged here, so a torn read is told by a second look.
+                    if slot.tag() == seen {
+                        return Insert::Conflict;
+                    }
+                    continue;
+                }
+                None => match first.better(second).vacant {
+                    Some(vacant) => (Insert::New, vacant),
+                    None => return Insert::Full,
+                },
+            };
+            if let Some(claim) = slot.claim(seen, hash.fingerprint()) {
+                claim.publish(Data::new(now, request_id));
+                return outcome;
+            }
+        }
+    }
+
+    /// Takes out what is pending for the key. Of all cores that ask, one gets it; nobody gets what is expired.
+    ///
+    /// Lock-free: it looks at a slot again only when another core changed it. A key that is being replaced
+    /// at this very moment is not found.
+    #[inline]
+    #[must_use = "the entry is gone from the table"]
+    pub fn take(&self, hash: Hash, now: u64) -> Option<Entry> {
+        for bucket in self.pair(hash)? {
+            for slot in &bucket.slots {
+                loop {
+                    let seen = slot.tag();
+                    if !seen.is_live_of(hash.fingerprint()) {
+                        break;
+                    }
+                    let data = slot.data();
+                    let Some(age_ticks) = self.lifetime.age(data.sent(), now) else { break };
+                    if slot.release(seen) {
+                        return Some(Entry { request_id: data.request_id(), age_ticks });
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The two buckets in which the key may lie, never the same one; always `Some`.
+    #[inline]
+    fn pair(&self, hash: Hash) -> Option<[&Bucket; 2]> {
+        let count = self.buckets.len();
+        let first = scale(hash.place, count);
+        let step = scale(hash.place.wrapping_mul(SPREAD), count.wrapping_sub(1)).wrapping_add(1);
+        let sum = first.wrapping_add(step);
+        let second = if sum < count { sum } else { sum.wrapping_sub(count) };
+        Some([self.buckets.get(first)?, self.buckets.get(second)?])
+    }
+}
+
+/// Scales 64 random bits to 0..`range`: the top of the product, as good as a remainder and cheaper.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the result is below `range`, a usize")]
+fn scale(random: u64, range: usize) -> usize {
+    (u128::from(random).wrapping_mul(range as u128) >> 64) as usize
+}
+
+/// A slot that holds the key which is to be inserted.
+#[derive(Clone, Copy)]
+enum Twin<'a> {
+    /// Another core is putting it in; for which request is not known yet.
+    Busy,
+    Live(&'a Slot, Tag, Data),
+}
+
+/// What an insert sees of one bucket.
+struct Survey<'a> {
+    twin: Option<Twin<'a>>,
+    /// The first slot that is empty or expired, with the tag to claim it from.
+    vacant: Option<(&'a Slot, Tag)>,
+    /// How many of them there are.
+    free: usize,
+}
+
+impl<'a> Survey<'a> {
+    #[inline]
+    fn new(bucket: &'a Bucket, key: Fingerprint, lifetime: Lifetime, now: u64) -> Self {
+        let mut survey = Self { twin: None, vacant: None, free: 0 };
+        for slot in &bucket.slots {
+            let seen = slot.tag();
+            match seen.state() {
+                State::Empty => survey.note_vacant(slot, seen),
+                State::Busy if seen.is_of(key) => survey.twin = Some(Twin::Busy),
+                State::Busy => {}
+                State::Live => {
+                    let data = slot.data();
+                    if lifetime.age(data.sent(), now).is_none() {
+                        survey.note_vacant(slot, seen);
+                    } else if seen.is_of(key) {
+                        survey.twin = Some(Twin::Live(slot, seen, data));
+                    }
+                }
+            }
+        }
+        survey
+    }
+
+    #[inline]
+    fn note_vacant(&mut self, slot: &'a Slot, seen: Tag) {
+        self.vacant.get_or_insert((slot, seen));
+        self.free = self.free.saturating_add(1);
+    }
+
+    /// Where to insert. The primary bucket, so that a take finds the entry in its first line, until that
+    /// leaves no slot to spare; then the emptier one, so that no bucket fills while its neighbours are empty.
+    #[inline]
+    fn better(self, secondary: Self) -> Self {
+        if self.free >= 2 || self.free >= secondary.free { self } else { secondary }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn table(entries: usize) -> Table {
+        Table::new(Settings { entries, timeout_ticks: 100, secret: [1, 2] }).unwrap()
+    }
+
+    #[test]
+    fn sizes_are_whole_lines_and_have_limits() {
+        for entries in [1, 2, 3, 4, 5, 1000, 1001, 65_537] {
+            let table = table(entries);
+            assert_eq!(table.bytes(), entries.div_ceil(2).max(2) * 64);
+            assert_eq!(table.buckets.as_ptr().addr() % 64, 0);
+            assert_eq!((table.capacity(), table.timeout_ticks()), (entries, 100));
+            assert_eq!(table.buckets() * 64, table.bytes());
+        }
+        for entries in [0, MAX_ENTRIES + 1, usize::MAX] {
+            let error =
+                Table::new(Settings { entries, timeout_ticks: 1, secret: [1, 2] }).unwrap_err();
+            assert!(matches!(error, Error::Entries { asked } if asked == entries));
+            assert!(error.to_string().contains("1 to 1073741824"), "{error}");
+        }
+        for timeout_ticks in [0, u64::MAX] {
+            let error =
+                Table::new(Settings { entries: 1, timeout_ticks, secret: [1, 2] }).unwrap_err();
+            assert!(matches!(error, Error::Timeout { asked } if asked == timeout_ticks));
+        }
+    }
+
+    #[test]
+    fn the_secret_is_not_shown() {
+        let table = Table::new(Settings { entries: 4, timeout_ticks: 9, secret: [77_001, 77_002] });
+        assert!(!format!("{table:?}").contains("7700"));
+    }
+
+    #[test]
+    fn a_key_has_two_buckets_within_the_table_and_never_the_same() {
+        for entries in [1, 3, 5, 6, 7, 1000] {
+            let table = table(entries);
+            let mut used = vec![0_u32; table.buckets()];
+            for key in 0..2000_u64 {
+                let pair = table.pair(table.hash(&[key])).unwrap();
+                assert!(!std::ptr::eq(pair[0], pair[1]));
+                for bucket in pair {
+                    let at = table.buckets.iter().position(|b| std::ptr::eq(b, bucket)).unwrap();
+                    used[at] += 1;
+                }
+            }
+            // 4,000 choices: over up to 500 buckets, none is left out by chance (e^-8 * 500 = 0.2 at the
+            // most, and this secret is fixed) nor drawn twice as often as others where there are few.
+            assert!(used.iter().all(|&n| n > 0), "{entries}: {used:?}");
+            if entries < 10 {
+                let (min, max) = (used.iter().min().unwrap(), used.iter().max().unwrap());
+                assert!(max - min < 4000 / 10, "{entries}: {used:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn extreme_hashes_stay_within_the_table() {
+        for place in [0, 1, u64::MAX, 1 << 63, u64::MAX.wrapping_mul(SPREAD)] {
+            for entries in [1, 5, 1 << 16] {
+                assert!(table(entries).pair(Hash { place, cookie: 0 }).is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn most_entries_lie_in_their_first_bucket() {
+        for (entries, percent) in [(1 << 12, 98), (1 << 13, 93), (1 << 14, 70)] {
+            let table = table(1 << 14);
+            let in_first = (0..entries)
+                .filter(|&key| {
+                    let hash = table.hash(&[key, 0]);
+                    let _ = table.insert(hash, 1, 0);
+                    let [first, _] = table.pair(hash).unwrap();
+                    first.slots.iter().any(|slot| slot.tag().is_live_of(hash.fingerprint()))
+                })
+                .count() as u64;
+            assert!(in_first * 100 >= entries * percent, "{in_first} of {entries}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The table does what a plain map does, as far as one thread can tell.
+#![cfg(not(loom))]
+
+use std::collections::HashMap;
+
+use otherhalf_pending::{Entry, Insert, Occupancy, Settings, Sweep, Table};
+use proptest::prelude::*;
+
+const TIMEOUT: u64 = 100;
+
+/// A full turn of the 48-bit times.
+const TURN: u64 = 1 << 48;
+
+/// Slots in which a key may lie.
+const REACH: usize = 8;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Insert {
+        key: u64,
+        request_id: u16,
+    },
+    Take {
+        key: u64,
+    },
+    Wait {
+        ticks: u64,
+    },
+    Sweep {
+        buckets: usize,
+    },
+    /// Everything expires, is swept, and then the clock turns once around.
+    Turn,
+}
+
+fn steps(keys: u64) -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => (0..keys, 0..3_u16).prop_map(|(key, request_id)| Step::Insert { key, request_id }),
+        4 => (0..keys).prop_map(|key| Step::Take { key }),
+        3 => (0..TIMEOUT / 4).prop_map(|ticks| Step::Wait { ticks }),
+        1 => (TIMEOUT - 2..3 * TIMEOUT).prop_map(|ticks| Step::Wait { ticks }),
+        2 => (0..6_usize).prop_map(|buckets| Step::Sweep { buckets }),
+        1 => Just(Step::Turn),
+    ];
+    prop::collection::vec(step, 1..400)
+}
+
+/// The plain map: key to request identifier and time.
+#[derive(Default)]
+struct Model {
+    pending: HashMap<u64, (u16, u64)>,
+}
+
+impl Model {
+    fn expire(&mut self, now: u64) {
+        self.pending.retain(|_, (_, sent)| now - *sent < TIMEOUT);
+    }
+
+    /// The outcome if there is room.
+    fn insert(&mut self, key: u64, request_id: u16, now: u64) -> Insert {
+        match self.pending.get(&key) {
+            Some(&(other, _)) if other != request_id => Insert::Conflict,
+            Some(_) => {
+                self.pending.insert(key, (request_id, now));
+                Insert::Replaced
+            }
+            None => {
+                self.pending.insert(key, (request_id, now));
+                Insert::New
+            }
+        }
+    }
+
+    fn take(&mut self, key: u64, now: u64) -> Option<Entry> {
+        let (request_id, sent) = self.pending.remove(&key)?;
+        Some(Entry { request_id, age_ticks: now - sent })
+    }
+}
+
+/// Runs the steps on a table and the model. `full` says of a number of live entries whether an insert must be
+/// (`Some(true)`), may be (`None`) or can't be refused.
+fn run(
+    entries: usize,
+    start: u64,
+    secret: [u64; 2],
+    steps: Vec<Step>,
+    full: impl Fn(usize) -> Option<bool>,
+) -> Result<(), TestCaseError> {
+    let table = Table::new(Settings { entries, timeout_ticks: TIMEOUT, secret }).unwrap();
+    let mut model = Model::default();
+    let mut now = start;
+    let mut cursor = Sweep::new();
+    let mut swept = 0;
+
+    for step in steps {
+        model.expire(now);
+        match step {
+            Step::Insert { key, request_id } => {
+                let live = model.pending.len();
+                let known = model.pending.contains_key(&key);
+                let got = table.insert(table.hash(&[key, !key]), request_id, now);
+                if got == Insert::Full {
+                    prop_assert!(!known, "a known key needs no room");
+                    prop_assert!(full(live) != Some(false), "refused at {live} live entries");
+                } else {
+                    prop_assert!(known || full(live) != Some(true), "room where there is none");
+                    prop_assert_eq!(got, model.insert(key, request_id, now));
+                }
+            }
+            Step::Take { key } => {
+                let got = table.take(table.hash(&[key, !key]), now);
+                prop_assert_eq!(got, model.take(key, now));
+            }
+            Step::Wait { ticks } => now += ticks,
+            Step::Sweep { buckets } => {
+                let done = table.sweep(&mut cursor, buckets, now);
+                swept += buckets;
+                prop_assert_eq!(done.is_some(), swept >= table.buckets());
+                if done.is_some() {
+                    swept = 0;
+                }
+            }
+            Step::Turn => {
+                now += TIMEOUT;
+                cursor = Sweep::new();
+                swept = 0;
+                let found = table.sweep(&mut cursor, usize::MAX, now).unwrap();
+                prop_assert_eq!(found.live, 0);
+                now += TURN;
+            }
+        }
+    }
+
+    // What is left, exactly: first by count, then key by key.
+    model.expire(now);
+    let live = model.pending.len() as u64;
+    let found = table.sweep(&mut Sweep::new(), usize::MAX, now).unwrap();
+    prop_assert_eq!(found.live, live);
+    let again = table.sweep(&mut Sweep::new(), usize::MAX, now).unwrap();
+    prop_assert_eq!(again, Occupancy { live, expired: 0 });
+    let mut keys: Vec<_> = model.pending.keys().copied().collect();
+    keys.sort_unstable();
+    for key in keys {
+        let hash = table.hash(&[key, !key]);
+        prop_assert_eq!(table.take(hash, now), model.take(key, now));
+        prop_assert_eq!(table.take(hash, now), None);
+    }
+    prop_assert_eq!(
+        table.sweep(&mut Sweep::new(), usize::MAX, now),
+        Some(Occupancy { live: 0, expired: 0 })
+    );
+    Ok(())
+}
+
+/// Times that start just before the wrap of 48 bits, of 64 bits less the turns to come, or anywhere.
+fn starts() -> impl Strategy<Value = u64> {
+    prop_oneof![TURN - 1000..TURN, Just(0), 0..u64::MAX / 4]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// Two buckets: each key may lie in each slot, so refusals are exact, too.
+    #[test]
+    fn two_buckets_are_a_map_of_eight(secret: [u64; 2], start in starts(), steps in steps(14)) {
+        run(4, start, secret, steps, |live| Some(live == REACH))?;
+    }
+
+    /// More buckets: a refusal needs at least eight live entries.
+    #[test]
+    fn more_buckets_are_a_map_that_may_refuse(
+        secret: [u64; 2],
+        entries in 5..40_usize,
+        start in starts(),
+        steps in steps(60),
+    ) {
+        run(entries, start, secret, steps, |live| if live < REACH { Some(false) } else { None })?;
+    }
+
+    /// A table that is much larger than its load refuses nothing and is a map outright.
+    #[test]
+    fn a_roomy_table_is_a_map(secret: [u64; 2], start in starts(), steps in steps(30)) {
+        run(4096, start, secret, steps, |_| Some(false))?;
+    }
+}
+
+#[test]
+fn hashes_depend_on_the_secret_and_cookies_on_the_key() {
+    let table = |secret| Table::new(Settings { entries: 8, timeout_ticks: 1, secret }).unwrap();
+    let (one, other) = (table([1, 2]), table([1, 3]));
+    assert_eq!(one.hash(&[5, 6]), one.hash(&[5, 6]));
+    assert_ne!(one.hash(&[5, 6]).cookie(), one.hash(&[5, 7]).cookie());
+    assert_ne!(one.hash(&[5, 6]).cookie(), one.hash(&[5, 6, 0]).cookie());
+    assert_ne!(one.hash(&[5, 6]).cookie(), other.hash(&[5, 6]).cookie());
+}
+
+#[test]
+fn the_sweep_counts_once_and_frees_what_is_expired() {
+    let table =
+        Table::new(Settings { entries: 1000, timeout_ticks: TIMEOUT, secret: [3, 4] }).unwrap();
+    for key in 0..300_u64 {
+        let now = if key < 100 { 0 } else { 50 };
+        assert_eq!(table.insert(table.hash(&[key]), 1, now), Insert::New);
+    }
+    let mut cursor = Sweep::new();
+    let mut calls = 1;
+    let found = loop {
+        match table.sweep(&mut cursor, 7, TIMEOUT) {
+            Some(found) => break found,
+            None => calls += 1,
+        }
+    };
+    assert_eq!(found, Occupancy { live: 200, expired: 100 });
+    assert_eq!(calls, table.buckets().div_ceil(7));
+    let found = table.sweep(&mut cursor, usize::MAX, TIMEOUT).unwrap();
+    assert_eq!(found, Occupancy { live: 200, expired: 0 });
+
+    // A cursor that belongs to a larger table ends its pass and starts anew.
+    let small = Table::new(Settings { entries: 1, timeout_ticks: 1, secret: [3, 4] }).unwrap();
+    assert_eq!(table.sweep(&mut cursor, 400, TIMEOUT), None);
+    assert!(small.sweep(&mut cursor, 1, TIMEOUT).is_some());
+    assert_eq!(small.sweep(&mut cursor, 1, TIMEOUT), None);
+    assert_eq!(small.sweep(&mut cursor, 1, TIMEOUT), Some(Occupancy::default()));
+}
+
+#[test]
+fn prefetching_changes_nothing() {
+    let table =
+        Table::new(Settings { entries: 16, timeout_ticks: TIMEOUT, secret: [5, 6] }).unwrap();
+    let hash = table.hash(&[1, 2, 3]);
+    table.prefetch_pair(hash);
+    assert_eq!(table.insert(hash, 9, 10), Insert::New);
+    table.prefetch(hash);
+    assert_eq!(table.take(hash, 15), Some(Entry { request_id: 9, age_ticks: 5 }));
+    assert_eq!(table.take(hash, 15), None);
+}
