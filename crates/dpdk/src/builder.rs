@@ -8,7 +8,7 @@ use std::{fs, mem};
 use dpdk_sys as sys;
 
 use crate::eal::Eal;
-use crate::error::EalError;
+use crate::error::{EalError, Errno};
 use crate::lcore::LcoreId;
 use crate::port::PortId;
 
@@ -66,8 +66,8 @@ impl Vdev {
         Self(format!("net_null{index},size={frame_size}"))
     }
 
-    /// `net_ring`: each queue receives what is sent on it, up to 1023 frames of them.
-    /// It has as many queues as the EAL has lcores, at most 16.
+    /// `net_ring`: each of its up to 16 queues receives what is sent on the same queue,
+    /// and holds 1023 frames.
     #[must_use]
     pub fn ring(index: u16) -> Self {
         Self(format!("net_ring{index}"))
@@ -179,17 +179,20 @@ impl EalBuilder {
     /// every packet, which the main thread then handles, at a third of the speed.
     ///
     /// # Errors
-    /// After [`EalError::Init`] and the two `Refused` variants the process cannot try
-    /// again; after the others it can.
+    /// After [`EalError::Init`], [`EalError::NoDriver`] and the two `Refused` variants the
+    /// process cannot try again; after the others it can.
     pub fn init(self) -> Result<Eal, EalError> {
         self.check()?;
         let arguments = self.arguments()?;
-        let eal = Eal::start(
-            &arguments,
-            self.memory,
-            self.main_lcore.0,
-            self.workers.iter().map(|&(lcore, _)| lcore).collect(),
-        )?;
+        let workers = self.workers.iter().map(|&(lcore, _)| lcore).collect();
+        let eal = match Eal::start(&arguments, self.memory, self.main_lcore.0, workers) {
+            // Devices are the first thing for which EAL has this number.
+            Err(EalError::Init(Errno(libc::ENODEV))) if !self.vdevs.is_empty() => {
+                let vdevs = self.vdevs.iter().map(|vdev| vdev.as_str().to_owned()).collect();
+                return Err(EalError::NoDriver(vdevs));
+            }
+            started => started?,
+        };
         // EAL goes on without the devices that it cannot have.
         let names: Vec<_> = eal.ports().into_iter().filter_map(PortId::name).collect();
         for vdev in self.vdevs.iter().filter(|vdev| vdev.name().starts_with("net_")) {

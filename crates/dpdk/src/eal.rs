@@ -72,7 +72,9 @@ impl Eal {
         // for ever; STARTED makes this the only call.
         let status = unsafe { sys::rte_eal_init(count, line.leak().as_mut_ptr()) };
         if status < 0 {
-            return Err(EalError::Init(Errno::last()));
+            let errno = Errno::last();
+            remove_runtime_folder(runtime_folder());
+            return Err(EalError::Init(errno));
         }
         Ok(Self {
             shared: Arc::new(Shared {
@@ -166,15 +168,12 @@ impl Drop for Shared {
             // gives with hugepages, keeps all memory mapped (see Eal).
             unsafe { sys::rte_eal_cleanup() };
         }
-        if let Some(folder) = folder {
-            // Empty, unless telemetry has left its socket. Another process with the same
-            // prefix may be using it: then it is not empty either, or not needed.
-            let _ = fs::remove_dir(folder);
-        }
+        remove_runtime_folder(folder);
     }
 }
 
-fn all_ports() -> impl Iterator<Item = PortId> {
+/// Ports that exist, in use or not.
+pub(crate) fn all_ports() -> impl Iterator<Item = PortId> {
     let next = |from: u16| {
         // SAFETY: takes any number; returns RTE_MAX_ETHPORTS at the end.
         let id =
@@ -185,7 +184,7 @@ fn all_ports() -> impl Iterator<Item = PortId> {
 }
 
 fn runtime_folder() -> Option<PathBuf> {
-    // SAFETY: the EAL is started; returns a string of its configuration.
+    // SAFETY: returns a string of EAL's configuration, empty before there is one.
     let folder = unsafe { sys::rte_eal_get_runtime_dir() };
     if folder.is_null() {
         return None;
@@ -193,6 +192,14 @@ fn runtime_folder() -> Option<PathBuf> {
     // SAFETY: as above; it is copied before the configuration can go.
     let folder = unsafe { CStr::from_ptr(folder) };
     Some(PathBuf::from(folder.to_str().ok()?))
+}
+
+/// EAL makes the folder even if it shares nothing there. Telemetry's socket, or another
+/// process with the same prefix, may have put something in: then it stays.
+fn remove_runtime_folder(folder: Option<PathBuf>) {
+    if let Some(folder) = folder {
+        let _ = fs::remove_dir(folder);
+    }
 }
 
 /// See [`EalBuilder::init`]. Signals with a handler are left alone.

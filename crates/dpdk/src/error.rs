@@ -91,6 +91,12 @@ pub enum EalError {
     /// The machine has no such device.
     #[error("there is no PCI device {0}; lspci -D lists those that exist")]
     NoSuchPciDevice(String),
+    /// No driver goes by the name of one of these virtual devices.
+    #[error(
+        "DPDK has no driver for one of the devices {0:?}; check their names, and that its \
+         drivers are installed (apt-get install librte-meta-net)"
+    )]
+    NoDriver(Vec<String>),
     /// EAL started, and this PCI device did not become a port.
     #[error(
         "PCI device {0} did not become a port; bind it to vfio-pci (dpdk-devbind.py -b vfio-pci {0}), \

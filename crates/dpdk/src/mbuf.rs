@@ -1,12 +1,32 @@
 //! An owned packet buffer.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use dpdk_sys as sys;
 
 use crate::error::MbufError;
 use crate::port::PortId;
+
+/// A field of `rte_mbuf`: where the header puts it, and its type. The tests of dpdk-sys
+/// compare both with the header.
+struct Field<T>(usize, PhantomData<T>);
+
+impl<T> Field<T> {
+    const fn at(offset: usize) -> Self {
+        Self(offset, PhantomData)
+    }
+}
+
+const BUF_ADDR: Field<*mut u8> = Field::at(sys::DSYS_MBUF_BUF_ADDR);
+const DATA_OFF: Field<u16> = Field::at(sys::DSYS_MBUF_DATA_OFF);
+const NB_SEGS: Field<u16> = Field::at(sys::DSYS_MBUF_NB_SEGS);
+const PORT: Field<u16> = Field::at(sys::DSYS_MBUF_PORT);
+const OL_FLAGS: Field<u64> = Field::at(sys::DSYS_MBUF_OL_FLAGS);
+const PKT_LEN: Field<u32> = Field::at(sys::DSYS_MBUF_PKT_LEN);
+const DATA_LEN: Field<u16> = Field::at(sys::DSYS_MBUF_DATA_LEN);
+const BUF_LEN: Field<u16> = Field::at(sys::DSYS_MBUF_BUF_LEN);
 
 /// A packet in a buffer of a mempool, owned: dropping it gives the buffer back.
 ///
@@ -33,28 +53,27 @@ impl Mbuf {
         Self(raw)
     }
 
-    /// A field of `rte_mbuf`, by the offset that the header gives it.
     #[inline]
-    fn field<T: Copy>(&self, offset: usize) -> T {
-        // SAFETY: the callers below name a field within the struct, of the type T.
-        let field = unsafe { self.0.byte_add(offset).cast::<T>() };
-        // SAFETY: we own the mbuf, so nobody writes it meanwhile; fields are aligned.
+    fn get<T: Copy>(&self, field: Field<T>) -> T {
+        // SAFETY: the constants above name fields within the struct.
+        let field = unsafe { self.0.byte_add(field.0).cast::<T>() };
+        // SAFETY: the field is a T and aligned; we own the mbuf, so nobody writes it meanwhile.
         unsafe { field.read() }
     }
 
     #[inline]
-    fn set_field<T>(&mut self, offset: usize, value: T) {
-        // SAFETY: the callers below name a field within the struct, of the type T.
-        let field = unsafe { self.0.byte_add(offset).cast::<T>() };
-        // SAFETY: we own the mbuf, so nobody reads it meanwhile; fields are aligned.
+    fn set<T>(&mut self, field: Field<T>, value: T) {
+        // SAFETY: the constants above name fields within the struct.
+        let field = unsafe { self.0.byte_add(field.0).cast::<T>() };
+        // SAFETY: the field is a T and aligned; we own the mbuf, so nobody reads it meanwhile.
         unsafe { field.write(value) }
     }
 
     /// Where the frame starts, in the first buffer.
     #[inline]
     fn start(&self) -> *mut u8 {
-        let buffer: *mut u8 = self.field(sys::DSYS_MBUF_BUF_ADDR);
-        let offset: u16 = self.field(sys::DSYS_MBUF_DATA_OFF);
+        let buffer = self.get(BUF_ADDR);
+        let offset = self.get(DATA_OFF);
         // SAFETY: drivers and mempools keep the offset within the buffer.
         unsafe { buffer.add(usize::from(offset)) }
     }
@@ -63,8 +82,8 @@ impl Mbuf {
     #[inline]
     #[must_use]
     pub fn room(&self) -> usize {
-        let length: u16 = self.field(sys::DSYS_MBUF_BUF_LEN);
-        let offset: u16 = self.field(sys::DSYS_MBUF_DATA_OFF);
+        let length = self.get(BUF_LEN);
+        let offset = self.get(DATA_OFF);
         usize::from(length.saturating_sub(offset))
     }
 
@@ -73,14 +92,14 @@ impl Mbuf {
     #[inline]
     #[must_use]
     pub fn is_contiguous(&self) -> bool {
-        self.field::<u16>(sys::DSYS_MBUF_NB_SEGS) == 1
+        self.get(NB_SEGS) == 1
     }
 
     /// Length of the frame in bytes, over all its buffers.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.field::<u32>(sys::DSYS_MBUF_PKT_LEN) as usize
+        self.get(PKT_LEN) as usize
     }
 
     /// Whether the frame is of length 0.
@@ -93,7 +112,7 @@ impl Mbuf {
     /// Bytes of the frame in the first buffer.
     #[inline]
     fn first_len(&self) -> usize {
-        usize::from(self.field::<u16>(sys::DSYS_MBUF_DATA_LEN))
+        usize::from(self.get(DATA_LEN))
     }
 
     /// The frame, as far as it is in the first buffer.
@@ -132,8 +151,8 @@ impl Mbuf {
         if length > self.room() {
             return Err(MbufError::TooLong);
         }
-        self.set_field(sys::DSYS_MBUF_DATA_LEN, short);
-        self.set_field(sys::DSYS_MBUF_PKT_LEN, u32::from(short));
+        self.set(DATA_LEN, short);
+        self.set(PKT_LEN, u32::from(short));
         Ok(())
     }
 
@@ -150,16 +169,16 @@ impl Mbuf {
     /// buffer is stay, or it could not be freed.
     #[inline]
     pub fn reset_offloads(&mut self) {
-        let flags: u64 = self.field(sys::DSYS_MBUF_OL_FLAGS);
+        let flags = self.get(OL_FLAGS);
         let ownership = sys::DSYS_MBUF_F_INDIRECT | sys::DSYS_MBUF_F_EXTERNAL;
-        self.set_field(sys::DSYS_MBUF_OL_FLAGS, flags & ownership);
+        self.set(OL_FLAGS, flags & ownership);
     }
 
     /// The port that received the frame. Means nothing for an mbuf from a mempool.
     #[inline]
     #[must_use]
     pub fn port(&self) -> PortId {
-        PortId::from_raw(self.field(sys::DSYS_MBUF_PORT))
+        PortId::from_raw(self.get(PORT))
     }
 }
 

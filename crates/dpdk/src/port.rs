@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use dpdk_sys as sys;
 
-use crate::eal::{Eal, Shared};
+use crate::eal::{Eal, Shared, all_ports};
 use crate::error::{Errno, PortError};
 use crate::mempool::Mempool;
 use crate::queue::{RxQueue, TxQueue};
@@ -213,6 +213,9 @@ impl Drop for Device {
 impl Port {
     /// Configures a port. RX queue `n` receives into mempool `n`, counted around: one
     /// mempool is for all queues.
+    ///
+    /// # Errors
+    /// After [`PortError::Refused`] the port is closed, as after a drop.
     pub fn configure(
         eal: &Eal,
         id: PortId,
