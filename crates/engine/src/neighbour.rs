@@ -62,13 +62,24 @@ pub enum Notice {
         neighbour: NextHop,
         /// Its hardware address.
         mac: Mac,
-        /// It answered a question of ours, so that packets to it arrive.
-        confirmed: bool,
+        /// On which occasion.
+        claim: Claim,
         /// It is to replace an address already known.
         overrides: bool,
     },
     /// A frame waits for this neighbour's hardware address.
     Wanted(NextHop),
+}
+
+/// On which occasion a neighbour told its hardware address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It asked for ours.
+    Asked,
+    /// It answered a question of ours, so packets to it arrive.
+    Answered,
+    /// It told everybody, unasked.
+    Announced,
 }
 
 /// An answer to a neighbour's question.
@@ -116,7 +127,11 @@ pub(crate) fn arp(network: &Network, ingress: Ingress, bytes: &[u8]) -> Stage {
     let notice = Notice::Heard {
         neighbour: NextHop { interface, address: arp.sender.into() },
         mac: arp.sender_mac,
-        confirmed: !asked && for_us,
+        claim: match (asked, for_us) {
+            (true, true) => Claim::Asked,
+            (false, true) => Claim::Answered,
+            (_, false) => Claim::Announced,
+        },
         overrides: true,
     };
     // A host may ask from an address that is not on the link: it gets its answer, we learn nothing.
@@ -193,7 +208,7 @@ pub(crate) fn discovery(network: &Network, ingress: Ingress, packet: &Packet<'_>
                 source_mac.filter(|mac| on_link && mac.is_unicast()).map(|mac| Notice::Heard {
                     neighbour: NextHop { interface, address: src.into() },
                     mac,
-                    confirmed: false,
+                    claim: Claim::Asked,
                     overrides: true,
                 });
             Stage::Neighbour(
@@ -210,9 +225,10 @@ pub(crate) fn discovery(network: &Network, ingress: Ingress, packet: &Packet<'_>
                 return bad;
             }
             let neighbour = NextHop { interface, address: target.into() };
+            let claim = if solicited { Claim::Answered } else { Claim::Announced };
             Stage::Done(
                 Outcome::NeighbourLearned,
-                Some(Notice::Heard { neighbour, mac, confirmed: solicited, overrides }),
+                Some(Notice::Heard { neighbour, mac, claim, overrides }),
             )
         }
     }
