@@ -14,6 +14,7 @@
 
 mod error;
 mod lab;
+mod link_request;
 mod namespace;
 mod plan;
 mod process;
@@ -22,6 +23,7 @@ mod topology;
 mod userspace_link;
 
 pub use error::{Error, Result};
-pub use lab::{Guard, Lab, LinkRequest};
+pub use lab::{Guard, Lab};
+pub use link_request::LinkRequest;
 pub use topology::{Family, Filter, Kind, Link, Node, Protocol, Topology};
 pub use userspace_link::LinkCounters;
