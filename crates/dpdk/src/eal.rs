@@ -37,7 +37,7 @@ pub(crate) struct Shared {
     memory: Memory,
     main_lcore: LcoreId,
     workers: Vec<LcoreId>,
-    /// Ports that a `Port` or its queues hold.
+    /// Ports that a `Port` was made of. Closing them is final, so they stay here.
     claimed: Mutex<HashSet<PortId>>,
     /// Workers that run a closure. Locked while one is handed over, too: the library's
     /// hand-over allows one caller at a time.
@@ -142,11 +142,6 @@ impl Shared {
     /// Takes the port for one `Port`; false when another has it.
     pub(crate) fn claim(&self, id: PortId) -> bool {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(id)
-    }
-
-    /// Gives the port back.
-    pub(crate) fn release(&self, id: PortId) {
-        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     /// The workers that run a closure, to look and to change.

@@ -11,6 +11,7 @@ use crate::port::PortId;
 
 /// A field of `rte_mbuf`: where the header puts it, and its type. The tests of dpdk-sys
 /// compare both with the header.
+#[derive(Clone, Copy)]
 struct Field<T>(usize, PhantomData<T>);
 
 impl<T> Field<T> {
@@ -62,7 +63,7 @@ impl Mbuf {
     }
 
     #[inline]
-    fn set<T>(&mut self, field: Field<T>, value: T) {
+    fn set<T: Copy>(&mut self, field: Field<T>, value: T) {
         // SAFETY: the constants above name fields within the struct.
         let field = unsafe { self.0.byte_add(field.0).cast::<T>() };
         // SAFETY: the field is a T and aligned; we own the mbuf, so nobody reads it meanwhile.

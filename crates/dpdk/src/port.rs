@@ -73,9 +73,10 @@ pub struct PortInfo {
 
 impl PortInfo {
     pub(crate) fn read(id: PortId) -> Result<Self, PortError> {
-        let name = id
-            .name()
-            .ok_or_else(|| PortError::NoSuchPort { name: id.to_string(), existing: Vec::new() })?;
+        let name = id.name().ok_or_else(|| PortError::NoSuchPort {
+            name: id.to_string(),
+            existing: all_ports().filter_map(PortId::name).collect(),
+        })?;
         let mut info = sys::rte_eth_dev_info::default();
         // SAFETY: writes to a struct of that type; the port's number is checked there.
         let status = unsafe { sys::rte_eth_dev_info_get(id.0, &raw mut info) };
@@ -189,7 +190,7 @@ pub(crate) struct Device {
     id: PortId,
     /// The driver allocates from them as long as the port is open.
     _mempools: Vec<Mempool>,
-    eal: Arc<Shared>,
+    _eal: Arc<Shared>,
 }
 
 impl Device {
@@ -206,7 +207,6 @@ impl Drop for Device {
         unsafe { sys::rte_eth_dev_stop(self.id.0) };
         // SAFETY: as above.
         unsafe { sys::rte_eth_dev_close(self.id.0) };
-        self.eal.release(self.id);
     }
 }
 
@@ -232,7 +232,7 @@ impl Port {
             device: Arc::new(Device {
                 id,
                 _mempools: mempools.to_vec(),
-                eal: Arc::clone(eal.shared()),
+                _eal: Arc::clone(eal.shared()),
             }),
             info,
             config: config.clone(),

@@ -15,14 +15,16 @@ use crate::port::{Device, PortId};
 /// neither be stopped nor closed.
 #[derive(Debug)]
 pub struct RxQueue {
-    device: Arc<Device>,
+    port: PortId,
     index: u16,
+    /// Keeps the port open and started.
+    _device: Arc<Device>,
     _one_thread: PhantomData<Cell<()>>,
 }
 
 impl RxQueue {
     pub(crate) fn new(device: Arc<Device>, index: u16) -> Self {
-        Self { device, index, _one_thread: PhantomData }
+        Self { port: device.id(), index, _device: device, _one_thread: PhantomData }
     }
 
     /// Appends what has arrived to `burst`, as far as it has room; returns how many.
@@ -34,9 +36,9 @@ impl RxQueue {
             return 0;
         }
         // SAFETY: the port is started and this queue one of its own, as queues are made
-        // by Port::start alone; `device` keeps it so; `&mut self` and the lack of Clone
+        // by Port::start alone; `_device` keeps it so; `&mut self` and the lack of Clone
         // make us the only poller; `spare` has room for that many.
-        let count = unsafe { sys::rx_burst(self.device.id().get(), self.index, spare, room) };
+        let count = unsafe { sys::rx_burst(self.port.get(), self.index, spare, room) };
         // SAFETY: the driver has written that many mbufs, which are ours.
         unsafe { burst.grow(usize::from(count)) };
         usize::from(count)
@@ -45,7 +47,7 @@ impl RxQueue {
     /// Its port.
     #[must_use]
     pub fn port(&self) -> PortId {
-        self.device.id()
+        self.port
     }
 
     /// Its number within the port, from 0.
@@ -58,14 +60,16 @@ impl RxQueue {
 /// A transmit queue of a started port; owned as an [`RxQueue`] is.
 #[derive(Debug)]
 pub struct TxQueue {
-    device: Arc<Device>,
+    port: PortId,
     index: u16,
+    /// Keeps the port open and started.
+    _device: Arc<Device>,
     _one_thread: PhantomData<Cell<()>>,
 }
 
 impl TxQueue {
     pub(crate) fn new(device: Arc<Device>, index: u16) -> Self {
-        Self { device, index, _one_thread: PhantomData }
+        Self { port: device.id(), index, _device: device, _one_thread: PhantomData }
     }
 
     /// Hands the mbufs of `burst` to the driver, from the first on; returns how many it
@@ -77,7 +81,7 @@ impl TxQueue {
             return 0;
         }
         // SAFETY: as in RxQueue::receive; `mbufs` are `length` mbufs that we own.
-        let count = unsafe { sys::tx_burst(self.device.id().get(), self.index, mbufs, length) };
+        let count = unsafe { sys::tx_burst(self.port.get(), self.index, mbufs, length) };
         // SAFETY: the driver took that many, from the first on.
         unsafe { burst.forget_front(usize::from(count)) };
         usize::from(count)
@@ -86,7 +90,7 @@ impl TxQueue {
     /// Its port.
     #[must_use]
     pub fn port(&self) -> PortId {
-        self.device.id()
+        self.port
     }
 
     /// Its number within the port, from 0.
