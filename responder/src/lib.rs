@@ -1,1 +1,24 @@
-//! otherhalfd: a reverse traceroute responder on DPDK.
+//! `otherhalfd`: a reverse traceroute responder on DPDK.
+//!
+//! The packet's way is `otherhalf-engine`; here is what it runs in. In the order of a start:
+//!
+//! - [`config`]: the file that says what to be;
+//! - [`setup`]: EAL, mempool, ports, table;
+//! - [`worker`]: one a core: receives bursts, asks the engine, acts on its verdicts
+//!   ([`outgoing`]: what is to be sent, [`held`]: what waits for a neighbour);
+//! - [`control`]: one thread for all that is not packets: neighbours ([`neighbours`]), signals, the end;
+//! - [`stats`]: what was counted.
+//!
+//! Workers share the pending table; all else goes between control and workers as immutable
+//! snapshots one way, and through bounded queues the other ([`shared`]).
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod setup;
+pub mod shared;
+pub mod worker;
+pub mod outgoing;
+pub mod held;
+pub mod control;
+pub mod neighbours;
+pub mod stats;

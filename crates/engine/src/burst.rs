@@ -137,15 +137,19 @@ impl Engine {
     /// The place in the table that a frame needs, asked for from memory; any place if it needs none.
     #[inline]
     fn place(&self, stage: &Stage) -> Hash {
-        let hash = match stage {
-            Stage::Task(_, Task::Ask(ask)) => self.probe_hash(ask, self.first_identifier(ask)),
-            Stage::Task(_, Task::Match(found)) => {
-                self.hash(found.own, found.target, &found.identity)
+        match stage {
+            Stage::Task(_, Task::Ask(ask)) => {
+                let hash = self.probe_hash(ask, self.first_identifier(ask));
+                self.table.prefetch_pair(hash);
+                hash
             }
-            _ => return Hash::default(),
-        };
-        self.table.prefetch(hash);
-        hash
+            Stage::Task(_, Task::Match(found)) => {
+                let hash = self.hash(found.own, found.target, &found.identity);
+                self.table.prefetch(hash);
+                hash
+            }
+            _ => Hash::default(),
+        }
     }
 
     #[inline]

@@ -101,7 +101,7 @@ struct Entry<N> {
 }
 
 /// Interfaces, own addresses and routes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Network {
     interfaces: Vec<Interface>,
     v4: Vec<Entry<u32>>,

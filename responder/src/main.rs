@@ -1,0 +1,166 @@
+//! `otherhalfd`: reads its configuration, starts, runs until it is told to stop.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, anyhow};
+use clap::{Parser, Subcommand};
+use otherhalf_responder::config::{self, Config};
+use otherhalf_responder::control::{End, Wishes};
+use otherhalf_responder::setup::Responder;
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use tracing::{error, info};
+
+/// `EX_CONFIG` of sysexits.h, which systemd knows by name.
+const EXIT_CONFIG: u8 = 78;
+const EXIT_FAILURE: u8 = 1;
+
+/// Answers reverse traceroute requests on DPDK ports.
+#[derive(Debug, Parser)]
+#[command(
+    name = "otherhalfd",
+    version,
+    after_help = "\
+Signals: SIGINT and SIGTERM stop it cleanly and print the counters, SIGUSR1 logs them.
+Exit codes: 0 stopped as told, 1 failed, 2 wrong usage, 78 wrong configuration.
+Environment: RUST_LOG sets the log level (error, warn, info, debug; default info).
+
+Example: otherhalfd --config /etc/otherhalf/otherhalfd.toml"
+)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+struct Arguments {
+    /// The configuration file (TOML; see dpdk-config/ for examples).
+    #[arg(long, value_name = "FILE", required = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Reads and checks a configuration, and starts nothing.
+    CheckConfig {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter)
+        .with_target(false)
+        .init();
+
+    let (path, check_only) = match (arguments.command, arguments.config) {
+        (Some(Command::CheckConfig { config }), _) => (config, true),
+        (None, config) => (config.unwrap_or_default(), false),
+    };
+    let config = match Config::load(&path) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("otherhalfd: {}", with_hint(&error));
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    if check_only {
+        println!("{}: good", path.display());
+        return ExitCode::SUCCESS;
+    }
+    match run(&config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error:#}");
+            ExitCode::from(EXIT_FAILURE)
+        }
+    }
+}
+
+fn with_hint(error: &config::Error) -> String {
+    match error {
+        config::Error::Read { .. } => format!("{error}\nGive it with --config FILE."),
+        _ => error.to_string(),
+    }
+}
+
+/// Signals, as flags that the control thread looks at.
+struct Signals {
+    stop: Arc<AtomicBool>,
+    print: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn register() -> Result<Self> {
+        let signals = Self { stop: Arc::default(), print: Arc::default() };
+        for signal in [SIGINT, SIGTERM] {
+            // The second one ends the process at once, should the first not be heard.
+            signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&signals.stop))?;
+            signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
+        }
+        signal_hook::flag::register(SIGUSR1, Arc::clone(&signals.print))?;
+        Ok(signals)
+    }
+}
+
+impl Wishes for Signals {
+    fn stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn print(&self) -> bool {
+        self.print.swap(false, Ordering::Relaxed)
+    }
+}
+
+fn run(config: &Config) -> Result<()> {
+    info!(version = env!("CARGO_PKG_VERSION"), "otherhalfd");
+    // Before DPDK starts: its threads inherit nothing that we would regret.
+    let signals = Signals::register().context("can't listen to signals")?;
+    let Responder { ports, workers, mut control, mempool, eal } = Responder::start(config)?;
+    let mut handles = Vec::new();
+    for (lcore, worker) in workers {
+        handles.push(eal.launch(lcore, move || worker.run())?);
+    }
+    info!("ready");
+
+    let end = control.run(&handles, &signals);
+    info!(reason = ?end, "stopping");
+    control.shared.stop();
+    let mut lost = None;
+    for handle in handles {
+        if let Err(error) = handle.join() {
+            lost = Some(error);
+        }
+    }
+    print!("{}", control.totals());
+    for port in &ports {
+        if let Ok(stats) = port.stats() {
+            println!(
+                "port {} received {} sent {} missed {} errors {} {} no_mbuf {}",
+                port.name(),
+                stats.ipackets,
+                stats.opackets,
+                stats.imissed,
+                stats.ierrors,
+                stats.oerrors,
+                stats.rx_nombuf
+            );
+        }
+    }
+    drop(ports);
+    println!("{:<30} {}", "mbufs_in_use", mempool.in_use());
+    match (end, lost) {
+        (_, Some(error)) => Err(error.into()),
+        (End::WorkerLost, None) => Err(anyhow!("a worker ended by itself")),
+        (End::Stopped, None) => {
+            info!("stopped");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The neighbours that are remembered, after RFC 4861 §7.3 and RFC 1122 §2.3.2.1.
+//!
+//! Not on the packet path: the control thread tells it what workers heard and what time it is,
+//! and gets back whom to ask. Workers see the result as a new table, whole.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use otherhalf_engine::neighbour::Neighbours;
+use otherhalf_engine::{Claim, NextHop, Notice};
+use otherhalf_wire::ethernet::Mac;
+
+/// Between two questions (`RETRANS_TIMER`).
+const RETRY: Duration = Duration::from_secs(1);
+/// Questions before a neighbour is given up (`MAX_MULTICAST_SOLICIT`, `MAX_UNICAST_SOLICIT`).
+const TRIES: u32 = 3;
+/// How long an address is believed before it is asked for again (`REACHABLE_TIME`).
+const REACHABLE: Duration = Duration::from_secs(30);
+/// How soon an address that the neighbour claimed unasked is asked for (`DELAY_FIRST_PROBE_TIME`).
+const DELAY: Duration = Duration::from_secs(5);
+
+/// Asks for a neighbour's hardware address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Question {
+    /// Whom.
+    pub neighbour: NextHop,
+    /// The address to be confirmed; none: everybody is asked.
+    pub known: Option<Mac>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    mac: Option<Mac>,
+    /// Questions asked since the last answer.
+    asked: u32,
+    /// When to ask next.
+    due: Instant,
+    /// A router is asked for as long as it takes.
+    router: bool,
+}
+
+/// The neighbours of all interfaces.
+#[derive(Debug)]
+pub struct Cache {
+    entries: HashMap<NextHop, Entry>,
+    room: usize,
+    refused: u64,
+    changed: bool,
+}
+
+impl Cache {
+    /// Room for `room` neighbours; `routers` are asked for from now on, and always have room.
+    #[must_use]
+    pub fn new(room: usize, routers: impl IntoIterator<Item = NextHop>, now: Instant) -> Self {
+        let entry = |hop| (hop, Entry { mac: None, asked: 0, due: now, router: true });
+        Self { entries: routers.into_iter().map(entry).collect(), room, refused: 0, changed: false }
+    }
+
+    /// Takes in what a worker heard or wants.
+    pub fn note(&mut self, notice: Notice, now: Instant) {
+        match notice {
+            Notice::Wanted(neighbour) => {
+                if !self.entries.contains_key(&neighbour) && self.make_room() {
+                    self.entries
+                        .insert(neighbour, Entry { mac: None, asked: 0, due: now, router: false });
+                }
+            }
+            Notice::Heard { neighbour, mac, claim, overrides } => {
+                self.hear(neighbour, mac, claim, overrides, now);
+            }
+        }
+    }
+
+    fn hear(&mut self, neighbour: NextHop, mac: Mac, claim: Claim, overrides: bool, now: Instant) {
+        let until = now + if claim == Claim::Answered { REACHABLE } else { DELAY };
+        let Some(entry) = self.entries.get_mut(&neighbour) else {
+            // Only who talks to us is learned unasked (RFC 4861 §7.2.5: an advertisement alone makes no entry).
+            if claim == Claim::Asked && self.make_room() {
+                self.entries.insert(
+                    neighbour,
+                    Entry { mac: Some(mac), asked: 0, due: until, router: false },
+                );
+                self.changed = true;
+            }
+            return;
+        };
+        match entry.mac {
+            // Nothing new: an answer confirms it, a claim changes nothing.
+            Some(known) if known == mac => {
+                if claim == Claim::Answered {
+                    (entry.asked, entry.due) = (0, until);
+                }
+            }
+            // Another address, and no right to replace the one known (§7.2.5).
+            Some(_) if !overrides => {}
+            _ => {
+                (entry.mac, entry.asked, entry.due) = (Some(mac), 0, until);
+                self.changed = true;
+            }
+        }
+    }
+
+    /// Whether there is room for one more; one that never answered makes room.
+    fn make_room(&mut self) -> bool {
+        if self.entries.len() < self.room {
+            return true;
+        }
+        let silent = self.entries.iter().find(|(_, entry)| entry.mac.is_none() && !entry.router);
+        if let Some(hop) = silent.map(|(hop, _)| *hop) {
+            self.entries.remove(&hop);
+            return true;
+        }
+        self.refused += 1;
+        false
+    }
+
+    /// Whom to ask now; neighbours that did not answer are given up.
+    pub fn questions(&mut self, now: Instant) -> Vec<Question> {
+        let mut questions = Vec::new();
+        let mut changed = false;
+        self.entries.retain(|neighbour, entry| {
+            if entry.due > now {
+                return true;
+            }
+            if entry.asked >= TRIES {
+                changed |= entry.mac.take().is_some();
+                if !entry.router {
+                    return false;
+                }
+            }
+            // Counted as far as needed: a router is asked for ever, once it is lost from everybody.
+            entry.asked = entry.asked.saturating_add(1).min(TRIES);
+            entry.due = now + RETRY;
+            questions.push(Question { neighbour: *neighbour, known: entry.mac });
+            true
+        });
+        self.changed |= changed;
+        questions
+    }
+
+    /// The neighbours known, if they changed since the last call.
+    pub fn changes(&mut self) -> Option<Neighbours> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        Some(Neighbours::new(
+            self.entries.iter().filter_map(|(hop, entry)| Some((*hop, entry.mac?))),
+        ))
+    }
+
+    /// Routers that do not answer.
+    pub fn silent_routers(&self) -> impl Iterator<Item = NextHop> {
+        self.entries
+            .iter()
+            .filter(|(_, entry)| entry.router && entry.mac.is_none())
+            .map(|(hop, _)| *hop)
+    }
+
+    /// Neighbours that were not learned for lack of room.
+    #[must_use]
+    pub const fn refused(&self) -> u64 {
+        self.refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use otherhalf_engine::InterfaceId;
+
+    fn hop(n: u8) -> NextHop {
+        NextHop { interface: InterfaceId(0), address: std::net::Ipv4Addr::new(192, 0, 2, n).into() }
+    }
+
+    const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
+    const OTHER: Mac = Mac([2, 0, 0, 0, 0, 2]);
+
+    fn heard(n: u8, mac: Mac, claim: Claim, overrides: bool) -> Notice {
+        Notice::Heard { neighbour: hop(n), mac, claim, overrides }
+    }
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    #[test]
+    fn a_router_is_asked_for_until_it_answers_and_confirmed_ever_after() {
+        let start = Instant::now();
+        let mut cache = Cache::new(4, [hop(1)], start);
+        for n in 0..10 {
+            assert_eq!(
+                cache.questions(start + seconds(n)),
+                [Question { neighbour: hop(1), known: None }]
+            );
+            assert!(cache.questions(start + seconds(n)).is_empty(), "once a second");
+        }
+        assert_eq!(cache.silent_routers().count(), 1);
+        let now = start + seconds(10);
+        cache.note(heard(1, MAC, Claim::Answered, true), now);
+        assert_eq!(cache.changes().unwrap().get(hop(1)), Some(MAC));
+        assert_eq!((cache.changes(), cache.silent_routers().count()), (None, 0));
+        assert!(cache.questions(now + seconds(29)).is_empty());
+        assert_eq!(
+            cache.questions(now + seconds(30)),
+            [Question { neighbour: hop(1), known: Some(MAC) }]
+        );
+        cache.note(heard(1, MAC, Claim::Answered, true), now + seconds(30));
+        assert!(cache.questions(now + seconds(59)).is_empty());
+        assert_eq!(cache.changes(), None, "confirmed, not changed");
+    }
+
+    #[test]
+    fn who_does_not_answer_is_forgotten_a_router_is_asked_for_again() {
+        let start = Instant::now();
+        let mut cache = Cache::new(4, [hop(1)], start);
+        cache.note(heard(1, MAC, Claim::Answered, true), start);
+        cache.note(heard(2, OTHER, Claim::Asked, true), start);
+        assert_eq!(cache.changes().unwrap().len(), 2);
+        for n in 5..8 {
+            assert_eq!(
+                cache.questions(start + seconds(n)),
+                [Question { neighbour: hop(2), known: Some(OTHER) }]
+            );
+        }
+        assert!(cache.questions(start + seconds(8)).is_empty());
+        assert_eq!(cache.changes().unwrap().len(), 1);
+        for n in 30..33 {
+            assert_eq!(
+                cache.questions(start + seconds(n)),
+                [Question { neighbour: hop(1), known: Some(MAC) }]
+            );
+        }
+        assert_eq!(
+            cache.questions(start + seconds(33)),
+            [Question { neighbour: hop(1), known: None }]
+        );
+        assert!(cache.changes().unwrap().is_empty());
+        assert_eq!(cache.silent_routers().collect::<Vec<_>>(), [hop(1)]);
+    }
+
+    #[test]
+    fn what_is_wanted_is_asked_for_three_times() {
+        let start = Instant::now();
+        let mut cache = Cache::new(4, [], start);
+        cache.note(Notice::Wanted(hop(3)), start);
+        cache.note(Notice::Wanted(hop(3)), start);
+        for n in 0..3 {
+            assert_eq!(cache.questions(start + seconds(n)).len(), 1);
+        }
+        assert!(cache.questions(start + seconds(3)).is_empty());
+        assert!(cache.entries.is_empty());
+    }
+
+    #[test]
+    fn announcements_change_and_do_not_make_neighbours() {
+        let start = Instant::now();
+        let mut cache = Cache::new(4, [], start);
+        cache.note(heard(1, MAC, Claim::Announced, true), start);
+        cache.note(heard(1, MAC, Claim::Answered, true), start);
+        assert_eq!(cache.changes(), None);
+        cache.note(heard(1, MAC, Claim::Asked, true), start);
+        assert_eq!(cache.changes().unwrap().get(hop(1)), Some(MAC));
+        cache.note(heard(1, OTHER, Claim::Answered, false), start);
+        assert_eq!(cache.changes(), None, "it may not replace");
+        cache.note(heard(1, OTHER, Claim::Announced, true), start);
+        assert_eq!(cache.changes().unwrap().get(hop(1)), Some(OTHER));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let start = Instant::now();
+        let mut cache = Cache::new(3, [hop(1)], start);
+        cache.note(heard(2, MAC, Claim::Asked, true), start);
+        for n in 3..=200 {
+            cache.note(Notice::Wanted(hop(n)), start);
+            assert!(cache.entries.len() <= 3);
+        }
+        assert_eq!(cache.refused(), 0, "who never answered made room");
+        cache.note(heard(201, MAC, Claim::Asked, true), start);
+        cache.note(heard(202, MAC, Claim::Asked, true), start);
+        assert_eq!((cache.refused(), cache.entries.len()), (1, 3));
+        assert!(cache.entries.contains_key(&hop(1)), "the router stays");
+    }
+}

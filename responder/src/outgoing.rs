@@ -1,0 +1,94 @@
+//! Frames on their way out of one port.
+
+use arrayvec::ArrayVec;
+use dpdk::{Burst, Mbuf, TxQueue};
+use otherhalf_engine::Outcome;
+
+use crate::stats::{Counter, WorkerStats};
+
+/// Frames collected before they are sent: a received burst, and a RST for each of its frames.
+const ROOM: usize = 64;
+
+/// How often a full transmit queue is tried again before frames are given up. The device empties
+/// its queue by itself; waiting longer would only let the receive queue overflow.
+const TRIES: u32 = 8;
+
+/// What a frame counts as once it is sent.
+#[derive(Clone, Copy)]
+enum Name {
+    /// A received frame, answered.
+    Answer(Outcome),
+    /// A RST besides.
+    Reset,
+    /// A frame of the control thread.
+    Order,
+}
+
+/// A port's transmit queue and what is collected for it.
+pub struct Outgoing {
+    queue: TxQueue,
+    frames: Burst<ROOM>,
+    /// As long as `frames`, in the same order.
+    names: ArrayVec<Name, ROOM>,
+}
+
+impl Outgoing {
+    /// Nothing yet for `queue`.
+    #[must_use]
+    pub fn new(queue: TxQueue) -> Self {
+        Self { queue, frames: Burst::new(), names: ArrayVec::new() }
+    }
+
+    /// Collects the answer to a received frame.
+    #[inline]
+    pub fn answer(&mut self, frame: Mbuf, outcome: Outcome, stats: &WorkerStats) {
+        self.push(frame, Name::Answer(outcome), stats);
+    }
+
+    /// Collects a RST.
+    pub fn reset(&mut self, frame: Mbuf, stats: &WorkerStats) {
+        self.push(frame, Name::Reset, stats);
+    }
+
+    /// Collects a frame of the control thread.
+    pub fn order(&mut self, frame: Mbuf, stats: &WorkerStats) {
+        self.push(frame, Name::Order, stats);
+    }
+
+    #[inline]
+    fn push(&mut self, mut frame: Mbuf, name: Name, stats: &WorkerStats) {
+        if self.names.is_full() {
+            self.flush(stats);
+        }
+        // What the receiving device said about the frame is no wish to the sending one.
+        frame.reset_offloads();
+        // A flush leaves nothing, so there is room; and a frame without name would be dropped, not lost.
+        if self.names.try_push(name).is_ok() {
+            drop(self.frames.push(frame));
+        }
+    }
+
+    /// Sends what was collected and counts it: as what it is, or as dropped.
+    #[inline]
+    pub fn flush(&mut self, stats: &WorkerStats) {
+        let mut tries = 0;
+        while !self.names.is_empty() && tries < TRIES {
+            let sent = self.queue.send(&mut self.frames);
+            for name in self.names.drain(..sent) {
+                match name {
+                    Name::Answer(outcome) => stats.count(outcome),
+                    Name::Reset => stats.resets_sent.add(1),
+                    Name::Order => stats.orders_sent.add(1),
+                }
+            }
+            tries += 1;
+        }
+        for name in self.names.drain(..) {
+            match name {
+                Name::Answer(_) => stats.count(Outcome::DropTransmitFull),
+                Name::Reset | Name::Order => Counter::add(&stats.own_dropped, 1),
+            }
+        }
+        self.frames.clear();
+    }
+}

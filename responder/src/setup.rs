@@ -1,0 +1,224 @@
+//! The start, in stages: each can fail with a sentence, and nothing is left behind.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use dpdk::{Eal, LcoreId, Memory, Mempool, MempoolConfig, Port, PortConfig, RxQueue, TxQueue};
+use otherhalf_engine::neighbour::Neighbours;
+use otherhalf_engine::{BURST, Clock, Engine};
+use otherhalf_pending::{Settings, Table};
+use otherhalf_wire::ethernet::{self, Mac};
+use tracing::info;
+
+use crate::config::{self, Config};
+use crate::control::Control;
+use crate::held;
+use crate::neighbours::Cache;
+use crate::shared::{Shared, Snapshot};
+use crate::worker::Worker;
+
+/// Mbufs that each lcore keeps at hand.
+const MEMPOOL_CACHE: u32 = 256;
+/// The headroom of an mbuf (`RTE_PKTMBUF_HEADROOM`).
+const HEADROOM: u16 = 128;
+/// The room for a frame where no larger MTU is asked for.
+const DATA_ROOM: u16 = 2048;
+/// How long a frame may wait for a neighbour: a question, and one repetition of it.
+const HOLD_MS: u64 = 2000;
+
+/// A responder that is ready to run.
+pub struct Responder {
+    /// The ports, in the order of the configuration; they close when dropped.
+    pub ports: Vec<Port>,
+    /// The workers, not yet launched.
+    pub workers: Vec<(LcoreId, Worker)>,
+    /// The control thread's part.
+    pub control: Control,
+    /// Where frames live.
+    pub mempool: Mempool,
+    /// DPDK; the last to go.
+    pub eal: Eal,
+}
+
+impl Responder {
+    /// Starts DPDK, opens the ports and makes the workers of `config`.
+    pub fn start(config: &Config) -> Result<Self> {
+        let eal = start_eal(config)?;
+        let mempool = make_mempool(&eal, config)?;
+        let mut ports = Vec::new();
+        let mut rx: Vec<Vec<RxQueue>> = config.workers.cpus.iter().map(|_| Vec::new()).collect();
+        let mut tx: Vec<Vec<TxQueue>> = config.workers.cpus.iter().map(|_| Vec::new()).collect();
+        for wanted in &config.port {
+            let (port, queues) = open_port(&eal, config, wanted, &mempool)
+                .with_context(|| format!("port {:?}", wanted.device_name()))?;
+            for (worker, queue) in rx.iter_mut().zip(queues.0) {
+                worker.push(queue);
+            }
+            for (worker, queue) in tx.iter_mut().zip(queues.1) {
+                worker.push(queue);
+            }
+            ports.push(port);
+        }
+        let macs: Vec<Mac> = ports.iter().map(|port| Mac(port.mac())).collect();
+        let network = config.network(&macs)?;
+        for (interface, name) in network.interfaces().iter().zip(config.interface_names()) {
+            let addresses: Vec<String> =
+                interface.addresses.iter().map(ToString::to_string).collect();
+            info!(interface = name, mac = %interface.mac, addresses = addresses.join(" "), "interface");
+        }
+
+        let clock = Clock::new(eal.tsc_hz())
+            .context("this machine's time stamp counter is too slow to measure with")?;
+        let table = Arc::new(make_table(config, &clock)?);
+        let neighbours = Cache::new(config.neighbours.entries, network.routers(), Instant::now());
+        let policy = config.policy()?;
+        let snapshot = Snapshot { network, neighbours: Neighbours::default(), policy };
+        let shared = Arc::new(Shared::new(snapshot, config.workers.cpus.len()));
+        let idle_sleep = Some(Duration::from_micros(config.workers.idle_sleep_us))
+            .filter(|time| !time.is_zero());
+        let workers = rx.into_iter().zip(tx).enumerate().zip(eal.workers()).map(
+            |((index, (rx, tx)), lcore)| {
+                let engine = Engine::new(Arc::clone(&table), clock);
+                let worker = Worker {
+                    index,
+                    engine,
+                    shared: Arc::clone(&shared),
+                    rx,
+                    tx,
+                    mempool: mempool.clone(),
+                    idle_sleep,
+                    hold_ticks: clock.ticks_in_ms(HOLD_MS),
+                };
+                (*lcore, worker)
+            },
+        );
+        let workers = workers.collect();
+        let control = Control { shared, table, neighbours, interfaces: config.interface_names() };
+        Ok(Self { ports, workers, control, mempool, eal })
+    }
+}
+
+fn start_eal(config: &Config) -> Result<Eal> {
+    let megabytes = config.eal.memory_mb;
+    let memory = if config.eal.huge_pages {
+        Memory::Huge { megabytes }
+    } else {
+        Memory::NoHuge { megabytes }
+    };
+    let mut builder = Eal::builder(&config.eal.file_prefix, memory).telemetry(config.eal.telemetry);
+    // Workers are numbered from 0; the control thread gets the number behind them.
+    let lcores = (0..).map(LcoreId);
+    for (lcore, cpu) in lcores.zip(&config.workers.cpus) {
+        builder = builder.worker(lcore, *cpu);
+    }
+    let workers = u32::try_from(config.workers.cpus.len()).context("too many workers")?;
+    builder = builder.main_lcore(LcoreId(workers), config.eal.control_cpus.iter().copied());
+    for port in &config.port {
+        builder = if port.is_pci() {
+            builder.pci(&port.device)
+        } else {
+            builder.vdev(port.device.as_str())
+        };
+    }
+    for argument in &config.eal.extra {
+        builder = builder.extra_argument(argument);
+    }
+    let eal = builder.init().context("DPDK's environment does not start")?;
+    info!(
+        version = eal.version(),
+        memory_mb = megabytes,
+        huge_pages = config.eal.huge_pages,
+        file_prefix = config.eal.file_prefix,
+        workers = ?config.workers.cpus,
+        "DPDK"
+    );
+    Ok(eal)
+}
+
+/// One mempool for all: each frame that a descriptor, a worker or a waiting place may hold, twice what caches may keep.
+fn make_mempool(eal: &Eal, config: &Config) -> Result<Mempool> {
+    let workers = u32::try_from(config.workers.cpus.len()).context("too many workers")?;
+    let descriptors: u32 = config
+        .port
+        .iter()
+        .map(|port| workers * (u32::from(port.rx_descriptors) + u32::from(port.tx_descriptors)))
+        .sum();
+    let per_worker = u32::try_from(held::ROOM + 2 * BURST)? + 2 * MEMPOOL_CACHE;
+    // DPDK's own advice: a power of two less one uses memory best.
+    let buffers = (descriptors + (workers + 1) * per_worker).next_power_of_two() - 1;
+    let mtu = config.port.iter().filter_map(|port| port.mtu).max().unwrap_or(0);
+    let frame = usize::from(mtu) + ethernet::Link::MAX_LEN;
+    let data_room = DATA_ROOM.max(u16::try_from(frame).context("the MTU is too large")?) + HEADROOM;
+    let pool =
+        MempoolConfig { name: "frames", buffers, cache: MEMPOOL_CACHE, data_room, socket: None };
+    let mempool = Mempool::new(eal, &pool).with_context(|| {
+        format!(
+            "{buffers} frames of {data_room} bytes do not fit into eal.memory_mb = {}",
+            config.eal.memory_mb
+        )
+    })?;
+    info!(frames = buffers, bytes = u64::from(buffers) * u64::from(data_room), "mempool");
+    Ok(mempool)
+}
+
+type Queues = (Vec<RxQueue>, Vec<TxQueue>);
+
+fn open_port(
+    eal: &Eal,
+    config: &Config,
+    wanted: &config::Port,
+    mempool: &Mempool,
+) -> Result<(Port, Queues)> {
+    let id = eal.port_by_name(wanted.device_name())?;
+    let queues = u16::try_from(config.workers.cpus.len()).context("too many workers")?;
+    let port_config = PortConfig {
+        rx_queues: queues,
+        tx_queues: queues,
+        rx_descriptors: wanted.rx_descriptors,
+        tx_descriptors: wanted.tx_descriptors,
+        mtu: wanted.mtu,
+        // Solicitations for our addresses come to multicast groups.
+        all_multicast: true,
+        promiscuous: wanted.promiscuous,
+    };
+    let mut port = Port::configure(eal, id, &port_config, std::slice::from_ref(mempool))?;
+    let queues = port.start()?;
+    if !Mac(port.mac()).is_unicast() {
+        bail!("its hardware address {} is no station's", Mac(port.mac()));
+    }
+    info!(
+        port = port.name(),
+        driver = port.driver(),
+        mac = %Mac(port.mac()),
+        queues = queues.0.len(),
+        link = port.link().is_ok_and(|link| link.up),
+        "port"
+    );
+    Ok((port, queues))
+}
+
+fn make_table(config: &Config, clock: &Clock) -> Result<Table> {
+    let secret = match config.pending.secret {
+        Some(secret) => secret.0,
+        None => [random()?, random()?],
+    };
+    let settings = Settings {
+        entries: config.pending.entries,
+        timeout_ticks: clock.ticks_in_ms(config.pending.timeout_ms),
+        secret,
+    };
+    let table = Table::new(settings).context("the pending table")?;
+    info!(
+        entries = table.capacity(),
+        bytes = table.bytes(),
+        timeout_ms = config.pending.timeout_ms,
+        secret = if config.pending.secret.is_some() { "configured" } else { "random" },
+        "pending table"
+    );
+    Ok(table)
+}
+
+fn random() -> Result<u64> {
+    getrandom::u64().context("the system gives no random numbers")
+}

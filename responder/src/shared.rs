@@ -1,0 +1,107 @@
+//! What control and workers share besides the pending table.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use arrayvec::ArrayVec;
+use crossbeam_queue::ArrayQueue;
+use otherhalf_engine::neighbour::Neighbours;
+use otherhalf_engine::{Network, Notice, Policy, PortId, SOLICITATION_LEN, View};
+
+use crate::stats::WorkerStats;
+
+/// Notices that may wait for the control thread, which looks every millisecond or two.
+const NOTICES: usize = 1024;
+/// Frames of the control thread that may wait for a worker.
+const ORDERS: usize = 256;
+
+/// What a worker goes by: never changed, only replaced as a whole.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// Interfaces, addresses, routes.
+    pub network: Network,
+    /// Known hardware addresses.
+    pub neighbours: Neighbours,
+    /// What is allowed.
+    pub policy: Policy,
+}
+
+impl Snapshot {
+    /// The snapshot as the engine wants it.
+    #[must_use]
+    pub const fn view(&self) -> View<'_> {
+        View { network: &self.network, neighbours: &self.neighbours, policy: &self.policy }
+    }
+}
+
+/// A frame that the control thread wants sent.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// By which port.
+    pub port: PortId,
+    /// The frame.
+    pub octets: ArrayVec<u8, SOLICITATION_LEN>,
+}
+
+/// What control and one worker, or all of them, share.
+#[derive(Debug)]
+pub struct Shared {
+    /// What workers go by. Workers load it at each turn of their loop; control alone stores.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// What workers heard of neighbours. Bounded; what does not fit is dropped and counted.
+    pub notices: ArrayQueue<Notice>,
+    /// Notices dropped. Written by workers, relaxed: a statistic.
+    pub notices_dropped: AtomicU64,
+    /// Probes that wait for an answer, as of the last sweep. Written by control, relaxed: a statistic.
+    pub pending: AtomicU64,
+    /// Set once by control, relaxed: workers need no more than to see it soon.
+    stop: AtomicBool,
+    /// One for each worker.
+    pub workers: Vec<WorkerShared>,
+}
+
+/// What control and one worker share.
+#[derive(Debug)]
+pub struct WorkerShared {
+    /// Frames to send for control.
+    pub orders: ArrayQueue<Order>,
+    /// What the worker counted.
+    pub stats: WorkerStats,
+}
+
+impl Shared {
+    /// For `workers` workers, which begin with `snapshot`.
+    #[must_use]
+    pub fn new(snapshot: Snapshot, workers: usize) -> Self {
+        let worker =
+            || WorkerShared { orders: ArrayQueue::new(ORDERS), stats: WorkerStats::default() };
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            notices: ArrayQueue::new(NOTICES),
+            notices_dropped: AtomicU64::new(0),
+            pending: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            workers: std::iter::repeat_with(worker).take(workers).collect(),
+        }
+    }
+
+    /// Tells control, or drops and counts what it has no room for.
+    #[inline]
+    pub fn notify(&self, notice: Notice) {
+        if self.notices.push(notice).is_err() {
+            self.notices_dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether workers are to come to an end.
+    #[inline]
+    #[must_use]
+    pub fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Tells workers to come to an end.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,250 @@
+//! A worker: one lcore, one receive and one transmit queue of each port, and the loop between them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::Cache;
+use arrayvec::ArrayVec;
+use dpdk::{Burst, Mbuf, Mempool, RxQueue, TxQueue, tsc};
+use otherhalf_engine::{BURST, Engine, Fate, Frame, Outcome, PortId, Verdict};
+
+use crate::held::{Held, Waiting};
+use crate::outgoing::Outgoing;
+use crate::shared::{Shared, Snapshot, WorkerShared};
+
+/// Empty turns of the loop before a worker that may sleep does.
+const IDLE_TURNS: u32 = 64;
+
+/// Empty turns in a row after which a stopping worker believes that nothing more comes.
+const LAST_TURNS: u32 = 1000;
+
+/// All that a worker is made of; it owns what it touches, but for `shared` and the engine's table.
+pub struct Worker {
+    /// Its place among the workers.
+    pub index: usize,
+    /// The packet's way.
+    pub engine: Engine,
+    /// What it shares.
+    pub shared: Arc<Shared>,
+    /// Its receive queue of each port.
+    pub rx: Vec<RxQueue>,
+    /// Its transmit queue of each port.
+    pub tx: Vec<TxQueue>,
+    /// Where its own frames come from.
+    pub mempool: Mempool,
+    /// How long to sleep when there is nothing to do.
+    pub idle_sleep: Option<Duration>,
+    /// How long a frame may wait for a neighbour, in ticks.
+    pub hold_ticks: u64,
+}
+
+impl Worker {
+    /// Moves packets until control says stop; then what is still in the queues, and ends.
+    ///
+    /// # Panics
+    ///
+    /// If there is no worker `index` in `shared`: a mistake of whoever made the worker.
+    pub fn run(self) {
+        let shared = &*self.shared;
+        let mut turn = Turn {
+            own: &shared.workers[self.index],
+            shared,
+            engine: self.engine,
+            mempool: self.mempool,
+            outgoing: self.tx.into_iter().map(Outgoing::new).collect(),
+            held: Held::new(self.hold_ticks),
+        };
+        let mut snapshot = Cache::new(&shared.snapshot);
+        let mut seen = Arc::as_ptr(snapshot.load());
+        let mut queues: Vec<(PortId, RxQueue)> = (0..).map(PortId).zip(self.rx).collect();
+        let mut burst = Burst::<BURST>::new();
+        let mut idle_turns = 0u32;
+        loop {
+            let current: &Snapshot = snapshot.load();
+            let mut received = 0;
+            for (port, queue) in &mut queues {
+                received += queue.receive(&mut burst);
+                if !burst.is_empty() {
+                    turn.take_in(current, *port, &mut burst);
+                }
+            }
+            let changed = !std::ptr::eq(seen, current);
+            seen = current;
+            turn.look_after(current, changed);
+            if received > 0 {
+                idle_turns = 0;
+                continue;
+            }
+            idle_turns = idle_turns.saturating_add(1);
+            if shared.stopping() {
+                if idle_turns > LAST_TURNS {
+                    break;
+                }
+            } else if idle_turns > IDLE_TURNS
+                && let Some(time) = self.idle_sleep
+            {
+                std::thread::sleep(time);
+            }
+        }
+        turn.end();
+    }
+}
+
+/// What a turn of the loop works with.
+struct Turn<'a> {
+    shared: &'a Shared,
+    own: &'a WorkerShared,
+    engine: Engine,
+    mempool: Mempool,
+    outgoing: Vec<Outgoing>,
+    held: Held,
+}
+
+/// What the engine said of a frame, and how long it is now.
+type Told = (Fate, usize);
+
+impl Turn<'_> {
+    /// Counts a received burst and moves it.
+    #[inline]
+    fn take_in(&mut self, snapshot: &Snapshot, port: PortId, burst: &mut Burst<BURST>) {
+        self.own.stats.received.add(burst.len() as u64);
+        let now = tsc();
+        self.pass(snapshot, port, burst, now, now);
+    }
+
+    /// Leads `burst`, received at `since`, through the engine and does what it says.
+    #[inline]
+    fn pass(
+        &mut self,
+        snapshot: &Snapshot,
+        port: PortId,
+        burst: &mut Burst<BURST>,
+        now: u64,
+        since: u64,
+    ) {
+        let mut told: [Told; BURST] = [(Fate::dropped(Outcome::DropBuffer), 0); BURST];
+        {
+            let mut frames: ArrayVec<Frame<'_>, BURST> = ArrayVec::new();
+            let mut places: ArrayVec<usize, BURST> = ArrayVec::new();
+            for (place, mbuf) in burst.iter_mut().enumerate() {
+                let len = mbuf.len();
+                // The engine sees one piece of memory; a frame in several is none of ours.
+                if !mbuf.is_contiguous() {
+                    continue;
+                }
+                if let Some(frame) = Frame::new(mbuf.room_mut(), len, port) {
+                    frames.push(frame);
+                    places.push(place);
+                }
+            }
+            let mut fates = places.iter();
+            self.engine.process(&snapshot.view(), now, &mut frames, |fate| {
+                if let Some(told) = fates.next().and_then(|place| told.get_mut(*place)) {
+                    told.0 = fate;
+                }
+            });
+            for (frame, place) in frames.iter().zip(&places) {
+                if let Some(told) = told.get_mut(*place) {
+                    told.1 = frame.len();
+                }
+            }
+        }
+        for (mbuf, (fate, len)) in burst.drain().zip(&told) {
+            self.act(mbuf, port, fate, *len, since);
+        }
+        for outgoing in &mut self.outgoing {
+            outgoing.flush(&self.own.stats);
+        }
+    }
+
+    /// Does what the engine said of one frame.
+    #[inline]
+    fn act(&mut self, mut mbuf: Mbuf, port: PortId, fate: &Fate, len: usize, since: u64) {
+        if let Some(notice) = fate.notice {
+            self.shared.notify(notice);
+        }
+        let (to, reset) = match fate.verdict {
+            Verdict::Drop => return self.own.stats.count(fate.outcome),
+            Verdict::Hold => {
+                if self.held.push(mbuf, port, since).is_err() {
+                    self.own.stats.count(fate.outcome);
+                }
+                return;
+            }
+            Verdict::Send(to) => (to, None),
+            Verdict::SendAndReset(to, reset) => (to, Some(reset)),
+        };
+        let Some(outgoing) = self.outgoing.get_mut(usize::from(to.0)) else {
+            return self.own.stats.count(Outcome::DropNoRoute);
+        };
+        if mbuf.set_len(len).is_err() {
+            return self.own.stats.count(Outcome::DropBuffer);
+        }
+        outgoing.answer(mbuf, fate.outcome, &self.own.stats);
+        if let Some(reset) = reset {
+            match own_frame(&self.mempool, |room| reset.emit(room)) {
+                Some(frame) => outgoing.reset(frame, &self.own.stats),
+                None => self.own.stats.own_dropped.add(1),
+            }
+        }
+    }
+
+    /// What a turn does besides: a bounded piece of each.
+    #[inline]
+    fn look_after(&mut self, snapshot: &Snapshot, changed: bool) {
+        if changed && !self.held.is_empty() {
+            self.offer_again(snapshot);
+        }
+        if !self.held.is_empty() {
+            let now = tsc();
+            while let Some(waiting) = self.held.pop_overdue(now) {
+                drop(waiting.frame);
+                self.own.stats.count(Outcome::DropNeighbourUnresolved);
+            }
+        }
+        if let Some(order) = self.own.orders.pop() {
+            let sent = own_frame(&self.mempool, |room| {
+                room.get_mut(..order.octets.len())?.copy_from_slice(&order.octets);
+                Some(order.octets.len())
+            });
+            match (sent, self.outgoing.get_mut(usize::from(order.port.0))) {
+                (Some(frame), Some(outgoing)) => {
+                    outgoing.order(frame, &self.own.stats);
+                    outgoing.flush(&self.own.stats);
+                }
+                _ => self.own.stats.own_dropped.add(1),
+            }
+        }
+    }
+
+    /// Offers what waits to the engine again: neighbours have changed.
+    fn offer_again(&mut self, snapshot: &Snapshot) {
+        let now = tsc();
+        // One by one: few wait, and each came in by a port and at a time of its own.
+        for _ in 0..self.held.len() {
+            let Some(Waiting { frame, port, since }) = self.held.pop() else { break };
+            let mut one = Burst::<BURST>::new();
+            drop(one.push(frame));
+            self.pass(snapshot, port, &mut one, now, since);
+        }
+    }
+
+    /// The end: what waits, waits in vain.
+    fn end(&mut self) {
+        while let Some(waiting) = self.held.pop() {
+            drop(waiting.frame);
+            self.own.stats.count(Outcome::DropStopped);
+        }
+        for outgoing in &mut self.outgoing {
+            outgoing.flush(&self.own.stats);
+        }
+    }
+}
+
+/// A frame of our own, written by `emit`; `None` if there is no mbuf.
+fn own_frame(mempool: &Mempool, emit: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<Mbuf> {
+    let mut frame = mempool.alloc()?;
+    let len = emit(frame.room_mut())?;
+    frame.set_len(len).ok()?;
+    Some(frame)
+}
