@@ -249,7 +249,7 @@ mod tests {
                 ttl: 3,
                 traffic_class: 8,
                 flow_label: 5,
-                identification: 7,
+                identification: Some(7),
                 protocol: 17,
             };
             let mut out = [0; 48];
