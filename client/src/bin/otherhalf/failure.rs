@@ -1,0 +1,61 @@
+//! Exit codes, and the errors that keep a trace from being done.
+
+use std::io;
+use std::process::ExitCode;
+
+use otherhalf_client::{raw, resolve};
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    Reached = 0,
+    NotReached = 1,
+    Usage = 2,
+    NotSpoken = 3,
+    NoAnswer = 4,
+    NoPermission = 5,
+    Refused = 6,
+    Interrupted = 130,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> Self {
+        Self::from(code as u8)
+    }
+}
+
+/// Why there is no trace.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{0}: see otherhalf --help")]
+    Usage(String),
+    #[error(transparent)]
+    Target(#[from] resolve::Error),
+    #[error(transparent)]
+    Network(#[from] raw::Error),
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+    #[error("cannot write the output: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Failure {
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Usage(_) | Self::Target(_) => Code::Usage,
+            Self::Network(raw::Error::Permission) => Code::NoPermission,
+            // Whoever closed the pipe has what they wanted.
+            _ if self.is_quiet() => Code::Reached,
+            Self::Network(_) | Self::Output(_) | Self::Json(_) => Code::NotReached,
+        }
+    }
+
+    /// Whether the reader of our output has gone.
+    pub(crate) fn is_quiet(&self) -> bool {
+        match self {
+            Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::Json(error) => error.io_error_kind() == Some(io::ErrorKind::BrokenPipe),
+            Self::Usage(_) | Self::Target(_) | Self::Network(_) => false,
+        }
+    }
+}

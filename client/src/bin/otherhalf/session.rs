@@ -1,0 +1,321 @@
+//! What the commands do.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use otherhalf_client::analyse::{self, Path};
+use otherhalf_client::resolve::Names;
+use otherhalf_client::{
+    Check, Direction, End, Flow, Options, RawNetwork, Trace, check, network, printable, resolve,
+};
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::cli::{self, Arguments, Command};
+use crate::failure::{Code, Failure};
+use crate::finding::Words;
+use crate::lines::{NAME_PATIENCE, Printer};
+use crate::{json, table, verdict};
+
+/// The width of the table where no terminal says its own.
+const WIDTH: usize = 120;
+
+/// Does what the arguments say; the exit code.
+pub(crate) fn run(arguments: &Arguments) -> Result<Code, Failure> {
+    match &arguments.command {
+        Command::Forward(what) => Session::open(what, &[Direction::Forward])?.trace_one("forward"),
+        Command::Reverse(what) => Session::open(what, &[Direction::Reverse])?.trace_one("reverse"),
+        Command::TwoWay(what) => {
+            Session::open(what, &[Direction::Forward, Direction::Reverse])?.trace_both()
+        }
+        Command::Check(what) => run_check(what),
+    }
+}
+
+/// Set when the user wants to stop.
+fn interruption() -> io::Result<Arc<AtomicBool>> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // The second time ends the program at once.
+        signal_hook::flag::register_conditional_shutdown(
+            signal,
+            Code::Interrupted as i32,
+            Arc::clone(&flag),
+        )?;
+        signal_hook::flag::register(signal, Arc::clone(&flag))?;
+    }
+    Ok(flag)
+}
+
+fn proceed(interrupted: &AtomicBool) -> ControlFlow<()> {
+    // Relaxed: the flag says all there is to know.
+    if interrupted.load(Ordering::Relaxed) {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    }
+}
+
+/// Traces that are about to run.
+struct Session<'a> {
+    common: &'a cli::Common,
+    /// As the user wrote it, fit for a terminal.
+    name: String,
+    target: IpAddr,
+    network: RawNetwork,
+    traces: Vec<Trace>,
+    names: Names,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl<'a> Session<'a> {
+    fn open(arguments: &'a cli::Trace, directions: &[Direction]) -> Result<Self, Failure> {
+        let common = &arguments.common;
+        let (protocol, name) = arguments.what().map_err(Failure::Usage)?;
+        let target: SocketAddr = resolve::target(name, common.family())?;
+        let own = if directions.contains(&Direction::Forward) { &[protocol][..] } else { &[] };
+        let network = RawNetwork::open(target, own)?;
+        let mut traces = Vec::new();
+        for direction in directions {
+            let options = Options {
+                flow: arguments.flow.unwrap_or(Flow::default_of(protocol)),
+                first: arguments.first,
+                last: arguments.max,
+                queries: common.queries,
+                parallel: arguments.parallel,
+                wait: common.wait,
+                pause: arguments.pause,
+                gap: arguments.gap,
+                ..Options::new(*direction, protocol, network.source(), target.ip())
+            };
+            traces.push(Trace::new(options, network.secret()?));
+        }
+        Ok(Self {
+            common,
+            name: printable(name),
+            target: target.ip(),
+            network,
+            traces,
+            names: Names::new(),
+            interrupted: interruption()?,
+        })
+    }
+
+    /// Hops line by line, as they become known.
+    fn trace_one(mut self, command: &'static str) -> Result<Code, Failure> {
+        let mut out = io::stdout().lock();
+        let text = !self.common.json;
+        if text {
+            writeln!(out, "{}", self.heading())?;
+            out.flush()?;
+        }
+        let mut printer = Printer::new(self.common.numeric);
+        self.run(|traces, names, now| match traces {
+            [trace] if text => printer.update(trace, names, now, &mut out),
+            _ => Ok(()),
+        })?;
+        let (code, sentence) = self.judge(0)?;
+        if let [trace] = self.traces.as_slice()
+            && text
+        {
+            printer.finish(trace, &self.names, &mut out)?;
+            tell(sentence.as_deref());
+        } else {
+            self.print_json(command, code, None, &mut out)?;
+        }
+        Ok(code)
+    }
+
+    /// Both directions at once, then the table and what it means.
+    fn trace_both(mut self) -> Result<Code, Failure> {
+        let mut out = io::stdout().lock();
+        if !self.common.json {
+            writeln!(out, "{}", self.heading())?;
+            out.flush()?;
+        }
+        self.run(|_, _, _| Ok(()))?;
+        let (forward_code, forward_sentence) = self.judge(0)?;
+        let (reverse_code, reverse_sentence) = self.judge(1)?;
+        // What keeps the reverse trace from being done matters more than where a forward one ends.
+        let code = if reverse_code == Code::Reached { forward_code } else { reverse_code };
+        let [forward, reverse] = self.traces.as_slice() else { return Ok(code) };
+        let (there, back) = (Path::of(forward), Path::of(reverse));
+        let names = &self.names;
+        let same = |a, b| names.get(a).is_some_and(|name| names.get(b) == Some(name));
+        let finding = analyse::compare(&there, &back, same);
+        let words = Words { names, numeric: self.common.numeric, target: &self.name };
+        let sentence = words.sentence(&finding);
+        if self.common.json {
+            self.print_json("two-way", code, Some((&finding, &sentence)), &mut out)?;
+            return Ok(code);
+        }
+        let numeric = self.common.numeric;
+        let column = |title: String, trace: &Trace, path: &Path| {
+            table::Column::new(title, trace.hops(), path.rise().as_ref(), names, numeric)
+        };
+        let table = table::render(
+            &column(format!("Forward: from here to {}", self.name), forward, &there),
+            &column(format!("Reverse: from {} to here", self.name), reverse, &back),
+            width(),
+        );
+        write!(out, "\n{table}")?;
+        if forward.is_answered() && reverse.is_answered() {
+            writeln!(out, "\n{sentence}")?;
+        }
+        out.flush()?;
+        tell(forward_sentence.as_deref());
+        tell(reverse_sentence.as_deref());
+        Ok(code)
+    }
+
+    /// Runs all traces, looks the names up meanwhile, and shows what is new.
+    fn run(
+        &mut self,
+        mut show: impl FnMut(&[Trace], &Names, std::time::Instant) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        let Self { common, network, traces, names, interrupted, .. } = self;
+        let mut failed = Ok(());
+        network::run(network, traces, |traces, now| {
+            if !common.numeric {
+                look_up(traces, names);
+            }
+            names.update();
+            failed = show(traces, names, now);
+            if failed.is_err() { ControlFlow::Break(()) } else { proceed(interrupted) }
+        })?;
+        failed?;
+        if proceed(interrupted).is_continue() {
+            self.names.wait(NAME_PATIENCE);
+        }
+        Ok(())
+    }
+
+    /// What the end of trace `number` means; a reverse trace without any answer needs another question.
+    fn judge(&mut self, number: usize) -> Result<(Code, Option<String>), Failure> {
+        let Some(trace) = self.traces.get(number) else { return Ok((Code::NoAnswer, None)) };
+        let silent = trace.options().direction == Direction::Reverse
+            && trace.end() == Some(&End::Silent)
+            && !trace.is_answered();
+        if !silent {
+            return Ok(verdict::of_trace(trace, &self.name));
+        }
+        let check = check_target(&mut self.network, self.target, self.common, &self.interrupted)?;
+        if proceed(&self.interrupted).is_break() {
+            return Ok((Code::Interrupted, None));
+        }
+        let (code, sentence) = verdict::of_silence(&check, &self.name);
+        Ok((code, Some(sentence)))
+    }
+
+    fn heading(&self) -> String {
+        let Some(trace) = self.traces.first() else { return String::new() };
+        let options = trace.options();
+        let way = match self.traces.as_slice() {
+            [_, _] => "two-way to",
+            _ if options.direction == Direction::Forward => "forward to",
+            _ => "reverse from",
+        };
+        format!(
+            "otherhalf {way} {} ({}), {} hops max, {}, flow {}",
+            self.name, self.target, options.last, options.protocol, options.flow
+        )
+    }
+
+    fn print_json(
+        &self,
+        command: &'static str,
+        code: Code,
+        finding: Option<(&analyse::Finding, &str)>,
+        out: &mut impl Write,
+    ) -> Result<(), Failure> {
+        let head = json::Head {
+            command,
+            target: &self.name,
+            address: self.target,
+            source: self.network.source(),
+            exit_code: code as u8,
+        };
+        write_json(&json::traces(&head, &self.traces, finding, &self.names), out)
+    }
+}
+
+fn look_up(traces: &[Trace], names: &mut Names) {
+    for trace in traces {
+        for sample in trace.hops().iter().flat_map(otherhalf_client::Hop::samples) {
+            names.look_up(sample.from);
+        }
+    }
+}
+
+fn write_json(document: &json::Document, out: &mut impl Write) -> Result<(), Failure> {
+    serde_json::to_writer_pretty(&mut *out, document)?;
+    writeln!(out)?;
+    Ok(out.flush()?)
+}
+
+/// What there is to say beside the output.
+fn tell(sentence: Option<&str>) {
+    if let Some(sentence) = sentence {
+        eprintln!("otherhalf: {sentence}");
+    }
+}
+
+/// The columns of the terminal, or of `COLUMNS`.
+fn width() -> usize {
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let measured =
+        || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into());
+    said.or_else(measured).unwrap_or(WIDTH)
+}
+
+fn check_target(
+    network: &mut RawNetwork,
+    target: IpAddr,
+    common: &cli::Common,
+    interrupted: &AtomicBool,
+) -> Result<Check, Failure> {
+    let secret = network.secret()?;
+    let options = check::Options { target, attempts: common.queries, wait: common.wait };
+    Ok(check::check(network, &options, &secret, || proceed(interrupted))?)
+}
+
+fn run_check(arguments: &cli::Check) -> Result<Code, Failure> {
+    let common = &arguments.common;
+    let target = resolve::target(&arguments.target, common.family())?;
+    let mut network = RawNetwork::open(target, &[])?;
+    let interrupted = interruption()?;
+    let found = check_target(&mut network, target.ip(), common, &interrupted)?;
+    let name = printable(&arguments.target);
+    let (mut code, [ping, speaks]) = verdict::of_check(&found, &shown(&name, target.ip()));
+    if proceed(&interrupted).is_break() {
+        code = Code::Interrupted;
+    }
+    let mut out = io::stdout().lock();
+    if common.json {
+        let head = json::Head {
+            command: "check",
+            target: &name,
+            address: target.ip(),
+            source: network.source(),
+            exit_code: code as u8,
+        };
+        write_json(&json::check(&head, &found), &mut out)?;
+        return Ok(code);
+    }
+    writeln!(out, "{ping}")?;
+    if code == Code::Reached {
+        writeln!(out, "{speaks}")?;
+    } else if code != Code::Interrupted {
+        out.flush()?;
+        tell(Some(&speaks));
+    }
+    out.flush()?;
+    Ok(code)
+}
+
+/// `name (address)`, or the address alone if that is the name.
+fn shown(name: &str, address: IpAddr) -> String {
+    if name == address.to_string() { name.to_owned() } else { format!("{name} ({address})") }
+}

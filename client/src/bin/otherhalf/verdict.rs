@@ -1,0 +1,178 @@
+//! What the end of a trace means: a sentence and an exit code.
+
+use std::fmt::Write as _;
+
+use otherhalf_client::query::Reply;
+use otherhalf_client::{Check, Direction, End, Speaks, Trace, printable};
+use otherhalf_wire::trace::Refusal;
+
+use crate::failure::Code;
+
+/// The exit code of a trace, and what there is to say about it unless all is well. `target` is fit for a terminal.
+pub(crate) fn of_trace(trace: &Trace, target: &str) -> (Code, Option<String>) {
+    let reverse = trace.options().direction == Direction::Reverse;
+    let (from, to) = if reverse { (target, "here") } else { ("here", target) };
+    let code = if trace.is_answered() { Code::NotReached } else { Code::NoAnswer };
+    let Some(end) = trace.end() else { return (Code::Interrupted, None) };
+    match end {
+        End::Reached => (Code::Reached, None),
+        End::ReachedTranslator(address) => (
+            Code::Reached,
+            Some(format!(
+                "the last two hops are {address}: an address translator, and this machine behind it"
+            )),
+        ),
+        End::Unreachable { from: router, reply } if reverse => {
+            (code, Some(format!("requests do not reach {target}: {}", undelivered(router, *reply))))
+        }
+        End::Unreachable { from: router, reply } => {
+            (code, Some(format!("probes do not reach {target}: {}", undelivered(router, *reply))))
+        }
+        End::Silent if !trace.is_answered() => {
+            (code, Some(format!("no answer from anywhere on the way from {from} to {to}")))
+        }
+        End::Silent => (
+            code,
+            Some(format!(
+                "given up after {} silent hops in a row on the way from {from} to {to}",
+                trace.options().gap
+            )),
+        ),
+        End::LastTtl => (
+            code,
+            Some(format!(
+                "the way from {from} to {to} is longer than {} hops",
+                trace.options().last
+            )),
+        ),
+        End::Repeating(address) => (
+            code,
+            Some(format!(
+                "given up: {address} answers at every hop from there on, as a filter does that lets nothing pass"
+            )),
+        ),
+        End::Mirrored => (Code::NotSpoken, Some(not_spoken(target))),
+        End::Refused { refusal, text } => {
+            (Code::Refused, Some(refused(trace, target, *refusal, text)))
+        }
+        End::Stopped => (Code::Interrupted, None),
+    }
+}
+
+/// The same for a check: the exit code and the lines that say it all.
+pub(crate) fn of_check(check: &Check, target: &str) -> (Code, [String; 2]) {
+    let ms = crate::lines::milliseconds;
+    let ping = match check.ping {
+        Some(rtt) => format!("{target} answers ping: {}", ms(rtt)),
+        None => format!("{target} does not answer ping"),
+    };
+    let (code, speaks) = match &check.speaks {
+        Speaks::Yes { rtt, refusal: Some(Refusal::Ttl), .. } => {
+            (Code::Reached, format!("{target} speaks reverse traceroute: {}", ms(*rtt)))
+        }
+        Speaks::Yes { rtt, refusal: None, .. } => (
+            Code::Reached,
+            format!(
+                "{target} speaks reverse traceroute, but not to the letter (it sends probes of TTL 0): {}",
+                ms(*rtt)
+            ),
+        ),
+        Speaks::Yes { rtt, refusal: Some(other), text } => (
+            Code::Reached,
+            format!(
+                "{target} speaks reverse traceroute, with a condition (status {}, value {}{}): {}",
+                other.status(),
+                other.value(),
+                in_its_words(text),
+                ms(*rtt)
+            ),
+        ),
+        Speaks::PingOnly { .. } => (Code::NotSpoken, not_spoken(target)),
+        Speaks::Undelivered { from, reply } => (
+            Code::NoAnswer,
+            format!("requests do not reach {target}: {}", undelivered(from, *reply)),
+        ),
+        Speaks::Silent if check.ping.is_some() => (Code::NoAnswer, dropped(target)),
+        Speaks::Silent => {
+            (Code::NoAnswer, format!("{target} does not answer reverse traceroute either"))
+        }
+    };
+    (code, [ping, speaks])
+}
+
+/// What a check adds when a reverse trace got no answer at all.
+pub(crate) fn of_silence(check: &Check, target: &str) -> (Code, String) {
+    match &check.speaks {
+        Speaks::Yes { .. } => (
+            Code::NotReached,
+            format!("{target} speaks reverse traceroute, but no router answered its probes"),
+        ),
+        Speaks::PingOnly { .. } => (Code::NotSpoken, not_spoken(target)),
+        Speaks::Undelivered { from, reply } => (
+            Code::NoAnswer,
+            format!("requests do not reach {target}: {}", undelivered(from, *reply)),
+        ),
+        Speaks::Silent if check.ping.is_some() => (Code::NoAnswer, dropped(target)),
+        Speaks::Silent => (
+            Code::NoAnswer,
+            format!("no answer from {target}, neither to ping nor to reverse traceroute"),
+        ),
+    }
+}
+
+fn not_spoken(target: &str) -> String {
+    format!("{target} answers ping, but does not speak reverse traceroute: no responder runs there")
+}
+
+fn dropped(target: &str) -> String {
+    format!(
+        "{target} answers ping, but not reverse traceroute: it, or a filter on the way, drops echo requests of code 1"
+    )
+}
+
+fn undelivered(router: &std::net::IpAddr, reply: Reply) -> String {
+    match reply {
+        Reply::Unreachable(reason) => format!("{router} says: {reason}"),
+        Reply::TimeExceeded | Reply::Direct => {
+            format!("{router} says: TTL exceeded (a routing loop?)")
+        }
+    }
+}
+
+fn refused(trace: &Trace, target: &str, refusal: Refusal, text: &str) -> String {
+    let options = trace.options();
+    let mut sentence = match refusal {
+        Refusal::Ttl => format!("{target} refuses: it sends no probes of such a TTL"),
+        Refusal::Protocol => {
+            format!(
+                "{target} refuses: it sends no probes over {}; try another protocol",
+                options.protocol
+            )
+        }
+        Refusal::Flow => {
+            format!(
+                "{target} refuses: it sends no probes of flow {}; try another --flow",
+                options.flow
+            )
+        }
+        Refusal::Extension(value) => {
+            let [class, kind] = value.to_be_bytes();
+            format!(
+                "{target} refuses: it does not allow extension objects of class {class}, type {kind}"
+            )
+        }
+        Refusal::Padding(octets) => format!(
+            "{target} refuses: it demands requests that are {octets} octets longer, against amplification; this version sends none"
+        ),
+        Refusal::Other(status, value) => format!(
+            "{target} refuses with status {status} (value {value}), which this version does not know"
+        ),
+    };
+    // Writing to a String cannot fail.
+    let _ = write!(sentence, "{}", in_its_words(text));
+    sentence
+}
+
+fn in_its_words(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("; it says: \"{}\"", printable(text)) }
+}

@@ -1,0 +1,64 @@
+//! What a trace runs on.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use crate::query::{Answer, Query};
+use crate::trace::{Step, Trace};
+
+/// Something that carries queries and brings answers: raw sockets, or a simulation.
+pub trait Network {
+    /// Why it failed for good. That a packet got lost is no error.
+    type Error;
+
+    /// The time, on the clock of [`receive`](Self::receive).
+    fn now(&self) -> Instant;
+
+    /// Sends `query`, or loses it.
+    fn send(&mut self, query: &Query) -> Result<(), Self::Error>;
+
+    /// The next answer and when it came; `None` at `deadline`, or sooner if something else happened (a signal).
+    ///
+    /// An answer may be to anything: traces look for themselves whether they asked.
+    fn receive(&mut self, deadline: Instant) -> Result<Option<(Answer, Instant)>, Self::Error>;
+}
+
+/// How often the watcher of a [`run`] is called at least.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// Runs `traces` side by side to their ends.
+///
+/// `watch` is called after each event and at least each [`TICK`]; when it breaks, all traces are stopped. It must not
+/// take long: answers wait meanwhile, and their round-trip times grow.
+pub fn run<N: Network>(
+    network: &mut N,
+    traces: &mut [Trace],
+    mut watch: impl FnMut(&[Trace], Instant) -> ControlFlow<()>,
+) -> Result<(), N::Error> {
+    loop {
+        let mut wake = None;
+        for trace in &mut *traces {
+            loop {
+                match trace.poll(network.now()) {
+                    Step::Send(query) => network.send(&query)?,
+                    Step::Wait(at) => {
+                        wake = Some(wake.map_or(at, |wake: Instant| wake.min(at)));
+                        break;
+                    }
+                    Step::Done => break,
+                }
+            }
+        }
+        let now = network.now();
+        if watch(traces, now).is_break() {
+            traces.iter_mut().for_each(Trace::stop);
+        }
+        let Some(wake) = wake.filter(|_| traces.iter().any(|trace| trace.end().is_none())) else {
+            return Ok(());
+        };
+        if let Some((answer, at)) = network.receive(wake.min(now + TICK))? {
+            // The first that waits for it takes it; an answer that nobody waits for is none of ours.
+            let _ = traces.iter_mut().any(|trace| trace.handle(&answer, at));
+        }
+    }
+}

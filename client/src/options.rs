@@ -1,0 +1,203 @@
+//! What a trace is asked to do, in types that allow nothing else.
+
+use std::net::IpAddr;
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use otherhalf_wire::probe::Protocol;
+
+use crate::ttl::Ttl;
+
+/// Whose path is traced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From us to the target.
+    Forward,
+    /// From the target to us.
+    Reverse,
+}
+
+impl std::fmt::Display for Direction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Forward => "forward",
+            Self::Reverse => "reverse",
+        })
+    }
+}
+
+/// What load balancers hash on: the destination port of UDP and TCP, the checksum of ICMP. Never 0,
+/// with which a request leaves the choice to the responder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Flow(NonZeroU16);
+
+impl Flow {
+    /// UDP's first traceroute port: nothing listens there, so the end of the path answers with "port unreachable".
+    /// (The protocol's own default is 53, where a resolver may well swallow the probe.)
+    const UDP: Self = Self(NonZeroU16::new(33434).unwrap());
+
+    /// `None` for 0.
+    #[must_use]
+    pub const fn new(flow: u16) -> Option<Self> {
+        match NonZeroU16::new(flow) {
+            Some(flow) => Some(Self(flow)),
+            None => None,
+        }
+    }
+
+    /// The flow of a trace whose user has no wish: UDP port 33434, TCP port 80, ICMP checksum 0xbeaf.
+    ///
+    /// Always the same, so that two traces show one path; and the same in both directions.
+    ///
+    /// # Panics
+    ///
+    /// Never: the protocol's defaults are not 0.
+    #[must_use]
+    pub const fn default_of(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Udp => Self::UDP,
+            Protocol::Tcp | Protocol::Icmp => Self::new(protocol.default_flow()).unwrap(),
+        }
+    }
+
+    /// The number, 1 to 65535.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0.get()
+    }
+}
+
+impl std::fmt::Display for Flow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The text was no number from 1 to 65535.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a flow is a number from 1 to 65535")]
+pub struct NoFlow;
+
+impl std::str::FromStr for Flow {
+    type Err = NoFlow;
+
+    fn from_str(text: &str) -> Result<Self, NoFlow> {
+        text.parse().ok().and_then(Self::new).ok_or(NoFlow)
+    }
+}
+
+/// Probes per hop: 1 to 10, as in traceroute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Queries(u8);
+
+impl Queries {
+    const MAX: u8 = 10;
+
+    /// `None` for 0 or more than 10.
+    #[must_use]
+    pub const fn new(queries: u8) -> Option<Self> {
+        if queries == 0 || queries > Self::MAX { None } else { Some(Self(queries)) }
+    }
+
+    /// The number, 1 to 10.
+    #[must_use]
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl Default for Queries {
+    fn default() -> Self {
+        Self(3)
+    }
+}
+
+impl std::fmt::Display for Queries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The text was no number from 1 to 10.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the number of queries per hop is 1 to 10")]
+pub struct NoQueries;
+
+impl std::str::FromStr for Queries {
+    type Err = NoQueries;
+
+    fn from_str(text: &str) -> Result<Self, NoQueries> {
+        text.parse().ok().and_then(Self::new).ok_or(NoQueries)
+    }
+}
+
+/// How a trace is done.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whose path.
+    pub direction: Direction,
+    /// What the probes are made of.
+    pub protocol: Protocol,
+    /// What load balancers hash on; constant, so that one path is seen.
+    pub flow: Flow,
+    /// The first TTL probed.
+    pub first: Ttl,
+    /// The last TTL probed.
+    pub last: Ttl,
+    /// Probes per TTL.
+    pub queries: Queries,
+    /// Queries in flight at once, at most.
+    pub parallel: NonZeroU16,
+    /// How long an answer may take.
+    pub wait: Duration,
+    /// The least time between two queries.
+    pub pause: Duration,
+    /// Silent hops in a row after which the trace is given up.
+    pub gap: Ttl,
+    /// Our address, as the target sees it unless it is translated on the way.
+    pub source: IpAddr,
+    /// The other end; of the same family.
+    pub target: IpAddr,
+}
+
+impl Options {
+    /// traceroute's defaults: TTL 1 to 30, 3 probes each, 16 in flight, up to 3 seconds for an answer;
+    /// and an end after 5 silent hops in a row.
+    #[must_use]
+    pub fn new(direction: Direction, protocol: Protocol, source: IpAddr, target: IpAddr) -> Self {
+        Self {
+            direction,
+            protocol,
+            flow: Flow::default_of(protocol),
+            first: Ttl::MIN,
+            last: Ttl::MIN.saturating_add(29),
+            queries: Queries::default(),
+            parallel: const { NonZeroU16::new(16).unwrap() },
+            wait: Duration::from_secs(3),
+            pause: Duration::ZERO,
+            gap: Ttl::MIN.saturating_add(4),
+            source,
+            target,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits() {
+        assert!("0".parse::<Flow>().is_err() && "65536".parse::<Flow>().is_err());
+        assert_eq!("65535".parse::<Flow>().map(Flow::get), Ok(65535));
+        assert!("0".parse::<Queries>().is_err() && "11".parse::<Queries>().is_err());
+        assert_eq!("10".parse::<Queries>().map(Queries::get), Ok(10));
+    }
+
+    #[test]
+    fn default_flows() {
+        let flows =
+            [Protocol::Udp, Protocol::Tcp, Protocol::Icmp].map(|p| Flow::default_of(p).get());
+        assert_eq!(flows, [33434, 80, 0xbeaf]);
+    }
+}

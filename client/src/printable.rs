@@ -1,0 +1,37 @@
+//! Text from the network, made fit for a terminal.
+
+use std::fmt::Write as _;
+
+/// `text` with everything escaped that a terminal would obey rather than show: control characters, and
+/// the invisible ones that reorder or hide what stands around them.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || is_invisible(c) {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{}", c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// Zero-width characters, separators, direction marks (Unicode's `Bidi_Control`) and tags.
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_given_no_orders() {
+        assert_eq!(printable("zu wenig Fülle, 日本"), "zu wenig Fülle, 日本");
+        assert_eq!(printable("\x1b[2Jgone\r\n\u{9b}m"), r"\u{1b}[2Jgone\u{d}\u{a}\u{9b}m");
+        assert_eq!(printable("a\u{202e}b"), r"a\u{202e}b");
+    }
+}

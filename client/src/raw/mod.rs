@@ -1,0 +1,196 @@
+//! The real network: raw sockets, which need `CAP_NET_RAW` and nothing else.
+//!
+//! Whole packets go out by one socket of `IPPROTO_RAW`, the IP header ours. What comes in is read from an ICMP
+//! socket and, where TCP probes are sent, from a TCP one that is connected to the target, so that the kernel copies
+//! nothing else. A SYN+ACK needs no care: the kernel knows no such connection and resets it.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod socket;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use otherhalf_wire::ip::Family;
+use otherhalf_wire::probe::Protocol;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use crate::network::Network;
+use crate::packet::{Codec, MAX_LEN};
+use crate::query::{Answer, Query};
+use crate::secret::Secret;
+use socket::{Layer, Receiver, Sender};
+
+/// Longer than any ICMP error (RFC 1812 §4.3.2.3, RFC 4443 §2.4).
+const RECEIVE_LEN: usize = 2048;
+
+/// Why raw sockets failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The process lacks `CAP_NET_RAW`.
+    #[error(
+        "no permission for raw sockets. Grant it once with: sudo setcap cap_net_raw+ep $(command -v otherhalf)"
+    )]
+    Permission,
+    /// The system knows no way to the target.
+    #[error("this machine has no route to {target}: {source}")]
+    Route {
+        /// Where to.
+        target: IpAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A socket could not be made or read.
+    #[error("raw sockets fail: {0}")]
+    Socket(#[from] io::Error),
+    /// A packet could not be sent.
+    #[error("sending to {target} fails: {source}")]
+    Send {
+        /// Where to.
+        target: IpAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system has no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+impl From<Errno> for Error {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::PERM | Errno::ACCESS => Self::Permission,
+            errno => Self::Socket(errno.into()),
+        }
+    }
+}
+
+/// Raw sockets towards one target.
+#[derive(Debug)]
+pub struct RawNetwork {
+    codec: Codec,
+    sender: Sender,
+    receivers: Vec<Receiver>,
+    buffer: Box<[u8; RECEIVE_LEN]>,
+}
+
+impl RawNetwork {
+    /// Opens what is needed to send requests, and probes of `protocols`, to `target` (whose port is ignored).
+    pub fn open(target: SocketAddr, protocols: &[Protocol]) -> Result<Self, Error> {
+        let source = source_for(target)?;
+        let family = Family::of(target.ip());
+        let mut receivers = vec![Receiver::open(family, Layer::Icmp)?];
+        if protocols.contains(&Protocol::Tcp) {
+            let receiver = Receiver::open(family, Layer::Tcp)?;
+            receiver.connect(target)?;
+            receivers.push(receiver);
+        }
+        Ok(Self {
+            codec: Codec { source, target: target.ip() },
+            sender: Sender::open(target)?,
+            receivers,
+            buffer: Box::new([0; RECEIVE_LEN]),
+        })
+    }
+
+    /// Our address, as the kernel chooses it for this target.
+    #[must_use]
+    pub const fn source(&self) -> IpAddr {
+        self.codec.source
+    }
+
+    /// A fresh secret for a trace.
+    pub fn secret(&self) -> Result<Secret, Error> {
+        Ok(Secret::random()?)
+    }
+
+    /// The next answer that is there already.
+    fn read(&mut self) -> Result<Option<Answer>, Error> {
+        for receiver in &self.receivers {
+            while let Some((from, packet)) = receiver.read(&mut self.buffer[..])? {
+                let answer = match (self.codec.family(), receiver.layer) {
+                    // Only IPv4's raw sockets deliver the IP header (ipv6(7)).
+                    (Family::V4, _) => self.codec.decode_v4(packet),
+                    (Family::V6, Layer::Icmp) => self.codec.decode_icmp(from, packet),
+                    (Family::V6, Layer::Tcp) => self.codec.decode_tcp(from, packet),
+                };
+                if answer.is_some() {
+                    return Ok(answer);
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Network for RawNetwork {
+    type Error = Error;
+
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn send(&mut self, query: &Query) -> Result<(), Error> {
+        let mut packet = [0; MAX_LEN];
+        let Some(packet) = self.codec.encode(query, &mut packet).and_then(|len| packet.get(..len))
+        else {
+            // Nothing fails to fit, and both ends are of one family: see `open`.
+            return Ok(());
+        };
+        match self.sender.send(packet) {
+            // The queue of the interface is full: lost like any packet on the way.
+            Ok(()) | Err(Errno::NOBUFS | Errno::AGAIN) => Ok(()),
+            Err(errno @ (Errno::NETUNREACH | Errno::HOSTUNREACH)) => {
+                Err(Error::Route { target: self.codec.target, source: errno.into() })
+            }
+            Err(errno) => Err(Error::Send { target: self.codec.target, source: errno.into() }),
+        }
+    }
+
+    fn receive(&mut self, deadline: Instant) -> Result<Option<(Answer, Instant)>, Error> {
+        loop {
+            if let Some(answer) = self.read()? {
+                return Ok(Some((answer, Instant::now())));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || !self.wait(left)? {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+impl RawNetwork {
+    /// Waits for a packet; `false` for a signal or the end of `time`.
+    fn wait(&self, time: Duration) -> Result<bool, Error> {
+        let mut fds: Vec<_> =
+            self.receivers.iter().map(|receiver| PollFd::new(receiver, PollFlags::IN)).collect();
+        let timeout = Timespec::try_from(time).map_err(io::Error::other)?;
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(ready) => Ok(ready > 0),
+            Err(Errno::INTR) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+/// The address that the kernel would send from; connecting a UDP socket sends nothing.
+fn source_for(target: SocketAddr) -> Result<IpAddr, Error> {
+    let any: SocketAddr = match target {
+        SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let mut port = target;
+    port.set_port(SOME_PORT);
+    UdpSocket::bind(any)
+        .and_then(|socket| {
+            socket.connect(port)?;
+            socket.local_addr()
+        })
+        .map(|local| local.ip())
+        .map_err(|source| Error::Route { target: target.ip(), source })
+}
+
+/// Any but 0, which some systems refuse.
+const SOME_PORT: u16 = 33434;

@@ -1,0 +1,481 @@
+//! One trace in one direction: which query comes next, and what an answer means.
+//!
+//! No I/O and no clock: [`Trace::poll`] says what to do at a given time, [`Trace::handle`] takes an answer.
+//!
+//! Many queries are in flight at once, nearest TTL first. The window of TTLs grows with the answers: no TTL is asked
+//! for that lies more than [`Options::gap`] beyond the farthest one that was answered, and once the end of the path is
+//! known, none beyond it.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use otherhalf_wire::ip::Family;
+use otherhalf_wire::probe::{Identity, Probe, SOURCE_PORT};
+use otherhalf_wire::trace::{Refusal, Request};
+
+use crate::hop::{Hop, Outcome, Sample};
+use crate::identifiers::{Identifiers, Taken};
+use crate::options::{Direction, Options};
+use crate::query::{Answer, Query, Reply, Unreachable};
+use crate::secret::Secret;
+use crate::ttl::Ttl;
+
+/// An answer is waited for at most this many times as long as the hop's slowest one took ...
+const TIMES_SAME_HOP: u32 = 3;
+/// ... or, if the hop gave none, as one of a later hop took (traceroute's factors).
+const TIMES_LATER_HOP: u32 = 10;
+/// But at least so long: a host that is busy for a moment is not silent.
+const LEAST_WAIT: Duration = Duration::from_millis(250);
+/// Behind a translator its own hop and ours show one address.
+const TRANSLATOR_HOPS: usize = 2;
+
+/// What to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Send this.
+    Send(Query),
+    /// Nothing before that time, unless an answer comes.
+    Wait(Instant),
+    /// The trace is over.
+    Done,
+}
+
+/// How a trace ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// At the other end: the target, or in reverse ourselves.
+    Reached,
+    /// In reverse: behind an address translator, which hides our own address.
+    ReachedTranslator(IpAddr),
+    /// Somebody says that it goes no further.
+    Unreachable {
+        /// Who.
+        from: IpAddr,
+        /// What.
+        reply: Reply,
+    },
+    /// Too many silent hops in a row.
+    Silent,
+    /// At the last TTL.
+    LastTtl,
+    /// In reverse: one address answers at every TTL, as a filter does that refuses to forward.
+    Repeating(IpAddr),
+    /// In reverse: the target mirrors requests: it speaks plain ping only.
+    Mirrored,
+    /// In reverse: the target refuses.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// In its own words; not to be trusted.
+        text: String,
+    },
+    /// Somebody stopped it.
+    Stopped,
+}
+
+/// A query that is on its way.
+#[derive(Debug, Clone)]
+struct Outstanding {
+    taken: Taken,
+    name: Name,
+    ttl: Ttl,
+    index: u8,
+    sent: Instant,
+}
+
+/// By what an answer is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Name {
+    Probe(Identity),
+    Request { identifier: u16, body: [u8; 4] },
+}
+
+/// A trace, see the [module](self).
+#[derive(Debug)]
+pub struct Trace {
+    options: Options,
+    secret: Secret,
+    identifiers: Identifiers,
+    outstanding: Vec<Outstanding>,
+    hops: Vec<Hop>,
+    /// The next query: its TTL (`None` past 255) and its number at that TTL.
+    next: (Option<Ttl>, u8),
+    /// Queries so far.
+    sent: u64,
+    /// Before that, the next query must not be sent.
+    not_before: Option<Instant>,
+    /// The least time that an answer took.
+    shortest: Option<Duration>,
+    /// Where the path ends and how, as far as known.
+    last: Option<(Ttl, End)>,
+    /// How it ended.
+    end: Option<End>,
+}
+
+impl Trace {
+    /// A trace that has sent nothing yet.
+    #[must_use]
+    pub fn new(options: Options, secret: Secret) -> Self {
+        Self {
+            identifiers: Identifiers::new(secret.first_identifier()),
+            secret,
+            outstanding: Vec::new(),
+            hops: Vec::new(),
+            next: (Some(options.first), 0),
+            sent: 0,
+            not_before: None,
+            shortest: None,
+            last: None,
+            end: None,
+            options,
+        }
+    }
+
+    /// What it was asked to do.
+    #[must_use]
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// What is known by now: one hop a TTL, from the first on. While the trace lasts, hops
+    /// at the back may go away again (the path is shorter than they thought); a settled hop before which all are
+    /// settled stays, unless it lies beyond the [end of the path](Self::path_end).
+    #[must_use]
+    pub fn hops(&self) -> &[Hop] {
+        &self.hops
+    }
+
+    /// The TTL at which the path ends, as far as known.
+    #[must_use]
+    pub fn path_end(&self) -> Option<Ttl> {
+        self.last.as_ref().map(|(ttl, _)| *ttl)
+    }
+
+    /// How it ended; `None` while it lasts.
+    #[must_use]
+    pub const fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    /// Queries sent.
+    #[must_use]
+    pub const fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Whether anybody answered.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.hops.iter().any(Hop::is_answered)
+    }
+
+    /// Whether the other end was reached.
+    #[must_use]
+    pub const fn is_reached(&self) -> bool {
+        matches!(self.end, Some(End::Reached | End::ReachedTranslator(_)))
+    }
+
+    /// What to do at `now`. Call it again after each [`Step::Send`].
+    pub fn poll(&mut self, now: Instant) -> Step {
+        if self.end.is_some() {
+            return Step::Done;
+        }
+        self.expire(now);
+        let next = self.next.0.filter(|ttl| *ttl <= self.limit());
+        let room = self.outstanding.len() < usize::from(self.options.parallel.get());
+        let mut wake = self.outstanding.iter().map(|query| self.deadline(query)).min();
+        match next {
+            Some(ttl) if room => match self.not_before.filter(|at| *at > now) {
+                Some(at) => wake = Some(wake.map_or(at, |wake| wake.min(at))),
+                None => match self.ask(ttl, now) {
+                    Some(query) => return Step::Send(query),
+                    // All 65535 identifiers are resting: one will wake up.
+                    None => wake = Some(now + LEAST_WAIT),
+                },
+            },
+            None if self.outstanding.is_empty() => {
+                self.finish();
+                return Step::Done;
+            }
+            _ => {}
+        }
+        Step::Wait(wake.unwrap_or(now))
+    }
+
+    /// Takes an answer that came at `now`; `false` if it answers nothing that this trace waits for.
+    pub fn handle(&mut self, answer: &Answer, now: Instant) -> bool {
+        if self.end.is_some() {
+            return false;
+        }
+        let Some(position) = self.outstanding.iter().position(|query| query.name.is_in(answer))
+        else {
+            return false;
+        };
+        let query = self.outstanding.swap_remove(position);
+        let elapsed = now.saturating_duration_since(query.sent);
+        // Sooner than anything ever came: a duplicate of what answered the identifier's last query.
+        if query.taken.reused && self.shortest.is_some_and(|shortest| elapsed < shortest / 2) {
+            self.outstanding.push(query);
+            return false;
+        }
+        self.shortest = Some(self.shortest.map_or(elapsed, |shortest| shortest.min(elapsed)));
+        self.identifiers.answered(query.taken.identifier);
+        match answer {
+            Answer::Probe { from, reply, .. } => {
+                let sample =
+                    Sample { from: *from, rtt: Some(elapsed), elapsed, reply: Some(*reply) };
+                self.settle(&query, Outcome::Answered(sample));
+                self.forward_end(query.ttl, *from, *reply, now);
+            }
+            Answer::Result { from, rtt, .. } => {
+                let rtt = rtt.ns().map(|ns| Duration::from_nanos(ns.into()));
+                let sample = Sample { from: *from, rtt, elapsed, reply: None };
+                self.settle(&query, Outcome::Answered(sample));
+                if *from == self.options.source {
+                    self.shorten(query.ttl, End::Reached, now);
+                }
+            }
+            Answer::Refused { refusal, text, .. } => {
+                self.stop_with(End::Refused { refusal: *refusal, text: text.clone() });
+            }
+            Answer::Mirrored { .. } => self.stop_with(End::Mirrored),
+            Answer::Undelivered { from, reply, .. } => {
+                self.stop_with(End::Unreachable { from: *from, reply: *reply });
+            }
+        }
+        self.look_for_repetition(now);
+        true
+    }
+
+    /// Ends the trace with what is known.
+    pub fn stop(&mut self) {
+        if self.end.is_none() {
+            self.stop_with(End::Stopped);
+        }
+    }
+
+    /// The last TTL that is worth a query, by what is known.
+    fn limit(&self) -> Ttl {
+        let answered = self.hops.iter().rfind(|hop| hop.is_answered()).map(Hop::ttl);
+        // Before any answer: as many hops from the first one on.
+        let farthest = match answered {
+            Some(ttl) => ttl.saturating_add(self.options.gap.get()),
+            None => self.options.first.saturating_add(self.options.gap.get() - 1),
+        };
+        let limit = farthest.min(self.options.last);
+        self.path_end().map_or(limit, |end| limit.min(end))
+    }
+
+    /// The next query, for `ttl`.
+    fn ask(&mut self, ttl: Ttl, now: Instant) -> Option<Query> {
+        let taken = self.identifiers.take(now)?;
+        let (query, name) = self.query(ttl, taken.identifier);
+        let index = self.next.1;
+        if index == 0 {
+            self.hops.push(Hop::new(ttl, self.options.queries.get()));
+        }
+        self.next = if index + 1 < self.options.queries.get() {
+            (Some(ttl), index + 1)
+        } else {
+            (ttl.get().checked_add(1).and_then(Ttl::new), 0)
+        };
+        self.outstanding.push(Outstanding { taken, name, ttl, index, sent: now });
+        self.sent += 1;
+        self.not_before = Some(now + self.options.pause);
+        Some(query)
+    }
+
+    fn query(&self, ttl: Ttl, identifier: u16) -> (Query, Name) {
+        let Options { protocol, flow, target, .. } = self.options;
+        match self.options.direction {
+            Direction::Forward => {
+                let probe = Probe {
+                    protocol,
+                    // The responder's, so that both directions look alike to load balancers.
+                    source_port: SOURCE_PORT,
+                    flow: flow.get(),
+                    identifier,
+                    cookie: self.secret.cookie(self.sent),
+                };
+                (Query::Probe { ttl, probe }, Name::Probe(Identity::of(&probe)))
+            }
+            Direction::Reverse => {
+                let request = Request {
+                    identifier,
+                    sequence: 0,
+                    ttl: ttl.get(),
+                    protocol: protocol.number(Family::of(target)),
+                    flow: flow.get(),
+                };
+                let body = body(request);
+                (Query::Request(request), Name::Request { identifier, body })
+            }
+        }
+    }
+
+    /// When `query` is given up.
+    fn deadline(&self, query: &Outstanding) -> Instant {
+        query.sent + self.patience(query.ttl)
+    }
+
+    /// How long an answer from `ttl` is waited for.
+    fn patience(&self, ttl: Ttl) -> Duration {
+        let slowest = |hop: &Hop| hop.samples().map(|sample| sample.elapsed).max();
+        let mut from_here = self.hops.iter().skip_while(|hop| hop.ttl() < ttl);
+        let wait =
+            from_here.find_map(|hop| Some((hop.ttl(), slowest(hop)?))).map(|(at, slowest)| {
+                slowest * if at == ttl { TIMES_SAME_HOP } else { TIMES_LATER_HOP }
+            });
+        wait.map_or(self.options.wait, |wait| wait.max(LEAST_WAIT).min(self.options.wait))
+    }
+
+    fn expire(&mut self, now: Instant) {
+        let mut position = 0;
+        let mut expired = false;
+        while let Some(query) = self.outstanding.get(position) {
+            if self.deadline(query) > now {
+                position += 1;
+                continue;
+            }
+            let query = self.outstanding.swap_remove(position);
+            self.identifiers.unanswered(query.taken.identifier, now);
+            self.settle(&query, Outcome::Silent);
+            expired = true;
+        }
+        if expired {
+            self.look_for_repetition(now);
+        }
+    }
+
+    fn settle(&mut self, query: &Outstanding, outcome: Outcome) {
+        if let Some(hop) = self.hops.iter_mut().find(|hop| hop.ttl() == query.ttl) {
+            hop.settle(query.index.into(), outcome);
+        }
+    }
+
+    /// Whether an answer to a probe is the end of the forward path.
+    fn forward_end(&mut self, ttl: Ttl, from: IpAddr, reply: Reply, now: Instant) {
+        let end = match reply {
+            Reply::TimeExceeded => return,
+            Reply::Direct => End::Reached,
+            Reply::Unreachable(Unreachable { .. }) if from == self.options.target => End::Reached,
+            // A target with several addresses may answer from another one.
+            Reply::Unreachable(reason) if reason.is_at_destination() => End::Reached,
+            Reply::Unreachable(_) => End::Unreachable { from, reply },
+        };
+        self.shorten(ttl, end, now);
+    }
+
+    /// In reverse nothing says why a probe was answered: a filter on the way, or the translator in front of us,
+    /// shows as one address from there on.
+    fn look_for_repetition(&mut self, now: Instant) {
+        if self.options.direction == Direction::Forward || self.last.is_some() {
+            return;
+        }
+        let mut run: Option<(IpAddr, usize)> = None;
+        let mut found = None;
+        for hop in self.hops.iter().take_while(|hop| hop.is_settled()) {
+            run = match (hop.only_address(), run) {
+                (Some(address), Some((same, length))) if address == same => {
+                    Some((address, length + 1))
+                }
+                (address, _) => address.map(|address| (address, 1)),
+            };
+            if let Some((address, length)) = run {
+                let translated = is_private(self.options.source) && !is_private(address);
+                if translated && length >= TRANSLATOR_HOPS {
+                    found = Some((hop.ttl(), End::ReachedTranslator(address)));
+                    break;
+                }
+                // A gap of 1 would take every hop for a repetition.
+                if length >= usize::from(self.options.gap.get()).max(TRANSLATOR_HOPS) {
+                    found = Some((hop.ttl(), End::Repeating(address)));
+                    break;
+                }
+            }
+        }
+        if let Some((ttl, end)) = found {
+            self.shorten(ttl, end, now);
+        }
+    }
+
+    /// The path ends at `ttl`: nothing beyond is of interest.
+    fn shorten(&mut self, ttl: Ttl, end: End, now: Instant) {
+        if self.last.as_ref().is_some_and(|(known, known_end)| {
+            *known < ttl || *known == ttl && *known_end == End::Reached
+        }) {
+            return;
+        }
+        self.last = Some((ttl, end));
+        self.hops.retain(|hop| hop.ttl() <= ttl);
+        let (keep, beyond) =
+            std::mem::take(&mut self.outstanding).into_iter().partition(|query| query.ttl <= ttl);
+        self.outstanding = keep;
+        let beyond: Vec<Outstanding> = beyond;
+        for query in beyond {
+            self.identifiers.unanswered(query.taken.identifier, now);
+        }
+    }
+
+    /// All was asked and answered, or given up.
+    fn finish(&mut self) {
+        self.end = Some(match self.last.take() {
+            Some((ttl, end)) => {
+                self.last = Some((ttl, end.clone()));
+                end
+            }
+            None if self.limit() == self.options.last && self.ends_answered() => End::LastTtl,
+            None => End::Silent,
+        });
+    }
+
+    /// Whether fewer hops than [`Options::gap`] at the back are silent.
+    fn ends_answered(&self) -> bool {
+        let silent = self.hops.iter().rev().take_while(|hop| !hop.is_answered()).count();
+        silent < usize::from(self.options.gap.get())
+    }
+
+    fn stop_with(&mut self, end: End) {
+        self.outstanding.clear();
+        for hop in &mut self.hops {
+            hop.give_up();
+        }
+        let answered = self.hops.iter().rposition(Hop::is_answered).map_or(0, |last| last + 1);
+        self.hops.truncate(answered);
+        self.end = Some(end);
+    }
+}
+
+impl Name {
+    /// Whether `answer` is to the query of this name.
+    fn is_in(&self, answer: &Answer) -> bool {
+        match (self, answer) {
+            (Self::Probe(ours), Answer::Probe { identity, .. }) => ours == identity,
+            (Self::Request { identifier: ours, body }, answer) => match answer {
+                Answer::Mirrored { identifier, echoed } => ours == identifier && body == echoed,
+                Answer::Result { identifier, .. }
+                | Answer::Refused { identifier, .. }
+                | Answer::Undelivered { identifier, .. } => ours == identifier,
+                Answer::Probe { .. } => false,
+            },
+            (Self::Probe(_), _) => false,
+        }
+    }
+}
+
+/// What follows the ICMP header of `request`, as a host that speaks plain ping sends it back.
+pub(crate) const fn body(request: Request) -> [u8; 4] {
+    let [high, low] = request.flow.to_be_bytes();
+    [request.ttl, request.protocol, high, low]
+}
+
+/// Whether `address` is one that a translator stands in front of (RFC 1918, RFC 6598, RFC 4193).
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_private() || (a == 100 && b & 0xc0 == 64)
+        }
+        IpAddr::V6(v6) => v6.is_unique_local(),
+    }
+}
