@@ -6,15 +6,16 @@
 //! for that lies more than [`Options::gap`] beyond the farthest one that was answered, and once the end of the path is
 //! known, none beyond it.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::{Identity, Probe, SOURCE_PORT};
-use otherhalf_wire::trace::{Refusal, Request};
+use otherhalf_wire::trace::{Refusal, Request, Rtt};
 
 use crate::hop::{Hop, Outcome, Sample};
-use crate::identifiers::{Identifiers, Taken};
+use crate::identifiers::Identifiers;
 use crate::options::{Direction, Options};
 use crate::query::{Answer, Query, Reply, Unreachable};
 use crate::secret::Secret;
@@ -76,7 +77,7 @@ pub enum End {
 /// A query that is on its way.
 #[derive(Debug, Clone)]
 struct Outstanding {
-    taken: Taken,
+    identifier: u16,
     name: Name,
     ttl: Ttl,
     index: u8,
@@ -104,8 +105,8 @@ pub struct Trace {
     sent: u64,
     /// Before that, the next query must not be sent.
     not_before: Option<Instant>,
-    /// The least time that an answer took.
-    shortest: Option<Duration>,
+    /// The TTL that each result was for: a duplicate may come when its identifier asks for another.
+    results: HashMap<(u16, IpAddr, Rtt), Ttl>,
     /// Where the path ends and how, as far as known.
     last: Option<(Ttl, End)>,
     /// How it ended.
@@ -124,7 +125,7 @@ impl Trace {
             next: (Some(options.first), 0),
             sent: 0,
             not_before: None,
-            shortest: None,
+            results: HashMap::new(),
             last: None,
             end: None,
             options,
@@ -211,15 +212,16 @@ impl Trace {
         else {
             return false;
         };
-        let query = self.outstanding.swap_remove(position);
-        let elapsed = now.saturating_duration_since(query.sent);
-        // Sooner than anything ever came: a duplicate of what answered the identifier's last query.
-        if query.taken.reused && self.shortest.is_some_and(|shortest| elapsed < shortest / 2) {
-            self.outstanding.push(query);
+        let ttl = self.outstanding.get(position).map(|query| query.ttl);
+        if self.is_duplicate(answer, ttl) {
             return false;
         }
-        self.shortest = Some(self.shortest.map_or(elapsed, |shortest| shortest.min(elapsed)));
-        self.identifiers.answered(query.taken.identifier);
+        let query = self.outstanding.swap_remove(position);
+        let elapsed = now.saturating_duration_since(query.sent);
+        match self.options.direction {
+            Direction::Forward => self.identifiers.rest(query.identifier, now),
+            Direction::Reverse => self.identifiers.answered(query.identifier),
+        }
         match answer {
             Answer::Probe { from, reply, .. } => {
                 let sample =
@@ -227,7 +229,8 @@ impl Trace {
                 self.settle(&query, Outcome::Answered(sample));
                 self.forward_end(query.ttl, *from, *reply, now);
             }
-            Answer::Result { from, rtt, .. } => {
+            Answer::Result { identifier, from, rtt } => {
+                self.results.insert((*identifier, *from, *rtt), query.ttl);
                 let rtt = rtt.ns().map(|ns| Duration::from_nanos(ns.into()));
                 let sample = Sample { from: *from, rtt, elapsed, reply: None };
                 self.settle(&query, Outcome::Answered(sample));
@@ -245,6 +248,17 @@ impl Trace {
         }
         self.look_for_repetition(now);
         true
+    }
+
+    /// Whether `answer` is what answered its identifier before, for another TTL than `ttl`: the very nanosecond tells.
+    fn is_duplicate(&self, answer: &Answer, ttl: Option<Ttl>) -> bool {
+        match answer {
+            Answer::Result { identifier, from, rtt } => {
+                let before = self.results.get(&(*identifier, *from, *rtt)).copied();
+                rtt.ns().is_some() && before.is_some() && before != ttl
+            }
+            _ => false,
+        }
     }
 
     /// Ends the trace with what is known.
@@ -268,8 +282,8 @@ impl Trace {
 
     /// The next query, for `ttl`.
     fn ask(&mut self, ttl: Ttl, now: Instant) -> Option<Query> {
-        let taken = self.identifiers.take(now)?;
-        let (query, name) = self.query(ttl, taken.identifier);
+        let identifier = self.identifiers.take(now)?;
+        let (query, name) = self.query(ttl, identifier);
         let index = self.next.1;
         if index == 0 {
             self.hops.push(Hop::new(ttl, self.options.queries.get()));
@@ -279,7 +293,7 @@ impl Trace {
         } else {
             (ttl.get().checked_add(1).and_then(Ttl::new), 0)
         };
-        self.outstanding.push(Outstanding { taken, name, ttl, index, sent: now });
+        self.outstanding.push(Outstanding { identifier, name, ttl, index, sent: now });
         self.sent += 1;
         self.not_before = Some(now + self.options.pause);
         Some(query)
@@ -338,7 +352,7 @@ impl Trace {
                 continue;
             }
             let query = self.outstanding.swap_remove(position);
-            self.identifiers.unanswered(query.taken.identifier, now);
+            self.identifiers.rest(query.identifier, now);
             self.settle(&query, Outcome::Silent);
             expired = true;
         }
@@ -413,7 +427,7 @@ impl Trace {
         self.outstanding = keep;
         let beyond: Vec<Outstanding> = beyond;
         for query in beyond {
-            self.identifiers.unanswered(query.taken.identifier, now);
+            self.identifiers.rest(query.identifier, now);
         }
     }
 
