@@ -188,9 +188,10 @@ pub(crate) fn discovery(network: &Network, ingress: Ingress, packet: &Packet<'_>
                 return bad;
             }
             if src.is_unspecified() {
-                // A check for duplicates: everybody shall hear that the address is taken (§7.2.4).
+                // A check for duplicates asks the group and has no address yet (§7.1.1); everybody
+                // shall hear that the address is taken (§7.2.4).
                 let all_nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-                return if source_mac.is_none() {
+                return if source_mac.is_none() && dst.is_multicast() {
                     Stage::Neighbour(
                         ingress,
                         Answer::Advertisement { own: target, to: all_nodes, solicited: false },
