@@ -164,12 +164,12 @@ fn responder(request: &[u8], reply: Reply) -> common::Responder {
         mac: link.dst,
         addresses: ["10.0.3.2/24", "fd00:3::2/64"].map(|text| text.parse().unwrap()).to_vec(),
     };
-    let routers = ["10.0.3.1", "fd00:3::1"];
-    let [v4, v6] = routers;
+    let gateways = ["10.0.3.1", "fd00:3::1"];
+    let [v4, v6] = gateways;
     let routes = [common::route("0.0.0.0/0", v4), common::route("::/0", v6)];
     let neighbours = match reply {
         Reply::Route => {
-            Neighbours::new(routers.map(|address| (common::neighbour(0, address), link.src)))
+            Neighbours::new(gateways.map(|address| (common::neighbour(0, address), link.src)))
         }
         // Goes back to where it came from, whoever is known.
         Reply::Hairpin => Neighbours::default(),
