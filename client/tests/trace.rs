@@ -341,7 +341,7 @@ fn answers_without_end_do_not_keep_it_from_ending() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever is lost, late, doubled or out of order: no hop is ever given another hop's answer.
     #[test]

@@ -109,3 +109,90 @@ impl Printer {
         out.flush()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::thread;
+
+    use otherhalf_client::{Ttl, Unreachable};
+    use otherhalf_wire::ip::Family;
+
+    use super::*;
+
+    /// Names A to F for 192.0.2.1 to .6, found at once.
+    pub(crate) fn names() -> Names {
+        let mut names = Names::with(|address| match address {
+            IpAddr::V4(v4) => {
+                let [.., last] = v4.octets();
+                (1..=6).contains(&last).then(|| char::from(b'A' + last - 1).to_string())
+            }
+            IpAddr::V6(_) => None,
+        });
+        for last in 1..10 {
+            names.look_up([192, 0, 2, last].into());
+        }
+        while !names.update() {
+            thread::yield_now();
+        }
+        names
+    }
+
+    /// An answer of 192.0.2.`last` after `us` microseconds.
+    pub(crate) fn answered(last: u8, us: u64, reply: Option<Reply>) -> Outcome {
+        let rtt = Duration::from_micros(us);
+        let from = [192, 0, 2, last].into();
+        Outcome::Answered(Sample { from, rtt: (us > 0).then_some(rtt), elapsed: rtt, reply })
+    }
+
+    pub(crate) fn hop_of(ttl: u8, outcomes: Vec<Outcome>) -> Hop {
+        Hop::settled(Ttl::new(ttl).unwrap(), outcomes)
+    }
+
+    fn unreachable(code: u8) -> Option<Reply> {
+        Some(Reply::Unreachable(Unreachable { family: Family::V4, code }))
+    }
+
+    #[test]
+    fn hop_lines_are_traceroutes() {
+        let names = names();
+        let on = Some(Reply::TimeExceeded);
+        let silent = Outcome::Silent;
+        let cases = [
+            (
+                hop_of(
+                    1,
+                    vec![answered(1, 123, on), answered(1, 4567, on), answered(1, 300_000, on)],
+                ),
+                " 1  A (192.0.2.1)  0.123 ms  4.567 ms  300.000 ms",
+            ),
+            (hop_of(2, vec![silent; 3]), " 2  * * *"),
+            (
+                hop_of(12, vec![silent, answered(7, 1000, on), silent]),
+                "12  * 192.0.2.7 (192.0.2.7)  1.000 ms *",
+            ),
+            (
+                hop_of(
+                    4,
+                    vec![answered(1, 1000, on), answered(2, 2000, on), answered(2, 3000, on)],
+                ),
+                " 4  A (192.0.2.1)  1.000 ms B (192.0.2.2)  2.000 ms  3.000 ms",
+            ),
+            (
+                hop_of(
+                    5,
+                    vec![answered(3, 1000, unreachable(1)), answered(3, 2000, unreachable(13))],
+                ),
+                " 5  C (192.0.2.3)  1.000 ms !H  2.000 ms !X",
+            ),
+            (
+                hop_of(6, vec![answered(4, 1000, unreachable(3)), answered(4, 0, None)]),
+                " 6  D (192.0.2.4)  1.000 ms  ? ms",
+            ),
+        ];
+        for (hop, line) in cases {
+            assert_eq!(super::hop(&hop, &names, false), line);
+        }
+        let numeric = hop_of(1, vec![answered(1, 123, on)]);
+        assert_eq!(super::hop(&numeric, &names, true), " 1  192.0.2.1  0.123 ms");
+    }
+}

@@ -76,8 +76,8 @@ impl Row {
     /// The link above the row that follows.
     fn mark(by: Duration) -> Self {
         Self {
-            number: "~~".to_owned(),
-            who: format!("~~ +{} ~~", amount(by)),
+            number: String::new(),
+            who: format!("~~~ +{} ~~~", amount(by)),
             best: String::new(),
             average: String::new(),
             note: String::new(),
@@ -106,7 +106,8 @@ impl Row {
             let unknown = || "?".to_owned();
             rows.push(Self {
                 number: if rows.is_empty() { number.clone() } else { String::new() },
-                who: who(address, names, numeric),
+                // Twice the address would take the room that a name needs.
+                who: who(address, names, numeric || names.get(address).is_none()),
                 best: times.iter().min().copied().map_or_else(unknown, milliseconds),
                 average: times
                     .iter()
@@ -140,4 +141,114 @@ pub(crate) fn render(forward: &Column, reverse: &Column, width: usize) -> String
         out.push('\n');
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use otherhalf_client::analyse::{Finding, Path, compare};
+
+    use super::*;
+    use crate::finding::Words;
+    use crate::lines::tests::{answered, hop_of, names};
+
+    const US: u8 = 9;
+    const TARGET: u8 = 6;
+
+    /// Forward: A, C, D, target F; reverse: D, B, a silent hop, A, us. 300 ms on B to A.
+    fn both() -> [Vec<Hop>; 2] {
+        let hops = |of: &[(u8, u64)]| {
+            of.iter()
+                .zip(1..)
+                .map(|((last, us), ttl)| {
+                    let outcomes = match us {
+                        0 => vec![otherhalf_client::Outcome::Silent; 2],
+                        us => vec![answered(*last, *us, None), answered(*last, *us + 200, None)],
+                    };
+                    hop_of(ttl, outcomes)
+                })
+                .collect()
+        };
+        [
+            hops(&[(3, 500), (4, 300_700), (TARGET, 300_900)]),
+            hops(&[(4, 300), (2, 600), (0, 0), (5, 300_800), (US, 301_000)]),
+        ]
+    }
+
+    fn rendered(width: usize) -> String {
+        let names = names();
+        let [forward, reverse] = both();
+        let rise =
+            |start: u8, hops: &[Hop]| Path::new([192, 0, 2, start].into(), hops, true).rise();
+        let there =
+            Column::new("Forward".to_owned(), &forward, rise(US, &forward).as_ref(), &names, false);
+        let back = Column::new(
+            "Reverse".to_owned(),
+            &reverse,
+            rise(TARGET, &reverse).as_ref(),
+            &names,
+            false,
+        );
+        render(&there, &back, width)
+    }
+
+    #[test]
+    fn side_by_side_where_it_fits() {
+        let expected = "\
+Forward                                        Reverse
+                           best         avg                               best         avg
+ 1  C (192.0.2.3)      0.500 ms    0.600 ms     1  D (192.0.2.4)      0.300 ms    0.400 ms
+    ~~~ +300 ms ~~~                             2  B (192.0.2.2)      0.600 ms    0.700 ms
+ 2  D (192.0.2.4)    300.700 ms  300.800 ms     3  *
+ 3  F (192.0.2.6)    300.900 ms  301.000 ms        ~~~ +300 ms ~~~
+                                                4  E (192.0.2.5)    300.800 ms  300.900 ms
+                                                5  192.0.2.9        301.000 ms  301.100 ms
+";
+        assert_eq!(rendered(200), expected);
+        let width = expected.lines().map(str::len).max().unwrap();
+        assert_eq!(rendered(width), expected);
+    }
+
+    #[test]
+    fn one_below_the_other_where_it_is_narrow() {
+        let expected = "\
+Forward
+                           best         avg
+ 1  C (192.0.2.3)      0.500 ms    0.600 ms
+    ~~~ +300 ms ~~~
+ 2  D (192.0.2.4)    300.700 ms  300.800 ms
+ 3  F (192.0.2.6)    300.900 ms  301.000 ms
+
+Reverse
+                           best         avg
+ 1  D (192.0.2.4)      0.300 ms    0.400 ms
+ 2  B (192.0.2.2)      0.600 ms    0.700 ms
+ 3  *
+    ~~~ +300 ms ~~~
+ 4  E (192.0.2.5)    300.800 ms  300.900 ms
+ 5  192.0.2.9        301.000 ms  301.100 ms
+";
+        assert_eq!(rendered(80), expected);
+    }
+
+    #[test]
+    fn the_sentence_names_the_link_and_why_the_other_trace_is_wrong() {
+        let names = names();
+        let [forward, reverse] = both();
+        let there = Path::new([192, 0, 2, US].into(), &forward, true);
+        let back = Path::new([192, 0, 2, TARGET].into(), &reverse, true);
+        let finding = compare(&there, &back, |_, _| false);
+        let words = Words { names: &names, numeric: false, target: "www.example.com" };
+        assert_eq!(
+            words.sentence(&finding),
+            "The delay is on the way back: the round-trip time rises by 300 ms between B (192.0.2.2) and \
+             E (192.0.2.5). The forward trace shows the same rise between C (192.0.2.3) and D (192.0.2.4) \
+             only because answers from D on come back over that link."
+        );
+        let numeric = Words { numeric: true, ..words };
+        assert_eq!(
+            numeric.sentence(&Finding::ReverseOnly(back.rise().unwrap())),
+            "On the reverse trace the round-trip time rises by 300 ms between 192.0.2.2 and 192.0.2.5. \
+             The forward trace shows no such rise."
+        );
+    }
 }

@@ -176,3 +176,95 @@ fn refused(trace: &Trace, target: &str, refusal: Refusal, text: &str) -> String 
 fn in_its_words(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("; it says: \"{}\"", printable(text)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::time::{Duration, Instant};
+
+    use otherhalf_client::query::{Answer, Query};
+    use otherhalf_client::trace::Step;
+    use otherhalf_client::{Options, Secret};
+    use otherhalf_wire::probe::Protocol;
+
+    use super::*;
+
+    /// A reverse trace whose first request was answered so.
+    fn ended(answer: impl Fn(u16) -> Answer) -> Trace {
+        let [us, target]: [IpAddr; 2] = [[192, 0, 2, 1].into(), [192, 0, 2, 2].into()];
+        let options = Options::new(Direction::Reverse, Protocol::Tcp, us, target);
+        let mut trace = Trace::new(options, Secret::from_bytes([1; 16]));
+        let now = Instant::now();
+        let Step::Send(Query::Request(request)) = trace.poll(now) else {
+            panic!("a reverse trace begins with a request");
+        };
+        assert!(trace.handle(&answer(request.identifier), now));
+        trace
+    }
+
+    #[test]
+    fn every_status_has_its_sentence_and_text_gives_no_orders() {
+        let text = "\x1b[31mno\n".to_owned();
+        let cases = [
+            (Refusal::Ttl, "of such a TTL"),
+            (Refusal::Protocol, "over TCP; try another protocol"),
+            (Refusal::Flow, "of flow 80; try another --flow"),
+            (Refusal::Extension(0x0500), "class 5, type 0"),
+            (Refusal::Padding(24), "24 octets longer"),
+            (Refusal::Other(9, 7), "status 9 (value 7)"),
+        ];
+        for (refusal, words) in cases {
+            let trace =
+                ended(|identifier| Answer::Refused { identifier, refusal, text: text.clone() });
+            let (code, sentence) = of_trace(&trace, "www");
+            let sentence = sentence.unwrap();
+            assert_eq!(code, Code::Refused);
+            assert!(sentence.starts_with("www refuses") && sentence.contains(words), "{sentence}");
+            assert!(sentence.ends_with(r#"; it says: "\u{1b}[31mno\u{a}""#), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_mirror_and_a_dead_end() {
+        let flow = 80u16.to_be_bytes();
+        let mirror =
+            ended(|identifier| Answer::Mirrored { identifier, echoed: [1, 6, flow[0], flow[1]] });
+        let (code, sentence) = of_trace(&mirror, "www");
+        assert_eq!(code, Code::NotSpoken);
+        assert!(sentence.unwrap().contains("does not speak reverse traceroute"));
+        let from = [10, 0, 0, 1].into();
+        let lost = ended(|identifier| Answer::Undelivered {
+            identifier,
+            from,
+            reply: Reply::TimeExceeded,
+        });
+        let (code, sentence) = of_trace(&lost, "www");
+        assert_eq!(code, Code::NoAnswer);
+        assert!(sentence.unwrap().starts_with("requests do not reach www: 10.0.0.1 says"));
+    }
+
+    #[test]
+    fn what_a_check_says() {
+        let rtt = Duration::from_millis(3);
+        let ping = Some(rtt);
+        let speaks = Speaks::Yes { rtt, refusal: Some(Refusal::Ttl), text: String::new() };
+        let (code, lines) = of_check(&Check { ping, speaks }, "www");
+        assert_eq!(code, Code::Reached);
+        assert_eq!(
+            lines,
+            ["www answers ping: 3.000 ms", "www speaks reverse traceroute: 3.000 ms"]
+        );
+        let codes = [
+            (Check { ping, speaks: Speaks::PingOnly { rtt } }, Code::NotSpoken),
+            (Check { ping, speaks: Speaks::Silent }, Code::NoAnswer),
+            (Check { ping: None, speaks: Speaks::Silent }, Code::NoAnswer),
+        ];
+        let sentences: std::collections::HashSet<_> =
+            codes.iter().map(|(check, _)| of_check(check, "www").1).collect();
+        assert_eq!(sentences.len(), 3);
+        for (check, code) in codes {
+            assert_eq!(of_check(&check, "www").0, code);
+            assert_eq!(of_silence(&check, "www").0, code);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The program's errors and exit codes, as far as they need no root.
+
+use std::process::{Command, Output};
+
+const OTHERHALF: &str = env!("CARGO_BIN_EXE_otherhalf");
+
+fn otherhalf(arguments: &[&str]) -> Output {
+    Command::new(OTHERHALF).args(arguments).output().unwrap()
+}
+
+/// The one line on stderr of a run that ends with `code` and prints nothing else.
+#[track_caller]
+fn fails(arguments: &[&str], code: i32) -> String {
+    let output = otherhalf(arguments);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+    assert!(output.stdout.is_empty(), "{arguments:?} prints");
+    stderr
+}
+
+#[track_caller]
+fn says(arguments: &[&str], code: i32, words: &str) {
+    let stderr = fails(arguments, code);
+    assert!(stderr.starts_with("otherhalf: ") && stderr.contains(words), "{arguments:?}: {stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+#[test]
+fn usage() {
+    for arguments in [
+        &[][..],
+        &["sideways", "192.0.2.1"],
+        &["forward"],
+        &["reverse", "udp", "192.0.2.1", "more"],
+        &["check"],
+        &["forward", "-4", "-6", "192.0.2.1"],
+        &["forward", "-q", "0", "192.0.2.1"],
+        &["forward", "-q", "11", "192.0.2.1"],
+        &["forward", "-m", "256", "192.0.2.1"],
+        &["forward", "-f", "0", "192.0.2.1"],
+        &["forward", "-w", "0", "192.0.2.1"],
+        &["forward", "-w", "nan", "192.0.2.1"],
+        &["forward", "-z", "-1", "192.0.2.1"],
+        &["reverse", "--flow", "0", "192.0.2.1"],
+        &["reverse", "--flow", "65536", "192.0.2.1"],
+        &["reverse", "--parallel", "0", "192.0.2.1"],
+        &["reverse", "--gap", "0", "192.0.2.1"],
+    ] {
+        let stderr = fails(arguments, 2);
+        assert!(stderr.contains("Usage") || stderr.contains("--help"), "{arguments:?}: {stderr}");
+    }
+    says(&["forward", "sctp", "192.0.2.1"], 2, "udp, tcp or icmp, not sctp");
+    says(&["forward", "\x1b[2J", "192.0.2.1"], 2, r"not \u{1b}[2J");
+    says(
+        &["two-way", "-f", "5", "-m", "4", "192.0.2.1"],
+        2,
+        "the first TTL (5) is beyond the last (4)",
+    );
+}
+
+#[test]
+fn names_that_lead_nowhere() {
+    for command in ["forward", "reverse", "two-way", "check"] {
+        says(&[command, "no-such-name.invalid"], 2, "unknown name: no-such-name.invalid");
+    }
+    says(&["check", ""], 2, "unknown name");
+    says(&["reverse", "-6", "192.0.2.1"], 2, "192.0.2.1");
+    says(&["check", "bad\x1bname"], 2, r"bad\u{1b}name");
+}
+
+#[test]
+fn help_has_examples_and_exit_codes() {
+    for arguments in
+        [&["--help"][..], &["reverse", "--help"], &["two-way", "-h"], &["check", "--help"]]
+    {
+        let output = otherhalf(arguments);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        for part in [
+            "Usage: otherhalf",
+            "Examples:",
+            "Exit codes:",
+            "130  interrupted",
+            "setcap cap_net_raw+ep",
+        ] {
+            assert!(text.contains(part), "{arguments:?} lacks {part}: {text}");
+        }
+    }
+    let version = String::from_utf8(otherhalf(&["--version"]).stdout).unwrap();
+    assert_eq!(version.trim(), concat!("otherhalf ", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn without_permission_it_says_how_to_grant_it() {
+    let mut command = if rustix::process::geteuid().is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set=-net_raw", "--inh-caps=-net_raw", OTHERHALF]);
+        command
+    } else {
+        Command::new(OTHERHALF)
+    };
+    let output = command.args(["forward", "127.0.0.1"]).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(5), "{stderr}");
+    assert_eq!(
+        stderr,
+        "otherhalf: no permission for raw sockets. \
+         Grant it once with: sudo setcap cap_net_raw+ep $(command -v otherhalf)\n"
+    );
+    assert!(output.stdout.is_empty());
+}
