@@ -15,7 +15,8 @@ use crate::ttl::Ttl;
 const LEAST_RISE: Duration = Duration::from_millis(10);
 /// ... and at least this part of the whole round-trip time.
 const LEAST_PART: u32 = 4;
-/// Hops that must bear a rise out where the other end, whose answer is beyond doubt, did not answer.
+/// Hops that must bear a rise out where the other end, whose answer is beyond doubt, did not answer: a last router may
+/// just be slow to answer.
 const WITNESSES: usize = 2;
 /// Two rises are the same if they differ by no more than this part of the larger one.
 const TOLERANCE: u32 = 4;
@@ -87,8 +88,12 @@ impl Path {
     /// The link with the highest rise, if one stands out.
     #[must_use]
     pub fn rise(&self) -> Option<Rise> {
+        self.rise_before(if self.reached { 1 } else { WITNESSES })
+    }
+
+    /// The same with that many hops at least behind the link.
+    fn rise_before(&self, witnesses: usize) -> Option<Rise> {
         let (_, whole) = self.places.last()?;
-        let witnesses = if self.reached { 1 } else { WITNESSES };
         let rise = self
             .places
             .array_windows()
@@ -165,7 +170,14 @@ pub enum Finding {
 /// answers come back over that link, which explains both. And the same the other way round.
 #[must_use]
 pub fn compare(forward: &Path, reverse: &Path, same: impl Fn(IpAddr, IpAddr) -> bool) -> Finding {
-    let (there, back) = match (forward.rise(), reverse.rise()) {
+    // A rise at the very last hop that answered is believed if the other direction rises as much.
+    let backed = |path: &Path, other: &Path| {
+        path.rise().or_else(|| {
+            let other = other.rise()?;
+            path.rise_before(1).filter(|rise| alike(rise, &other))
+        })
+    };
+    let (there, back) = match (backed(forward, reverse), backed(reverse, forward)) {
         (None, None) => return Finding::Nothing,
         (Some(rise), None) => return Finding::ForwardOnly(rise),
         (None, Some(rise)) => return Finding::ReverseOnly(rise),
@@ -176,13 +188,44 @@ pub fn compare(forward: &Path, reverse: &Path, same: impl Fn(IpAddr, IpAddr) -> 
     let one_link =
         is_same(&there.after, &back.before, &same) && is_same(&there.before, &back.after, &same);
     let (forward, reverse) = (there, back);
-    let higher = forward.by.max(reverse.by);
-    let alike = forward.by.abs_diff(reverse.by) <= higher / TOLERANCE;
-    match (alike, comes_back, goes_there) {
+    match (alike(&forward, &reverse), comes_back, goes_there) {
         (true, _, _) if one_link => Finding::SameLink { forward, reverse },
         (true, true, false) => Finding::WayBack { forward, reverse },
         (true, false, true) => Finding::WayThere { forward, reverse },
         _ => Finding::Unrelated { forward, reverse },
+    }
+}
+
+/// Whether both rise by about as much.
+fn alike(a: &Rise, b: &Rise) -> bool {
+    a.by.abs_diff(b.by) <= a.by.max(b.by) / TOLERANCE
+}
+
+impl Finding {
+    /// The link that stands out in the forward trace.
+    #[must_use]
+    pub const fn forward(&self) -> Option<&Rise> {
+        match self {
+            Self::Nothing | Self::ReverseOnly(_) => None,
+            Self::ForwardOnly(forward)
+            | Self::SameLink { forward, .. }
+            | Self::WayBack { forward, .. }
+            | Self::WayThere { forward, .. }
+            | Self::Unrelated { forward, .. } => Some(forward),
+        }
+    }
+
+    /// The link that stands out in the reverse trace.
+    #[must_use]
+    pub const fn reverse(&self) -> Option<&Rise> {
+        match self {
+            Self::Nothing | Self::ForwardOnly(_) => None,
+            Self::ReverseOnly(reverse)
+            | Self::SameLink { reverse, .. }
+            | Self::WayBack { reverse, .. }
+            | Self::WayThere { reverse, .. }
+            | Self::Unrelated { reverse, .. } => Some(reverse),
+        }
     }
 }
 
@@ -274,6 +317,20 @@ mod tests {
         assert_eq!(link(&reverse), (node(E), node(F), 300));
         // Seen from the other end it is the way there.
         assert!(matches!(compare(&back, &there, |_, _| false), Finding::WayThere { .. }));
+    }
+
+    #[test]
+    fn a_last_hop_is_believed_if_the_other_direction_bears_it_out() {
+        let there = path(US, &[(A, 1), (B, 2), (C, 3), (D, 303)], false);
+        assert_eq!(there.rise(), None);
+        let back = path(TARGET, &BACK, true);
+        let finding = compare(&there, &back, |_, _| false);
+        assert!(matches!(finding, Finding::WayBack { .. }));
+        assert_eq!(link(finding.forward().unwrap()), (node(C), node(D), 300));
+        assert_eq!(link(finding.reverse().unwrap()), (node(E), node(F), 300));
+        // A lone slow router that nothing bears out is none.
+        let slow = path(US, &[(A, 1), (B, 2), (C, 3), (D, 90)], false);
+        assert!(matches!(compare(&slow, &back, |_, _| false), Finding::ReverseOnly(_)));
     }
 
     #[test]

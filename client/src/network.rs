@@ -36,18 +36,18 @@ pub fn run<N: Network>(
     mut watch: impl FnMut(&[Trace], Instant) -> ControlFlow<()>,
 ) -> Result<(), N::Error> {
     loop {
+        // One query of each, then a look at what came: an answer that waits looks slower than it was.
         let mut wake = None;
         for trace in &mut *traces {
-            loop {
-                match trace.poll(network.now()) {
-                    Step::Send(query) => network.send(&query)?,
-                    Step::Wait(at) => {
-                        wake = Some(wake.map_or(at, |wake: Instant| wake.min(at)));
-                        break;
-                    }
-                    Step::Done => break,
+            let at = match trace.poll(network.now()) {
+                Step::Send(query) => {
+                    network.send(&query)?;
+                    network.now()
                 }
-            }
+                Step::Wait(at) => at,
+                Step::Done => continue,
+            };
+            wake = Some(wake.map_or(at, |wake: Instant| wake.min(at)));
         }
         let now = network.now();
         if watch(traces, now).is_break() {

@@ -13,6 +13,8 @@ pub(crate) struct Words<'a> {
     pub(crate) numeric: bool,
     /// The target, fit for a terminal.
     pub(crate) target: &'a str,
+    /// Whether the forward trace and the reverse one reached their ends.
+    pub(crate) reached: [bool; 2],
 }
 
 impl Words<'_> {
@@ -24,13 +26,16 @@ impl Words<'_> {
                     .to_owned()
             }
             Finding::ForwardOnly(rise) => format!(
-                "On the forward trace the round-trip time rises by {}. The reverse trace shows no such rise, \
+                "On the forward trace the round-trip time rises by {}. The reverse trace {}, \
                  so nothing tells whether the delay is on that link or on the way that answers take from there on.",
-                self.link(rise, "this machine")
+                self.link(rise, "this machine"),
+                shows_no_rise(self.reached[1]),
             ),
             Finding::ReverseOnly(rise) => format!(
-                "On the reverse trace the round-trip time rises by {}. The forward trace shows no such rise.",
-                self.link(rise, self.target)
+                "On the reverse trace the round-trip time rises by {}. The forward trace {}, \
+                 so nothing tells whether the delay is on that link or on the way that answers take from there on.",
+                self.link(rise, self.target),
+                shows_no_rise(self.reached[0]),
             ),
             Finding::SameLink { forward, .. } => format!(
                 "The delay is on one link that both ways share: the round-trip time rises by {}, \
@@ -96,6 +101,10 @@ impl Words<'_> {
         };
         place.addresses.first().map_or_else(String::new, |address| name(*address))
     }
+}
+
+const fn shows_no_rise(reached: bool) -> &'static str {
+    if reached { "shows no such rise" } else { "ends before it could show such a rise" }
 }
 
 /// A rise in whole milliseconds, or in tenths if it is small.

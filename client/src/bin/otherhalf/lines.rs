@@ -148,8 +148,8 @@ pub(crate) mod tests {
         Hop::settled(Ttl::new(ttl).unwrap(), outcomes)
     }
 
-    fn unreachable(code: u8) -> Option<Reply> {
-        Some(Reply::Unreachable(Unreachable { family: Family::V4, code }))
+    fn unreachable(code: u8) -> Reply {
+        Reply::Unreachable(Unreachable { family: Family::V4, code })
     }
 
     #[test]
@@ -180,12 +180,15 @@ pub(crate) mod tests {
             (
                 hop_of(
                     5,
-                    vec![answered(3, 1000, unreachable(1)), answered(3, 2000, unreachable(13))],
+                    vec![
+                        answered(3, 1000, Some(unreachable(1))),
+                        answered(3, 2000, Some(unreachable(13))),
+                    ],
                 ),
                 " 5  C (192.0.2.3)  1.000 ms !H  2.000 ms !X",
             ),
             (
-                hop_of(6, vec![answered(4, 1000, unreachable(3)), answered(4, 0, None)]),
+                hop_of(6, vec![answered(4, 1000, Some(unreachable(3))), answered(4, 0, None)]),
                 " 6  D (192.0.2.4)  1.000 ms  ? ms",
             ),
         ];

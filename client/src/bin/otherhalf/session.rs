@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use otherhalf_client::analyse::{self, Path};
+use otherhalf_client::analyse::{self, Path, Rise};
 use otherhalf_client::resolve::Names;
 use otherhalf_client::{
     Check, Direction, End, Flow, Options, RawNetwork, Trace, check, network, printable, resolve,
@@ -145,24 +145,26 @@ impl<'a> Session<'a> {
         let names = &self.names;
         let same = |a, b| names.get(a).is_some_and(|name| names.get(b) == Some(name));
         let finding = analyse::compare(&there, &back, same);
-        let words = Words { names, numeric: self.common.numeric, target: &self.name };
+        let reached = [forward.is_reached(), reverse.is_reached()];
+        let words = Words { names, numeric: self.common.numeric, target: &self.name, reached };
         let sentence = words.sentence(&finding);
         if self.common.json {
             self.print_json("two-way", code, Some((&finding, &sentence)), &mut out)?;
             return Ok(code);
         }
         let numeric = self.common.numeric;
-        let column = |title: String, trace: &Trace, path: &Path| {
-            table::Column::new(title, trace.hops(), path.rise().as_ref(), names, numeric)
+        let column = |title: String, trace: &Trace, rise: Option<&Rise>| {
+            table::Column::new(title, trace.hops(), rise, names, numeric)
         };
+        let width = width();
         let table = table::render(
-            &column(format!("Forward: from here to {}", self.name), forward, &there),
-            &column(format!("Reverse: from {} to here", self.name), reverse, &back),
-            width(),
+            &column(format!("Forward: from here to {}", self.name), forward, finding.forward()),
+            &column(format!("Reverse: from {} to here", self.name), reverse, finding.reverse()),
+            width,
         );
         write!(out, "\n{table}")?;
         if forward.is_answered() && reverse.is_answered() {
-            writeln!(out, "\n{sentence}")?;
+            write!(out, "\n{}", table::wrap(&sentence, width))?;
         }
         out.flush()?;
         tell(forward_sentence.as_deref());

@@ -121,6 +121,26 @@ impl Row {
     }
 }
 
+/// `text` in lines of `width` columns, as far as its words allow.
+pub(crate) fn wrap(text: &str, width: usize) -> String {
+    let mut out = String::with_capacity(text.len() + 1);
+    let mut column = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length > width {
+            out.push('\n');
+            column = 0;
+        } else if column > 0 {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out.push('\n');
+    out
+}
+
 /// Both directions in `width` columns.
 pub(crate) fn render(forward: &Column, reverse: &Column, width: usize) -> String {
     let (left, right) = (forward.lines(), reverse.lines());
@@ -231,13 +251,21 @@ Reverse
     }
 
     #[test]
+    fn sentences_are_wrapped_between_words() {
+        assert_eq!(wrap("one two  three", 8), "one two\nthree\n");
+        assert_eq!(wrap("one two", 1), "one\ntwo\n");
+        assert_eq!(wrap("", 80), "\n");
+    }
+
+    #[test]
     fn the_sentence_names_the_link_and_why_the_other_trace_is_wrong() {
         let names = names();
         let [forward, reverse] = both();
         let there = Path::new([192, 0, 2, US].into(), &forward, true);
         let back = Path::new([192, 0, 2, TARGET].into(), &reverse, true);
         let finding = compare(&there, &back, |_, _| false);
-        let words = Words { names: &names, numeric: false, target: "www.example.com" };
+        let words =
+            Words { names: &names, numeric: false, target: "www.example.com", reached: [true; 2] };
         assert_eq!(
             words.sentence(&finding),
             "The delay is on the way back: the round-trip time rises by 300 ms between B (192.0.2.2) and \
@@ -248,7 +276,8 @@ Reverse
         assert_eq!(
             numeric.sentence(&Finding::ReverseOnly(back.rise().unwrap())),
             "On the reverse trace the round-trip time rises by 300 ms between 192.0.2.2 and 192.0.2.5. \
-             The forward trace shows no such rise."
+             The forward trace shows no such rise, so nothing tells whether the delay is on that link or on \
+             the way that answers take from there on."
         );
     }
 }
