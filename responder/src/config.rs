@@ -1,111 +1,19 @@
 //! The configuration file: TOML, every key known, every value checked before anything starts.
 
+mod error;
+mod check;
+
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 use ipnet::IpNet;
-use otherhalf_engine::network::{self, Interface, Network, StaticRoute};
-use otherhalf_engine::policy::{Flows, Policy, Reply};
-use otherhalf_engine::{InterfaceId, PortId};
-use otherhalf_wire::ethernet::{Mac, VlanId};
-use otherhalf_wire::probe::Protocol;
+use otherhalf_wire::ethernet::VlanId;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
 
-/// Why a file is no configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It can't be read.
-    #[error("can't read the configuration {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// It is no TOML, or has a key or value that does not belong there.
-    #[error("{}: {source}", path.display())]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// Line, column and cause.
-        source: Box<toml::de::Error>,
-    },
-    /// Its parts do not fit together.
-    #[error("{}: {source}", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// What does not fit.
-        source: Invalid,
-    },
-}
-
-/// What does not fit together in a configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum Invalid {
-    /// No port.
-    #[error("there is no [[port]]: a responder needs at least one")]
-    NoPort,
-    /// A port without interface.
-    #[error(
-        "port {device:?} has no [[port.interface]] with addresses: nothing could be asked of it"
-    )]
-    NoInterface {
-        /// The port's device.
-        device: String,
-    },
-    /// An interface without address.
-    #[error("interface {name:?} has no addresses")]
-    NoAddress {
-        /// The interface.
-        name: String,
-    },
-    /// Two ports on one device.
-    #[error("two [[port]] have the device {0:?}")]
-    SameDevice(String),
-    /// Two interfaces with one name.
-    #[error("two interfaces have the name {0:?}")]
-    SameName(String),
-    /// A route by an interface that is not there.
-    #[error(
-        "the route to {to} names the interface {interface:?}, which does not exist; there are {known}"
-    )]
-    NoSuchInterface {
-        /// The route.
-        to: IpNet,
-        /// What it names.
-        interface: String,
-        /// What there is.
-        known: String,
-    },
-    /// No worker.
-    #[error("workers.cpus is empty: name one CPU for each worker")]
-    NoWorker,
-    /// The default flow can't be asked for.
-    #[error("probe.{protocol}: default_flow {flow} is not within flows")]
-    DefaultFlow {
-        /// The protocol's key.
-        protocol: &'static str,
-        /// Its default flow.
-        flow: u16,
-    },
-    /// A number out of its range.
-    #[error("{key} = {value} is out of range: {range}")]
-    Range {
-        /// The key.
-        key: &'static str,
-        /// Its value.
-        value: u64,
-        /// What would be in range.
-        range: &'static str,
-    },
-    /// Addresses and routes contradict each other.
-    #[error(transparent)]
-    Network(#[from] network::Error),
-}
+pub use error::{Error, Invalid, Problem};
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
@@ -126,7 +34,7 @@ pub struct Config {
     /// The table of probes that wait for an answer.
     #[serde(default)]
     pub pending: Pending,
-    /// The way that replies take.
+    /// What is answered besides requests, and the way that all replies take.
     #[serde(default)]
     pub reply: ReplyPath,
     /// The probes that may be asked for.
@@ -322,12 +230,20 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// The way that replies take.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// What is answered besides requests, and the way that all replies take.
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplyPath {
     /// By the routes, or back to the neighbour that the frame came from.
     pub path: PathKind,
+    /// Answer UDP and TCP to own addresses as a host without services does, so that forward traces end here.
+    pub closed_ports: bool,
+}
+
+impl Default for ReplyPath {
+    fn default() -> Self {
+        Self { path: PathKind::Route, closed_ports: true }
+    }
 }
 
 /// See [`ReplyPath`].
@@ -437,137 +353,9 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| Error::Read { path: path.to_owned(), source })?;
-        let config: Self = toml::from_str(&text)
-            .map_err(|source| Error::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        let config: Self =
+            toml::from_str(&text).map_err(|source| Error::parse(path, &text, &source))?;
         config.check().map_err(|source| Error::Invalid { path: path.to_owned(), source })?;
         Ok(config)
     }
-
-    /// Whether the parts fit together.
-    pub fn check(&self) -> Result<(), Invalid> {
-        if self.port.is_empty() {
-            return Err(Invalid::NoPort);
-        }
-        if self.workers.cpus.is_empty() {
-            return Err(Invalid::NoWorker);
-        }
-        in_range(
-            "pending.timeout_ms",
-            self.pending.timeout_ms,
-            1..=3_600_000,
-            "1 to 3600000 (an hour)",
-        )?;
-        in_range(
-            "workers.idle_sleep_us",
-            self.workers.idle_sleep_us,
-            0..=10_000,
-            "0 to 10000 (10 ms)",
-        )?;
-        in_range("pending.entries", self.pending.entries as u64, 1..=1 << 32, "1 to 4294967296")?;
-        in_range(
-            "neighbours.entries",
-            self.neighbours.entries as u64,
-            1..=1 << 20,
-            "1 to 1048576",
-        )?;
-        let mut names: Vec<String> = Vec::new();
-        for (place, port) in self.port.iter().enumerate() {
-            let device = port.device_name();
-            if self.port.iter().take(place).any(|other| other.device_name() == device) {
-                return Err(Invalid::SameDevice(device.to_owned()));
-            }
-            if port.interface.is_empty() {
-                return Err(Invalid::NoInterface { device: device.to_owned() });
-            }
-            for interface in &port.interface {
-                let name = interface.name(port);
-                if interface.addresses.is_empty() {
-                    return Err(Invalid::NoAddress { name });
-                }
-                if names.contains(&name) {
-                    return Err(Invalid::SameName(name));
-                }
-                names.push(name);
-            }
-        }
-        self.policy()?;
-        // The hardware addresses are not known before the ports are open, and do not matter here.
-        self.network(&vec![Mac([2, 0, 0, 0, 0, 0]); self.port.len()])?;
-        Ok(())
-    }
-
-    /// The names of the interfaces, in the order of their [`InterfaceId`].
-    #[must_use]
-    pub fn interface_names(&self) -> Vec<String> {
-        self.port
-            .iter()
-            .flat_map(|port| port.interface.iter().map(|interface| interface.name(port)))
-            .collect()
-    }
-
-    /// The network, with the hardware addresses `macs` of the ports.
-    pub fn network(&self, macs: &[Mac]) -> Result<Network, Invalid> {
-        let names = self.interface_names();
-        let ports = (0u16..).map(PortId).zip(macs).zip(&self.port);
-        let interfaces = ports.flat_map(|((id, mac), port)| {
-            port.interface.iter().map(move |interface| Interface {
-                port: id,
-                vlan: interface.vlan,
-                mac: *mac,
-                addresses: interface.addresses.clone(),
-            })
-        });
-        let mut routes = Vec::new();
-        for route in &self.route {
-            let by_name = |wanted: &String| {
-                let mut ids = (0u16..).map(InterfaceId).zip(&names);
-                ids.find(|(_, name)| *name == wanted).map(|(id, _)| id).ok_or_else(|| {
-                    Invalid::NoSuchInterface {
-                        to: route.to,
-                        interface: wanted.clone(),
-                        known: names.join(", "),
-                    }
-                })
-            };
-            let interface = route.interface.as_ref().map(by_name).transpose()?;
-            routes.push(StaticRoute { to: route.to, via: route.via, interface });
-        }
-        Ok(Network::new(interfaces.collect(), &routes)?)
-    }
-
-    /// What is allowed.
-    pub fn policy(&self) -> Result<Policy, Invalid> {
-        Ok(Policy {
-            icmp: flows("icmp", Protocol::Icmp, &self.probe.icmp)?,
-            tcp: flows("tcp", Protocol::Tcp, &self.probe.tcp)?,
-            udp: flows("udp", Protocol::Udp, &self.probe.udp)?,
-            reply: match self.reply.path {
-                PathKind::Route => Reply::Route,
-                PathKind::Hairpin => Reply::Hairpin,
-            },
-        })
-    }
-}
-
-fn flows(key: &'static str, protocol: Protocol, probe: &Probe) -> Result<Option<Flows>, Invalid> {
-    if !probe.enabled {
-        return Ok(None);
-    }
-    let default = probe.default_flow.unwrap_or(protocol.default_flow());
-    let flows =
-        Flows { allowed: probe.flows.iter().map(|range| range.0.clone()).collect(), default };
-    if flows.allow(default) {
-        Ok(Some(flows))
-    } else {
-        Err(Invalid::DefaultFlow { protocol: key, flow: default })
-    }
-}
-
-fn in_range(
-    key: &'static str,
-    value: u64,
-    range: RangeInclusive<u64>,
-    text: &'static str,
-) -> Result<(), Invalid> {
-    if range.contains(&value) { Ok(()) } else { Err(Invalid::Range { key, value, range: text }) }
 }

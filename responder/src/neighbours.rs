@@ -12,6 +12,8 @@ use otherhalf_wire::ethernet::Mac;
 
 /// Between two questions (`RETRANS_TIMER`).
 const RETRY: Duration = Duration::from_secs(1);
+/// How much sooner the next question comes when a frame waits for the answer: 100 ms after the last.
+const HURRY: Duration = Duration::from_millis(900);
 /// Questions before a neighbour is given up (`MAX_MULTICAST_SOLICIT`, `MAX_UNICAST_SOLICIT`).
 const TRIES: u32 = 3;
 /// How long an address is believed before it is asked for again (`REACHABLE_TIME`).
@@ -35,8 +37,20 @@ struct Entry {
     asked: u32,
     /// When to ask next.
     due: Instant,
+    /// The next question was brought forward.
+    hurried: bool,
     /// A router is asked for as long as it takes.
     router: bool,
+}
+
+impl Entry {
+    /// A frame waits: the next question comes sooner.
+    fn hurry(&mut self) {
+        if self.mac.is_none() && self.asked > 0 && !self.hurried {
+            self.due -= HURRY;
+            self.hurried = true;
+        }
+    }
 }
 
 /// The neighbours of all interfaces.
@@ -52,7 +66,8 @@ impl Cache {
     /// Room for `room` neighbours; `routers` are asked for from now on, and always have room.
     #[must_use]
     pub fn new(room: usize, routers: impl IntoIterator<Item = NextHop>, now: Instant) -> Self {
-        let entry = |hop| (hop, Entry { mac: None, asked: 0, due: now, router: true });
+        let entry =
+            |hop| (hop, Entry { mac: None, asked: 0, due: now, hurried: false, router: true });
         Self { entries: routers.into_iter().map(entry).collect(), room, refused: 0, changed: false }
     }
 
@@ -60,9 +75,13 @@ impl Cache {
     pub fn note(&mut self, notice: Notice, now: Instant) {
         match notice {
             Notice::Wanted(neighbour) => {
-                if !self.entries.contains_key(&neighbour) && self.make_room() {
-                    self.entries
-                        .insert(neighbour, Entry { mac: None, asked: 0, due: now, router: false });
+                if let Some(entry) = self.entries.get_mut(&neighbour) {
+                    entry.hurry();
+                } else if self.make_room() {
+                    self.entries.insert(
+                        neighbour,
+                        Entry { mac: None, asked: 0, due: now, hurried: false, router: false },
+                    );
                 }
             }
             Notice::Heard { neighbour, mac, claim, overrides } => {
@@ -78,7 +97,7 @@ impl Cache {
             if claim == Claim::Asked && self.make_room() {
                 self.entries.insert(
                     neighbour,
-                    Entry { mac: Some(mac), asked: 0, due: until, router: false },
+                    Entry { mac: Some(mac), asked: 0, due: until, hurried: false, router: false },
                 );
                 self.changed = true;
             }
@@ -131,6 +150,7 @@ impl Cache {
             // Counted as far as needed: a router is asked for ever, once it is lost from everybody.
             entry.asked = entry.asked.saturating_add(1).min(TRIES);
             entry.due = now + RETRY;
+            entry.hurried = false;
             questions.push(Question { neighbour: *neighbour, known: entry.mac });
             true
         });
@@ -249,6 +269,19 @@ mod tests {
         }
         assert!(cache.questions(start + seconds(3)).is_empty());
         assert!(cache.entries.is_empty());
+    }
+
+    #[test]
+    fn a_frame_that_waits_hurries_the_question() {
+        let start = Instant::now();
+        let mut cache = Cache::new(4, [hop(1)], start);
+        assert_eq!(cache.questions(start).len(), 1);
+        cache.note(Notice::Wanted(hop(1)), start + Duration::from_millis(50));
+        cache.note(Notice::Wanted(hop(1)), start + Duration::from_millis(60));
+        assert!(cache.questions(start + Duration::from_millis(99)).is_empty());
+        assert_eq!(cache.questions(start + Duration::from_millis(100)).len(), 1);
+        assert!(cache.questions(start + Duration::from_millis(1099)).is_empty(), "once");
+        assert_eq!(cache.questions(start + Duration::from_millis(1100)).len(), 1);
     }
 
     #[test]

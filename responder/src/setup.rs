@@ -44,7 +44,12 @@ pub struct Responder {
 impl Responder {
     /// Starts DPDK, opens the ports and makes the workers of `config`.
     pub fn start(config: &Config) -> Result<Self> {
-        let eal = start_eal(config)?;
+        Self::on(start_eal(config)?, config)
+    }
+
+    /// The same on an environment that runs already: for a process that does more than respond. The
+    /// workers get its first lcores; of `config.eal`, nothing is looked at.
+    pub fn on(eal: Eal, config: &Config) -> Result<Self> {
         let mempool = make_mempool(&eal, config)?;
         let mut ports = Vec::new();
         let mut rx: Vec<Vec<RxQueue>> = config.workers.cpus.iter().map(|_| Vec::new()).collect();

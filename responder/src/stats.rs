@@ -33,6 +33,10 @@ pub struct WorkerStats {
     outcomes: [Counter; Outcome::ALL.len()],
     /// Frames received.
     pub received: Counter,
+    /// Turns of the worker's loop in which frames came.
+    pub busy_turns: Counter,
+    /// Ticks that those turns took, from the look at the queues on.
+    pub busy_ticks: Counter,
     /// RSTs sent besides a response.
     pub resets_sent: Counter,
     /// Frames of the control thread sent.
@@ -46,6 +50,8 @@ impl Default for WorkerStats {
         Self {
             outcomes: std::array::from_fn(|_| Counter::default()),
             received: Counter::default(),
+            busy_turns: Counter::default(),
+            busy_ticks: Counter::default(),
             resets_sent: Counter::default(),
             orders_sent: Counter::default(),
             own_dropped: Counter::default(),

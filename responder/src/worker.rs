@@ -59,6 +59,8 @@ impl Worker {
         let mut queues: Vec<(PortId, RxQueue)> = (0..).map(PortId).zip(self.rx).collect();
         let mut burst = Burst::<BURST>::new();
         let mut idle_turns = 0u32;
+        // A busy turn begins where the last turn, busy or not, ended.
+        let mut began = tsc();
         loop {
             let current: &Snapshot = snapshot.load();
             let mut received = 0;
@@ -71,10 +73,15 @@ impl Worker {
             let changed = !std::ptr::eq(seen, current);
             seen = current;
             turn.look_after(current, changed);
+            let ended = tsc();
             if received > 0 {
+                turn.own.stats.busy_turns.add(1);
+                turn.own.stats.busy_ticks.add(ended.wrapping_sub(began));
+                began = ended;
                 idle_turns = 0;
                 continue;
             }
+            began = ended;
             idle_turns = idle_turns.saturating_add(1);
             if shared.stopping() {
                 if idle_turns > LAST_TURNS {

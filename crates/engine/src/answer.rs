@@ -57,18 +57,15 @@ pub(crate) fn echo_reply(packet: &Packet<'_>, message: &Message<'_>) -> Found {
     Ok(Task::Match(Match::direct(packet, identity, Outcome::ResponseEchoReply, None)))
 }
 
-/// Reads a TCP segment; its checksum is right.
-pub(crate) fn tcp(packet: &Packet<'_>, header: &tcp::Header) -> Found {
-    match Identity::from_tcp_answer(header) {
-        Some(identity) if identity.source_port == SOURCE_PORT => {
-            let is_reset = header.flags & tcp::flag::RST != 0;
-            let outcome = if is_reset { Outcome::ResponseReset } else { Outcome::ResponseSynAck };
-            // RFC 9293 §3.10.7.3: what acknowledges something unexpected gets <SEQ=SEG.ACK><CTL=RST>.
-            let reset = (!is_reset).then(|| header.acknowledgement.get());
-            Ok(Task::Match(Match::direct(packet, identity, outcome, reset)))
-        }
-        _ => Err(Outcome::DropOtherTcp),
-    }
+/// Reads a TCP segment; its checksum is right. `None`: it answers no probe.
+pub(crate) fn tcp(packet: &Packet<'_>, header: &tcp::Header) -> Option<Match> {
+    let identity =
+        Identity::from_tcp_answer(header).filter(|identity| identity.source_port == SOURCE_PORT)?;
+    let is_reset = header.flags & tcp::flag::RST != 0;
+    let outcome = if is_reset { Outcome::ResponseReset } else { Outcome::ResponseSynAck };
+    // RFC 9293 §3.10.7.3: what acknowledges something unexpected gets <SEQ=SEG.ACK><CTL=RST>.
+    let reset = (!is_reset).then(|| header.acknowledgement.get());
+    Some(Match::direct(packet, identity, outcome, reset))
 }
 
 impl Match {
@@ -91,6 +88,7 @@ impl Match {
             own_port: self.identity.source_port,
             target_port: self.identity.flow,
             sequence,
+            acknowledgement: None,
         })
     }
 }

@@ -14,6 +14,7 @@ use otherhalf_wire::trace::Rtt;
 
 use crate::answer::Match;
 use crate::classify::{Ingress, Stage, Task, classify};
+use crate::closed::{Budget, Closed};
 use crate::emit::{Action, ResetFrame, Way, write};
 use crate::frame::Frame;
 use crate::neighbour::{Answer, Neighbours, Notice};
@@ -85,6 +86,7 @@ enum Blocked {
 pub struct Engine {
     table: Arc<Table>,
     clock: Clock,
+    budget: Budget,
 }
 
 /// What the first pass leaves for the second.
@@ -96,7 +98,7 @@ impl Engine {
     /// An engine over the `table` that it shares with the other workers, told the time of `clock`.
     #[must_use]
     pub const fn new(table: Arc<Table>, clock: Clock) -> Self {
-        Self { table, clock }
+        Self { table, clock, budget: Budget::new(&clock) }
     }
 
     /// Does all there is to do for `frames` at the time `now`, in ticks of the clock.
@@ -219,6 +221,13 @@ impl Engine {
                 },
             )),
             Task::Ping(ping) => Ok((Outcome::PingReply, Action::Echo(*ping))),
+            Task::Closed(_) if !self.budget.take(now) => Err(Outcome::DropClosedBudget),
+            Task::Closed(Closed::Udp(datagram)) => {
+                Ok((Outcome::ClosedUdpUnreachable, Action::Unreachable(*datagram)))
+            }
+            Task::Closed(Closed::Tcp(reset)) => {
+                Ok((Outcome::ClosedTcpReset, Action::Reset(*reset)))
+            }
         }
     }
 

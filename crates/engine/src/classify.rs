@@ -11,6 +11,7 @@ use zerocopy::FromBytes;
 
 use crate::answer::{self, Match};
 use crate::burst::View;
+use crate::closed::{self, Closed};
 use crate::frame::Frame;
 use crate::neighbour::{self, Notice};
 use crate::network::InterfaceId;
@@ -48,6 +49,8 @@ pub(crate) enum Task {
     Match(Match),
     /// A ping.
     Ping(Ping),
+    /// Something for a port that nothing listens on.
+    Closed(Closed),
 }
 
 impl Task {
@@ -59,6 +62,7 @@ impl Task {
             Self::Refuse(refuse) => refuse.requester,
             Self::Match(found) => found.target,
             Self::Ping(ping) => ping.pinger,
+            Self::Closed(closed) => closed.sender(),
         }
     }
 }
@@ -147,9 +151,12 @@ fn upper_layer(view: &View<'_>, packet: &Packet<'_>) -> Found {
             if !packet.upper_layer_sum().verifies() {
                 return Err(Outcome::DropBadChecksum);
             }
-            answer::tcp(packet, header)
+            match answer::tcp(packet, header) {
+                Some(found) => Ok(Task::Match(found)),
+                None => closed::tcp(view.policy, packet, header),
+            }
         }
-        (protocol::UDP, _) => Err(Outcome::DropOtherUdp),
+        (protocol::UDP, _) => closed::udp(view.policy, packet),
         _ => Err(Outcome::DropOtherProtocol),
     }
 }

@@ -15,6 +15,7 @@ use otherhalf_wire::trace::{
 };
 use zerocopy::{FromBytes, IntoBytes};
 
+use crate::closed::Datagram;
 use crate::frame::Frame;
 use crate::neighbour::Answer;
 use crate::network::PortId;
@@ -46,11 +47,13 @@ pub(crate) enum Action {
     Echo(Ping),
     /// Our hardware address.
     Neighbour(Answer),
-    /// A RST instead of the SYN+ACK that came in.
+    /// A RST instead of the segment that came in.
     Reset(Reset),
+    /// A port unreachable about the datagram that came in.
+    Unreachable(Datagram),
 }
 
-/// The RST that ends a connection which a probe's SYN half opened.
+/// A RST: it ends a connection that a probe's SYN half opened, or refuses one to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reset {
     pub(crate) own: IpAddr,
@@ -58,6 +61,8 @@ pub struct Reset {
     pub(crate) own_port: u16,
     pub(crate) target_port: u16,
     pub(crate) sequence: u32,
+    /// What it acknowledges, if it does.
+    pub(crate) acknowledgement: Option<u32>,
 }
 
 /// A [`Reset`] and the way that it goes: all that a frame of its own needs.
@@ -79,9 +84,14 @@ impl ResetFrame {
 /// Makes of `frame` what `action` says, to go `way`. `None` if the buffer is too small.
 #[inline]
 pub(crate) fn write(action: &Action, way: &Way, frame: &mut Frame<'_>) -> Option<()> {
+    // These two answers keep some of what the frame carries.
     if let Action::Echo(ping) = action {
-        // The one answer that keeps what the frame carries.
-        move_echo(ping, way, frame)?;
+        let len = ping.len;
+        shift(frame, ping.header_len, len, reply_start(way, ping.own))?;
+    }
+    if let Action::Unreachable(datagram) = action {
+        let start = reply_start(way, datagram.own).checked_add(icmp::HEADER_LEN)?;
+        shift(frame, 0, datagram.quoted, start)?;
     }
     let len = emit(action, way, frame.room())?;
     frame.set_len(len);
@@ -145,6 +155,7 @@ fn emit(action: &Action, way: &Way, room: &mut [u8]) -> Option<usize> {
             header.checksum.set(checksum::update(header.checksum.get(), old, new));
             (rest_len, ping.len)
         }
+        Action::Unreachable(datagram) => unreachable(&datagram, way, room)?,
         Action::Neighbour(answer) => neighbour(answer, way, room)?,
         Action::Reset(ref end) => {
             let fields = Fields {
@@ -159,9 +170,10 @@ fn emit(action: &Action, way: &Way, room: &mut [u8]) -> Option<usize> {
                 src_port: end.own_port.into(),
                 dst_port: end.target_port.into(),
                 sequence: end.sequence.into(),
-                acknowledgement: 0.into(),
+                acknowledgement: end.acknowledgement.unwrap_or_default().into(),
                 data_offset: tcp::NO_OPTIONS,
-                flags: tcp::flag::RST,
+                flags: tcp::flag::RST
+                    | if end.acknowledgement.is_some() { tcp::flag::ACK } else { 0 },
                 window: 0.into(),
                 checksum: 0.into(),
                 urgent: 0.into(),
@@ -205,6 +217,28 @@ const fn response_fields(src: IpAddr, dst: IpAddr) -> Fields {
         identification: None,
         protocol: Family::of(src).icmp(),
     }
+}
+
+/// Writes the headers of a port unreachable before its quote, which is in its place; returns as [`neighbour`] does.
+fn unreachable(datagram: &Datagram, way: &Way, room: &mut [u8]) -> Option<(usize, usize)> {
+    let (own, sender) = (datagram.own, datagram.sender);
+    let len = datagram.quoted.checked_add(icmp::HEADER_LEN)?;
+    let rest = packet(way, &response_fields(own, sender), len, room)?;
+    let rest_len = rest.len();
+    let family = Family::of(own);
+    let message = rest.get_mut(..len)?;
+    let (header, _) = icmp::Header::mut_from_prefix(message).ok()?;
+    *header = icmp::Header {
+        kind: Kind::DestinationUnreachable.number(family),
+        code: icmp::port_unreachable(family),
+        checksum: 0.into(),
+        identifier: 0.into(),
+        sequence: 0.into(),
+    };
+    let sum = pseudo_header(own, sender, family.icmp(), u16::try_from(len).ok()?).bytes(message);
+    let (header, _) = icmp::Header::mut_from_prefix(message).ok()?;
+    header.checksum.set(sum.checksum());
+    Some((rest_len, len))
 }
 
 /// Writes an answer to a neighbour; returns what is left of the room behind the headers, and the octets written there.
@@ -282,14 +316,17 @@ pub fn solicit(
     room_len.checked_sub(rest_len)?.checked_add(len)
 }
 
-/// Moves a ping's message to where its reply will have it: the reply's headers may be shorter.
-fn move_echo(ping: &Ping, way: &Way, frame: &mut Frame<'_>) -> Option<()> {
-    let link_len = frame_link_len(frame)?;
-    let from = link_len.checked_add(ping.header_len)?;
-    let to = link(way, 0).len().checked_add(Family::of(ping.own).header_len())?;
-    let end = from.checked_add(ping.len)?;
+/// Where the upper layer of a reply from `own` starts.
+fn reply_start(way: &Way, own: IpAddr) -> usize {
+    link(way, 0).len().saturating_add(Family::of(own).header_len())
+}
+
+/// Moves `len` octets, `offset` behind the frame's link layer, to `to`: its reply's headers have another length.
+fn shift(frame: &mut Frame<'_>, offset: usize, len: usize, to: usize) -> Option<()> {
+    let from = frame_link_len(frame)?.checked_add(offset)?;
+    let end = from.checked_add(len)?;
     let room = frame.room();
-    if end > room.len() || to.checked_add(ping.len)? > room.len() {
+    if end > room.len() || to.checked_add(len)? > room.len() {
         return None;
     }
     if from != to {

@@ -41,6 +41,7 @@ mod request;
 mod answer;
 pub mod neighbour;
 mod ping;
+mod closed;
 mod emit;
 pub mod outcome;
 pub mod time;

@@ -59,6 +59,10 @@ outcomes! {
     ResponseSynAck = "response_syn_ack",
     /// A SYN+ACK to the probes' port that nothing waited for was answered by a RST, as any host does.
     StraySynAckReset = "stray_syn_ack_reset",
+    /// A datagram to an address of ours was answered by a port unreachable, as any host does.
+    ClosedUdpUnreachable = "closed_udp_unreachable",
+    /// A TCP segment to an address of ours was answered by a RST, as any host does.
+    ClosedTcpReset = "closed_tcp_reset",
     /// A ping of an address of ours was answered.
     PingReply = "ping_reply",
     /// Somebody asked for our hardware address and got it.
@@ -111,10 +115,12 @@ outcomes! {
     DropOtherNeighbour = "drop_other_neighbour",
     /// ICMP of a kind that we have no use for.
     DropOtherIcmp = "drop_other_icmp",
-    /// TCP that is no answer to a probe.
+    /// TCP that is no answer to a probe and gets none: a RST, or closed ports are not answered for.
     DropOtherTcp = "drop_other_tcp",
-    /// UDP.
+    /// UDP while closed ports are not answered for.
     DropOtherUdp = "drop_other_udp",
+    /// To a closed port, when the budget for answers to such was spent.
+    DropClosedBudget = "drop_closed_budget",
     /// Any other protocol over IP.
     DropOtherProtocol = "drop_other_protocol",
     /// In a buffer too small for its answer, or in several pieces.

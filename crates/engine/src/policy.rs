@@ -49,13 +49,15 @@ pub struct Policy {
     pub udp: Option<Flows>,
     /// Which way replies are sent.
     pub reply: Reply,
+    /// Whether UDP and TCP to our addresses are answered as by a host without services.
+    pub closed_ports: bool,
 }
 
 impl Default for Policy {
-    /// Every protocol, every flow, by the routes.
+    /// Every protocol, every flow, by the routes, and answers as a host gives them.
     fn default() -> Self {
         let [icmp, tcp, udp] = Protocol::ALL.map(|protocol| Some(Flows::any(protocol)));
-        Self { icmp, tcp, udp, reply: Reply::Route }
+        Self { icmp, tcp, udp, reply: Reply::Route, closed_ports: true }
     }
 }
 

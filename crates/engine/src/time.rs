@@ -19,6 +19,12 @@ impl Clock {
         Some(Self { scale: u64::try_from(scale).ok()?, hz })
     }
 
+    /// Ticks a second.
+    #[must_use]
+    pub const fn hz(&self) -> u64 {
+        self.hz
+    }
+
     /// `ticks` as nanoseconds, to within a part in 2^32 or so.
     #[must_use]
     #[inline]

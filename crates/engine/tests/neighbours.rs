@@ -325,6 +325,19 @@ fn pings_whose_reply_has_other_headers() {
 }
 
 #[test]
+fn a_ping_of_nothing_but_zeros() {
+    for family in FAMILIES {
+        let Ends { own, client, .. } = ends(family);
+        for len in [0, 2, 56] {
+            let message = (Kind::EchoRequest, 0, [0, 0]);
+            let packet = icmp_packet(client, own, message, &vec![0; len]);
+            let done = Responder::new().play(&routed(&packet));
+            assert_echoes(&done, ends(family), &packet, len);
+        }
+    }
+}
+
+#[test]
 fn a_ping_with_a_wrong_checksum_is_dropped() {
     for family in FAMILIES {
         let mut frame = routed(&ping(ends(family), 56));

@@ -64,6 +64,16 @@ impl Kind {
     }
 }
 
+/// The code of a destination unreachable that says: nothing listens on that port.
+#[must_use]
+#[inline]
+pub const fn port_unreachable(family: Family) -> u8 {
+    match family {
+        Family::V4 => 3,
+        Family::V6 => 4,
+    }
+}
+
 /// The code of a time exceeded message that a router on the way sends (1 is a host's failed reassembly).
 pub const TTL_EXCEEDED: u8 = 0;
 

@@ -5,6 +5,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// The control bits.
 pub mod flag {
+    /// Nothing more will be sent.
+    pub const FIN: u8 = 0x01;
     /// Open a connection.
     pub const SYN: u8 = 0x02;
     /// Refuse or end a connection at once.

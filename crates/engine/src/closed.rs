@@ -1,0 +1,143 @@
+//! What comes to a port of ours that nothing listens on: answered as any host answers it
+//! (RFC 1122 §4.1.3.1, RFC 9293 §3.10.7.1), so that forward traces end at us.
+//!
+//! The answers have a budget (RFC 4443 §2.4 (f) demands one), and quote no more than they must.
+
+use std::cell::Cell;
+use std::net::IpAddr;
+
+use otherhalf_wire::ip::Packet;
+use otherhalf_wire::quote::LEAST;
+use otherhalf_wire::{tcp, udp};
+use zerocopy::FromBytes;
+
+use crate::classify::{Found, Task};
+use crate::emit::Reset;
+use crate::outcome::Outcome;
+use crate::policy::Policy;
+use crate::time::Clock;
+
+/// Answers a second and worker: as many as Linux sends ICMP errors (`icmp_msgs_per_sec`).
+const ANSWERS_PER_SECOND: u64 = 1000;
+/// Answers at once: enough for a few traceroutes with all their probes in flight.
+const ANSWERS_AT_ONCE: u64 = 100;
+
+/// A packet to a closed port.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Closed {
+    /// A datagram, to be quoted in a port unreachable.
+    Udp(Datagram),
+    /// A segment, to be answered by a RST.
+    Tcp(Reset),
+}
+
+/// What a port unreachable quotes, and where it lies in the frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Datagram {
+    pub(crate) own: IpAddr,
+    pub(crate) sender: IpAddr,
+    /// Octets to be quoted: the IP header with all that belongs to it, and 8 more.
+    pub(crate) quoted: usize,
+}
+
+impl Closed {
+    /// Whom the answer goes to.
+    pub(crate) const fn sender(&self) -> IpAddr {
+        match self {
+            Self::Udp(datagram) => datagram.sender,
+            Self::Tcp(reset) => reset.target,
+        }
+    }
+}
+
+/// Reads a datagram: none is expected.
+pub(crate) fn udp(policy: &Policy, packet: &Packet<'_>) -> Found {
+    let (header, _) =
+        udp::Header::ref_from_prefix(packet.payload).map_err(|_| Outcome::DropTruncated)?;
+    if !policy.closed_ports {
+        return Err(Outcome::DropOtherUdp);
+    }
+    // RFC 768: no checksum; RFC 8200 §8.1: not in IPv6.
+    let unchecked = header.checksum.get() == 0 && packet.src.is_ipv4();
+    if !unchecked && !packet.upper_layer_sum().verifies() {
+        return Err(Outcome::DropBadChecksum);
+    }
+    Ok(Task::Closed(Closed::Udp(Datagram {
+        own: packet.dst,
+        sender: packet.src,
+        quoted: packet.header_len.saturating_add(LEAST),
+    })))
+}
+
+/// Reads a segment that answers no probe; its checksum is right.
+pub(crate) fn tcp(policy: &Policy, packet: &Packet<'_>, header: &tcp::Header) -> Found {
+    // A RST is never answered (RFC 9293 §3.10.7.1).
+    if !policy.closed_ports || header.flags & tcp::flag::RST != 0 {
+        return Err(Outcome::DropOtherTcp);
+    }
+    let header_len = usize::from(header.data_offset >> 4).saturating_mul(4);
+    let data = packet.payload.len().saturating_sub(header_len);
+    let controls = [tcp::flag::SYN, tcp::flag::FIN]
+        .into_iter()
+        .filter(|flag| header.flags & flag != 0)
+        .count();
+    let occupied = u32::try_from(data.saturating_add(controls)).unwrap_or_default();
+    let (sequence, acknowledgement) = if header.flags & tcp::flag::ACK == 0 {
+        (0, Some(header.sequence.get().wrapping_add(occupied)))
+    } else {
+        (header.acknowledgement.get(), None)
+    };
+    Ok(Task::Closed(Closed::Tcp(Reset {
+        own: packet.dst,
+        target: packet.src,
+        own_port: header.dst_port.get(),
+        target_port: header.src_port.get(),
+        sequence,
+        acknowledgement,
+    })))
+}
+
+/// How many answers may still be sent: a bucket of tokens, which fills with time. One worker's own.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    ticks_per_answer: u64,
+    /// Time up to which answers are spent; behind `now` by what is left.
+    spent_until: Cell<u64>,
+}
+
+impl Budget {
+    pub(crate) const fn new(clock: &Clock) -> Self {
+        Self { ticks_per_answer: clock.hz() / ANSWERS_PER_SECOND, spent_until: Cell::new(0) }
+    }
+
+    /// Takes one answer out of the budget, if there is one left at `now`.
+    pub(crate) fn take(&self, now: u64) -> bool {
+        // The bucket never holds more than is allowed at once.
+        let earliest = now.saturating_sub(self.ticks_per_answer.saturating_mul(ANSWERS_AT_ONCE));
+        let next = self.spent_until.get().max(earliest).saturating_add(self.ticks_per_answer);
+        let affordable = next <= now;
+        if affordable {
+            self.spent_until.set(next);
+        }
+        affordable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_is_spent_and_fills_again() {
+        let clock = Clock::new(1_000_000).unwrap();
+        let budget = Budget::new(&clock);
+        let spend = |now| (0..1000).filter(|_| budget.take(now)).count();
+        let start = 1_000_000_000;
+        assert_eq!(spend(start), 100);
+        assert_eq!(spend(start), 0);
+        assert_eq!(spend(start + 999), 0);
+        assert_eq!(spend(start + 1000), 1, "one a millisecond");
+        assert_eq!(spend(start + 11_000), 10);
+        assert_eq!(spend(start + 10_000_000), 100, "never more at once");
+    }
+}

@@ -1,0 +1,242 @@
+//! Whether the parts of a configuration fit together, and what the engine makes of them.
+
+use std::ops::RangeInclusive;
+use std::slice;
+
+use ipnet::IpNet;
+use otherhalf_engine::network::{self, Interface, Network, StaticRoute};
+use otherhalf_engine::policy::{Flows, Policy, Reply};
+use otherhalf_engine::{InterfaceId, PortId};
+use otherhalf_wire::ethernet::Mac;
+use otherhalf_wire::probe::Protocol;
+
+use super::{Config, Invalid, PathKind, Port, Probe, Problem};
+
+impl Config {
+    /// Whether the parts fit together.
+    pub fn check(&self) -> Result<(), Invalid> {
+        self.check_numbers()?;
+        self.check_ports()?;
+        self.check_routes()?;
+        self.policy()?;
+        // The hardware addresses are not known before the ports are open, and do not matter here.
+        self.network(&vec![Mac([2, 0, 0, 0, 0, 0]); self.port.len()])?;
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Result<(), Invalid> {
+        let Self { eal, workers, pending, neighbours, .. } = self;
+        if workers.cpus.is_empty() {
+            return Err(Invalid::new("workers.cpus", Problem::NoWorker));
+        }
+        if eal.control_cpus.is_empty() {
+            return Err(Invalid::new("eal.control_cpus", Problem::NoControlCpu));
+        }
+        in_range("eal.memory_mb", eal.memory_mb, 1..=1 << 20, "1 to 1048576 (a terabyte)")?;
+        in_range("workers.idle_sleep_us", workers.idle_sleep_us, 0..=10_000, "0 to 10000 (10 ms)")?;
+        // As many as a pending table takes (otherhalf_pending::Settings).
+        in_range("pending.entries", pending.entries as u64, 1..=1 << 30, "1 to 1073741824")?;
+        in_range(
+            "pending.timeout_ms",
+            pending.timeout_ms,
+            1..=3_600_000,
+            "1 to 3600000 (an hour)",
+        )?;
+        in_range("neighbours.entries", neighbours.entries as u64, 1..=1 << 20, "1 to 1048576")
+    }
+
+    fn check_ports(&self) -> Result<(), Invalid> {
+        if self.port.is_empty() {
+            return Err(Invalid::new("port", Problem::NoPort));
+        }
+        let mut names: Vec<String> = Vec::new();
+        for (place, port) in self.port.iter().enumerate() {
+            let key = |rest: &str| format!("port[{place}].{rest}");
+            check_device(port).map_err(|problem| Invalid::new(key("device"), problem))?;
+            let device = port.device_name();
+            let earlier = self.port.iter().take(place);
+            if let Some(other) = earlier.map(Port::device_name).position(|name| name == device) {
+                let device = device.to_owned();
+                return Err(Invalid::new(key("device"), Problem::SameDevice { device, other }));
+            }
+            let descriptors = "1 to 32768";
+            in_range(&key("rx_descriptors"), port.rx_descriptors, 1..=32768, descriptors)?;
+            in_range(&key("tx_descriptors"), port.tx_descriptors, 1..=32768, descriptors)?;
+            if let Some(mtu) = port.mtu {
+                // What IPv6 asks for at least (RFC 8200 §5), and what a mempool's buffers can be.
+                in_range(&key("mtu"), mtu, 1280..=65000, "1280 to 65000")?;
+            }
+            if port.interface.is_empty() {
+                let device = device.to_owned();
+                return Err(Invalid::new(key("interface"), Problem::NoInterface { device }));
+            }
+            for (place, interface) in port.interface.iter().enumerate() {
+                let key = |rest: &str| key(&format!("interface[{place}].{rest}"));
+                if interface.addresses.is_empty() {
+                    return Err(Invalid::new(key("addresses"), Problem::NoAddress));
+                }
+                if let Some(prefix) = interface.addresses.iter().find(|prefix| !is_host(prefix)) {
+                    return Err(Invalid::new(key("addresses"), Problem::NotAHost(*prefix)));
+                }
+                let name = interface.name(port);
+                if names.contains(&name) {
+                    return Err(Invalid::new(key("name"), Problem::SameName(name)));
+                }
+                names.push(name);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_routes(&self) -> Result<(), Invalid> {
+        for (place, route) in self.route.iter().enumerate() {
+            let to = route.to.trunc();
+            let mut earlier = self.route.iter().take(place);
+            if let Some(other) = earlier.position(|earlier| earlier.to.trunc() == to) {
+                let problem = Problem::SameRoute { to, other };
+                return Err(Invalid::new(format!("route[{place}].to"), problem));
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of the interfaces, in the order of their [`InterfaceId`].
+    #[must_use]
+    pub fn interface_names(&self) -> Vec<String> {
+        self.port
+            .iter()
+            .flat_map(|port| port.interface.iter().map(|interface| interface.name(port)))
+            .collect()
+    }
+
+    /// The network, with the hardware addresses `macs` of the ports.
+    pub fn network(&self, macs: &[Mac]) -> Result<Network, Invalid> {
+        let ports = (0u16..).map(PortId).zip(macs).zip(&self.port);
+        let interfaces: Vec<Interface> = ports
+            .flat_map(|((id, mac), port)| {
+                port.interface.iter().map(move |interface| Interface {
+                    port: id,
+                    vlan: interface.vlan,
+                    mac: *mac,
+                    addresses: interface.addresses.clone(),
+                })
+            })
+            .collect();
+        let routes = self.static_routes()?;
+        Network::new(interfaces.clone(), &routes)
+            .map_err(|error| Invalid::new(self.place_of(&error, &interfaces, &routes), error))
+    }
+
+    fn static_routes(&self) -> Result<Vec<StaticRoute>, Invalid> {
+        let names = self.interface_names();
+        let by_name = |place: usize, wanted: &String| {
+            let mut ids = (0u16..).map(InterfaceId).zip(&names);
+            ids.find(|(_, name)| *name == wanted).map(|(id, _)| id).ok_or_else(|| {
+                let problem =
+                    Problem::NoSuchInterface { interface: wanted.clone(), known: names.join(", ") };
+                Invalid::new(format!("route[{place}].interface"), problem)
+            })
+        };
+        let routes = self.route.iter().enumerate().map(|(place, route)| {
+            let interface =
+                route.interface.as_ref().map(|name| by_name(place, name)).transpose()?;
+            Ok(StaticRoute { to: route.to, via: route.via, interface })
+        });
+        routes.collect()
+    }
+
+    /// The key that `error` is about: that of the first part with which it shows.
+    fn place_of(
+        &self,
+        error: &network::Error,
+        interfaces: &[Interface],
+        routes: &[StaticRoute],
+    ) -> String {
+        use network::Error as E;
+        let key = match error {
+            E::TooManyInterfaces => return "port".into(),
+            E::SameInterface { .. } => "vlan",
+            E::NotUnicast(_) | E::SameAddress(_) => "addresses",
+            E::UnreachableRouter(_) | E::OwnRouter(_) | E::FamilyMismatch { .. } => "via",
+            E::LinkLocalRouter(_) | E::NoSuchInterface(_) => "interface",
+        };
+        let mut keys = self.port.iter().enumerate().flat_map(|(port_place, port)| {
+            (0..port.interface.len())
+                .map(move |place| format!("port[{port_place}].interface[{place}].{key}"))
+        });
+        let fails = |count: &usize| {
+            let first = interfaces.get(..*count).unwrap_or_default();
+            Network::new(first.to_vec(), &[]).is_err()
+        };
+        if let Some(count) = (1..=interfaces.len()).find(fails) {
+            return keys.nth(count - 1).unwrap_or_default();
+        }
+        let fails = |route: &StaticRoute| {
+            Network::new(interfaces.to_vec(), slice::from_ref(route)).is_err()
+        };
+        let place = routes.iter().position(fails).unwrap_or_default();
+        format!("route[{place}].{key}")
+    }
+
+    /// What is allowed.
+    pub fn policy(&self) -> Result<Policy, Invalid> {
+        Ok(Policy {
+            icmp: flows("icmp", Protocol::Icmp, &self.probe.icmp)?,
+            tcp: flows("tcp", Protocol::Tcp, &self.probe.tcp)?,
+            udp: flows("udp", Protocol::Udp, &self.probe.udp)?,
+            reply: match self.reply.path {
+                PathKind::Route => Reply::Route,
+                PathKind::Hairpin => Reply::Hairpin,
+            },
+            closed_ports: self.reply.closed_ports,
+        })
+    }
+}
+
+fn check_device(port: &Port) -> Result<(), Problem> {
+    let name = port.device_name();
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        return Err(Problem::NoDevice(name.to_owned()));
+    }
+    if port.is_pci() && port.device.matches(':').count() == 1 {
+        return Err(Problem::NoPciDomain(port.device.clone()));
+    }
+    Ok(())
+}
+
+/// Whether it is the address of a host in a network, and not what the network itself is called
+/// (RFC 1122 §3.2.1.3; RFC 4291 §2.6.1, where it means the routers). A link of two or one needs all addresses.
+fn is_host(prefix: &IpNet) -> bool {
+    let shared = prefix.max_prefix_len() - prefix.prefix_len() > 1;
+    let broadcast = prefix.addr().is_ipv4() && prefix.addr() == prefix.broadcast();
+    !(shared && (prefix.addr() == prefix.network() || broadcast))
+}
+
+fn flows(key: &'static str, protocol: Protocol, probe: &Probe) -> Result<Option<Flows>, Invalid> {
+    if !probe.enabled {
+        return Ok(None);
+    }
+    let default = probe.default_flow.unwrap_or(protocol.default_flow());
+    let flows =
+        Flows { allowed: probe.flows.iter().map(|range| range.0.clone()).collect(), default };
+    if flows.allow(default) {
+        Ok(Some(flows))
+    } else {
+        let problem = Problem::DefaultFlow { protocol: key, flow: default };
+        Err(Invalid::new(format!("probe.{key}.default_flow"), problem))
+    }
+}
+
+fn in_range(
+    key: &str,
+    value: impl Into<u64>,
+    range: RangeInclusive<u64>,
+    text: &'static str,
+) -> Result<(), Invalid> {
+    let value = value.into();
+    if range.contains(&value) {
+        Ok(())
+    } else {
+        Err(Invalid::new(key, Problem::Range { value, range: text }))
+    }
+}
