@@ -19,7 +19,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_(link_get.*|find_next_owned_by)",
     "rte_pktmbuf_(pool_create.*|free_bulk)",
     "rte_mempool_(create|free|in_use_count|avail_count|lookup)",
-    "rte_ring_(create|free|lookup)",
+    "rte_ring_(create|free|lookup)|rte_eth_from_rings",
 ];
 
 const TYPES: &[&str] = &[
@@ -33,7 +33,7 @@ const VARIABLES: &[&str] = &[
     "RTE_(MBUF_.*|PKTMBUF_.*|ETHER_.*|ETH_NAME_MAX_LEN)",
     "RTE_(MAX_ETHPORTS|MAX_LCORE|MAX_QUEUES_PER_PORT|CACHE_LINE_SIZE|MEMPOOL_CACHE_MAX_SIZE)",
     "RTE_ETH_(SPEED_NUM_.*|DEV_NO_OWNER)",
-    "SOCKET_ID_ANY|LCORE_ID_ANY|rte_eth_fp_ops",
+    "SOCKET_ID_ANY|LCORE_ID_ANY|rte_eth_fp_ops|RING_F_S[PC]_(ENQ|DEQ)",
 ];
 
 /// Types with an `align` inside a `packed`, which Rust cannot express (E0588).
@@ -148,6 +148,9 @@ fn link() {
             println!("cargo:rustc-link-search=native={folder}");
         }
     }
+    // rte_eth_from_rings is in a driver, and pkg-config names no drivers. A program that does
+    // not call it is not linked with it; one that does shares it with EAL's own plugin.
+    println!("cargo:rustc-link-lib=dylib=rte_net_ring");
 }
 
 fn fail(message: &str) -> ! {

@@ -168,6 +168,18 @@ pub enum PortError {
     /// Queues of the port are still held.
     #[error("port {0} still has queues in use; drop them all, then stop it")]
     QueuesHeld(String),
+    /// Rings of this size, or this many, are not to be had.
+    #[error(
+        "no rings of {frames} frames for {name:?}: {errno}; take a power of two, and give the EAL more megabytes"
+    )]
+    NoRing {
+        /// What the ports were to be called.
+        name: String,
+        /// How many frames a ring was to hold.
+        frames: u32,
+        /// The library's answer.
+        errno: Errno,
+    },
     /// The driver refused an operation.
     #[error("port {port}: {operation} failed: {errno}; see DPDK's own lines above")]
     Refused {
