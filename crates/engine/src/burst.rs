@@ -182,6 +182,12 @@ impl Engine {
             Ok(way) => way,
             Err(Blocked::NoRoute) => return (Fate::dropped(Outcome::DropNoRoute), None),
             Err(Blocked::Unresolved(hop)) => {
+                // Whoever makes up answers must not fill the waiting room, or have us ask for neighbours.
+                if let Task::Match(found) = task
+                    && let Err(outcome) = self.expect(found, hash, now)
+                {
+                    return (Fate::dropped(outcome), None);
+                }
                 let outcome = Outcome::DropNeighbourUnresolved;
                 return (
                     Fate { verdict: Verdict::Hold, outcome, notice: Some(Notice::Wanted(hop)) },
@@ -261,10 +267,7 @@ impl Engine {
     #[inline]
     fn answer(&self, found: &Match, hash: Hash, now: u64) -> Result<(Outcome, Action), Outcome> {
         // Checked before the entry is taken: whoever guesses wrong does not end the wait of the right answer.
-        let forged = found
-            .identity
-            .sequence
-            .is_some_and(|sequence| sequence != Cookie(hash.cookie()).sequence());
+        let forged = is_forged(found, hash);
         let entry = if forged { None } else { self.table.take(hash, now) };
         match (entry, found.reset()) {
             (Some(entry), _) => Ok((
@@ -280,6 +283,17 @@ impl Engine {
             (None, Some(reset)) => Ok((Outcome::StraySynAckReset, Action::Reset(reset))),
             (None, None) if forged => Err(Outcome::DropForged),
             (None, None) => Err(Outcome::DropUnmatched),
+        }
+    }
+
+    /// Whether a probe waits for this answer, which stays untouched; if not, what the answer is.
+    fn expect(&self, found: &Match, hash: Hash, now: u64) -> Result<(), Outcome> {
+        if is_forged(found, hash) {
+            Err(Outcome::DropForged)
+        } else if self.table.is_pending(hash, now) {
+            Ok(())
+        } else {
+            Err(Outcome::DropUnmatched)
         }
     }
 
@@ -333,6 +347,12 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether an answer lacks the keyed bits of the probe that it names.
+#[inline]
+fn is_forged(found: &Match, hash: Hash) -> bool {
+    found.identity.sequence.is_some_and(|sequence| sequence != Cookie(hash.cookie()).sequence())
 }
 
 /// The flow as [`Identity`] will show it.

@@ -253,6 +253,16 @@ impl Table {
         None
     }
 
+    /// Whether the key is pending at this moment, without taking it. What other cores do next is not known.
+    #[must_use]
+    pub fn is_pending(&self, hash: Hash, now: u64) -> bool {
+        let mut slots = self.pair(hash).into_iter().flatten().flat_map(|bucket| &bucket.slots);
+        slots.any(|slot| {
+            slot.tag().is_live_of(hash.fingerprint())
+                && self.lifetime.age(slot.data().sent(), now).is_some()
+        })
+    }
+
     /// The two buckets in which the key may lie, never the same one; always `Some`.
     #[inline]
     fn pair(&self, hash: Hash) -> Option<[&Bucket; 2]> {

@@ -108,8 +108,12 @@ fn run(
                 }
             }
             Step::Take { key } => {
-                let got = table.take(table.hash(&[key, !key]), now);
+                let hash = table.hash(&[key, !key]);
+                let pending = table.is_pending(hash, now);
+                let got = table.take(hash, now);
                 prop_assert_eq!(got, model.take(key, now));
+                prop_assert_eq!(pending, got.is_some());
+                prop_assert!(!table.is_pending(hash, now));
             }
             Step::Wait { ticks } => now += ticks,
             Step::Sweep { buckets } => {
