@@ -1,0 +1,12 @@
+//! Times the engine against C that does the very same work.
+//!
+//! On a shared machine absolute figures move by a factor of two with the host's mood. What can be trusted is the
+//! ratio of two variants that alternate in one process, in windows of half a millisecond: the mood
+//! is the same for neighbours. [`windows`] does that; [`traffic`] makes the frames, [`path`] has the
+//! variants, [`case`] names the pairs that are worth comparing.
+
+pub mod traffic;
+pub mod path;
+pub mod windows;
+pub mod case;
+mod yardstick;

@@ -1,0 +1,207 @@
+//! Frames that reach a responder: requests of a million clients, and routers' answers to its probes.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use anyhow::Context;
+use otherhalf_engine::frame::LEAST_ROOM;
+use otherhalf_wire::checksum::Sum;
+use otherhalf_wire::ethernet::{Link, Mac, ethertype};
+use otherhalf_wire::icmp::Kind;
+use otherhalf_wire::ip::{Family, Fields, pseudo_header};
+use otherhalf_wire::probe::{Cookie, Probe, Protocol, SOURCE_PORT};
+use otherhalf_wire::trace::Request;
+
+/// Frames of a burst.
+pub const BURST: usize = 32;
+/// An mbuf's buffer behind its headroom.
+const ROOM: usize = 2048;
+const _: () = assert!(ROOM >= LEAST_ROOM);
+/// Octets of a probe that a router must quote after its IP header (RFC 792).
+const QUOTED: usize = 8;
+/// The length of a quoted probe of UDP or ICMP, after its IP header.
+const PROBE_LEN: usize = Protocol::Udp.probe_len();
+/// The TTL that requests ask for.
+const TTL: u8 = 5;
+
+/// The responder's hardware address.
+pub const OWN_MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
+/// Its router's.
+pub const ROUTER_MAC: Mac = Mac([2, 0, 0, 0, 0, 2]);
+/// The responder's addresses.
+pub const OWN_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+/// As [`OWN_V4`].
+pub const OWN_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
+/// Octets of the headers of an IPv6 frame.
+const HEADERS: usize = 14 + 40;
+
+/// What frames are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// Over which protocol of the internet layer.
+    pub family: Family,
+    /// What the probes are.
+    pub protocol: Protocol,
+}
+
+/// Buffers as a driver's memory pool has them, and the lengths of the frames in them.
+#[derive(Debug)]
+pub struct Rooms {
+    rooms: Vec<Room>,
+    /// Octets of each frame.
+    pub lens: [usize; BURST],
+}
+
+#[derive(Debug, Clone)]
+#[repr(align(64))]
+struct Room([u8; ROOM]);
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self { rooms: vec![Room([0; ROOM]); BURST], lens: [0; BURST] }
+    }
+}
+
+impl Rooms {
+    /// All buffers with the lengths of their frames.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&mut [u8], &mut usize)> {
+        self.rooms.iter_mut().map(|room| &mut room.0[..]).zip(&mut self.lens)
+    }
+
+    /// The frames.
+    pub fn frames(&self) -> impl Iterator<Item = &[u8]> {
+        self.rooms.iter().zip(&self.lens).map(|(room, len)| &room.0[..*len])
+    }
+}
+
+impl Traffic {
+    /// Fills `rooms` with requests of the clients `first` and following.
+    ///
+    /// # Errors
+    /// None that the rooms' size allows.
+    pub fn requests(self, first: u64, rooms: &mut Rooms) -> anyhow::Result<()> {
+        for (client, (room, len)) in (first..).zip(rooms.iter_mut()) {
+            *len = self.request(client, room).context("a request does not fit its room")?;
+        }
+        Ok(())
+    }
+
+    /// Fills `rooms` with answers to the probes towards the clients `first` and following.
+    ///
+    /// # Errors
+    /// None that the rooms' size allows.
+    pub fn answers(self, first: u64, rooms: &mut Rooms) -> anyhow::Result<()> {
+        for (client, (room, len)) in (first..).zip(rooms.iter_mut()) {
+            *len = self.answer(client, room).context("an answer does not fit its room")?;
+        }
+        Ok(())
+    }
+
+    fn request(self, client: u64, room: &mut [u8]) -> Option<usize> {
+        let (own, requester) = (self.own(), self.client(client));
+        let request = Request {
+            identifier: identifier(client),
+            sequence: 0,
+            ttl: TTL,
+            protocol: self.protocol.number(self.family),
+            flow: self.protocol.default_flow(),
+        };
+        let mut message = [0; 12];
+        request.emit(requester, own, &[], &mut message)?;
+        self.framed(requester, &message, room)
+    }
+
+    fn answer(self, client: u64, room: &mut [u8]) -> Option<usize> {
+        let (own, target) = (self.own(), self.client(client));
+        // Of the probe, the first eight octets: what does not depend on the cookie.
+        let probe = Probe {
+            protocol: self.protocol,
+            source_port: SOURCE_PORT,
+            flow: self.protocol.default_flow(),
+            identifier: identifier(client),
+            cookie: Cookie::default(),
+        };
+        let fields = Fields {
+            src: own,
+            dst: target,
+            ttl: 1,
+            traffic_class: 0,
+            flow_label: 0,
+            identification: Some(0),
+            protocol: self.protocol.number(self.family),
+        };
+        let header_len = self.family.header_len();
+        let mut message = [0; 8 + 40 + Protocol::Tcp.probe_len()];
+        let quote = message.get_mut(8..)?;
+        probe.emit(own, target, fields.emit(PROBE_LEN, quote)?)?;
+        let message = message.get_mut(..8 + header_len + QUOTED)?;
+        message[0] = Kind::TimeExceeded.number(self.family);
+        let hop = self.hop(client);
+        let number = self.family.icmp();
+        let sum = match self.family {
+            Family::V4 => Sum::ZERO,
+            Family::V6 => pseudo_header(hop, own, number, u16::try_from(message.len()).ok()?),
+        };
+        let checksum = sum.bytes(message).checksum();
+        message.get_mut(2..4)?.copy_from_slice(&checksum.to_be_bytes());
+        self.framed(hop, message, room)
+    }
+
+    /// `message` of ICMP from `src` to the responder, as a frame.
+    fn framed(self, src: IpAddr, message: &[u8], room: &mut [u8]) -> Option<usize> {
+        let ethertype = match self.family {
+            Family::V4 => ethertype::IPV4,
+            Family::V6 => ethertype::IPV6,
+        };
+        let link = Link { dst: OWN_MAC, src: ROUTER_MAC, vlan: None, ethertype };
+        let fields = Fields {
+            src,
+            dst: self.own(),
+            ttl: 57,
+            traffic_class: 0,
+            flow_label: 0x12345,
+            identification: Some(1),
+            protocol: self.family.icmp(),
+        };
+        let rest = fields.emit(message.len(), link.emit(room)?)?;
+        rest.get_mut(..message.len())?.copy_from_slice(message);
+        let len =
+            room.len().min(HEADERS.wrapping_sub(40) + self.family.header_len()) + message.len();
+        // The least frame of Ethernet, without its checksum.
+        Some(len.max(60))
+    }
+
+    const fn own(self) -> IpAddr {
+        match self.family {
+            Family::V4 => IpAddr::V4(OWN_V4),
+            Family::V6 => IpAddr::V6(OWN_V6),
+        }
+    }
+
+    /// A client's address: spread over 2^26 of them.
+    fn client(self, client: u64) -> IpAddr {
+        let spread = client.wrapping_mul(0x9e37_79b1) & 0x03ff_ffff;
+        match self.family {
+            Family::V4 => {
+                Ipv4Addr::from_bits(0x1000_0000 | u32::try_from(spread).unwrap_or(0)).into()
+            }
+            Family::V6 => {
+                Ipv6Addr::from_bits(0x2001_0db8_000f_u128 << 80 | u128::from(spread) << 20 | 9)
+                    .into()
+            }
+        }
+    }
+
+    /// A router on the way to a client.
+    fn hop(self, client: u64) -> IpAddr {
+        let number = u8::try_from(client & 0x7f).unwrap_or(0) + 1;
+        match self.family {
+            Family::V4 => Ipv4Addr::new(100, 64, 3, number).into(),
+            Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0x64, 0, 0, 0, 3, number.into()).into(),
+        }
+    }
+}
+
+/// A client's identifier: never 0, which UDP forbids.
+fn identifier(client: u64) -> u16 {
+    u16::try_from(client & 0xffff).unwrap_or(0) | 1
+}

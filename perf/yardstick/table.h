@@ -1,0 +1,215 @@
+/* The pending table of crates/pending, field by field: two buckets a key, four slots of 16 bytes a
+ * bucket, tag (48 bits of fingerprint, 14 of version, 2 of state) and data (48 bits of send
+ * time, 16 of request identifier), SipHash-1-3 of 128 bits. */
+#ifndef TABLE_H
+#define TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "memory.h"
+
+#define SLOTS 4
+#define STATE 3ull
+#define EMPTY 0ull
+#define BUSY 1ull
+#define LIVE 2ull
+#define VERSION_ONE 4ull
+#define VERSION (((1ull << 14) - 1) << 2)
+#define FINGERPRINT (~0ull << 16)
+#define TIME ((1ull << 48) - 1)
+#define SPREAD 0x9e3779b97f4a7c15ull
+
+struct slot {
+	uint64_t tag, data;
+};
+struct bucket {
+	struct slot slots[SLOTS];
+} __attribute__((aligned(64)));
+
+struct table {
+	struct bucket *buckets;
+	uint64_t count, timeout, secret[2];
+};
+
+struct place {
+	uint64_t place, cookie;
+};
+
+enum insert { INSERT_DONE, INSERT_CONFLICT, INSERT_FULL };
+
+static inline bool table_init(struct table *self, uint64_t entries, uint64_t timeout,
+			      const uint64_t secret[2])
+{
+	self->count = (entries * 2 + SLOTS - 1) / SLOTS;
+	if (self->count < 2)
+		self->count = 2;
+	self->timeout = timeout;
+	self->secret[0] = secret[0];
+	self->secret[1] = secret[1];
+	self->buckets = memory_new(self->count * sizeof *self->buckets);
+	return self->buckets;
+}
+
+static inline uint64_t rotated(uint64_t word, int bits)
+{
+	return word << bits | word >> (64 - bits);
+}
+
+static inline void sip_round(uint64_t v[4])
+{
+	v[0] += v[1];
+	v[2] += v[3];
+	v[1] = rotated(v[1], 13) ^ v[0];
+	v[3] = rotated(v[3], 16) ^ v[2];
+	v[0] = rotated(v[0], 32);
+	v[2] += v[1];
+	v[0] += v[3];
+	v[1] = rotated(v[1], 17) ^ v[2];
+	v[3] = rotated(v[3], 21) ^ v[0];
+	v[2] = rotated(v[2], 32);
+}
+
+static inline uint64_t sip_squeeze(uint64_t v[4])
+{
+	sip_round(v);
+	sip_round(v);
+	sip_round(v);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+static inline __attribute__((always_inline)) struct place
+table_place(const struct table *self, const uint64_t *words, int count)
+{
+	uint64_t v[4] = {
+		self->secret[0] ^ 0x736f6d6570736575ull,
+		self->secret[1] ^ 0x646f72616e646f6dull ^ 0xee,
+		self->secret[0] ^ 0x6c7967656e657261ull,
+		self->secret[1] ^ 0x7465646279746573ull,
+	};
+	for (int i = 0; i < count; i++) {
+		v[3] ^= words[i];
+		sip_round(v);
+		v[0] ^= words[i];
+	}
+	uint64_t last = (uint64_t)count << 59;
+	v[3] ^= last;
+	sip_round(v);
+	v[0] ^= last;
+	v[2] ^= 0xee;
+	struct place place;
+	place.place = sip_squeeze(v);
+	v[1] ^= 0xdd;
+	place.cookie = sip_squeeze(v);
+	return place;
+}
+
+static inline uint64_t scaled(uint64_t random, uint64_t range)
+{
+	return (unsigned __int128)random * range >> 64;
+}
+
+static inline void table_pair(const struct table *self, struct place place, struct bucket *pair[2])
+{
+	uint64_t first = scaled(place.place, self->count);
+	uint64_t second = first + scaled(place.place * SPREAD, self->count - 1) + 1;
+	if (second >= self->count)
+		second -= self->count;
+	pair[0] = &self->buckets[first];
+	pair[1] = &self->buckets[second];
+}
+
+/* UINT64_MAX for what is expired. */
+static inline uint64_t table_age(const struct table *self, uint64_t data, uint64_t now)
+{
+	uint64_t age = (now - (data >> 16)) & TIME;
+	if (age < self->timeout)
+		return age;
+	return age > TIME - self->timeout ? 0 : UINT64_MAX;
+}
+
+static inline enum insert table_insert(struct table *self, struct place place, uint16_t request,
+				       uint64_t now)
+{
+	struct bucket *pair[2];
+	table_pair(self, place, pair);
+	uint64_t fingerprint = place.place << 16;
+	for (;;) {
+		struct slot *vacant[2] = { NULL, NULL }, *slot = NULL;
+		uint64_t vacant_tag[2] = { 0, 0 }, tag = 0;
+		int free_slots[2] = { 0, 0 };
+		for (int b = 0; b < 2 && !slot; b++) {
+			for (int i = 0; i < SLOTS; i++) {
+				struct slot *at = &pair[b]->slots[i];
+				uint64_t seen = __atomic_load_n(&at->tag, __ATOMIC_ACQUIRE);
+				bool twin = (seen & FINGERPRINT) == fingerprint;
+				if ((seen & STATE) == LIVE) {
+					uint64_t data = __atomic_load_n(&at->data, __ATOMIC_ACQUIRE);
+					if (table_age(self, data, now) != UINT64_MAX) {
+						if (!twin)
+							continue;
+						if ((uint16_t)data != request)
+							return INSERT_CONFLICT;
+						slot = at;
+						tag = seen;
+						break;
+					}
+				} else if ((seen & STATE) == BUSY) {
+					if (twin)
+						return INSERT_CONFLICT;
+					continue;
+				}
+				if (!vacant[b]) {
+					vacant[b] = at;
+					vacant_tag[b] = seen;
+				}
+				free_slots[b]++;
+			}
+		}
+		if (!slot) {
+			int b = free_slots[0] < 2 && free_slots[1] > free_slots[0];
+			slot = vacant[b];
+			tag = vacant_tag[b];
+			if (!slot)
+				return INSERT_FULL;
+		}
+		uint64_t claimed = fingerprint | ((tag + VERSION_ONE) & VERSION) | BUSY;
+		if (!__atomic_compare_exchange_n(&slot->tag, &tag, claimed, false, __ATOMIC_ACQ_REL,
+						 __ATOMIC_RELAXED))
+			continue;
+		__atomic_store_n(&slot->data, now << 16 | request, __ATOMIC_RELEASE);
+		__atomic_store_n(&slot->tag, (claimed & ~STATE) | LIVE, __ATOMIC_RELEASE);
+		return INSERT_DONE;
+	}
+}
+
+static inline bool table_take(struct table *self, struct place place, uint64_t now,
+			      uint16_t *request, uint64_t *age)
+{
+	struct bucket *pair[2];
+	table_pair(self, place, pair);
+	uint64_t wanted = place.place << 16 | LIVE;
+	for (int b = 0; b < 2; b++) {
+		for (int i = 0; i < SLOTS; i++) {
+			struct slot *slot = &pair[b]->slots[i];
+			for (;;) {
+				uint64_t seen = __atomic_load_n(&slot->tag, __ATOMIC_ACQUIRE);
+				if ((seen & (FINGERPRINT | STATE)) != wanted)
+					break;
+				uint64_t data = __atomic_load_n(&slot->data, __ATOMIC_ACQUIRE);
+				*age = table_age(self, data, now);
+				if (*age == UINT64_MAX)
+					break;
+				*request = data;
+				if (__atomic_compare_exchange_n(&slot->tag, &seen, seen & VERSION,
+								false, __ATOMIC_ACQ_REL,
+								__ATOMIC_RELAXED))
+					return true;
+			}
+		}
+	}
+	return false;
+}
+
+#endif
