@@ -10,6 +10,7 @@ use otherhalf_wire::tcp;
 
 use crate::classify::{Found, Task};
 use crate::emit::Reset;
+use crate::network::Network;
 use crate::outcome::Outcome;
 
 /// An answer and the probe that it names. Whether we sent that probe, the pending table knows.
@@ -29,12 +30,18 @@ pub(crate) struct Match {
 }
 
 /// Reads an ICMP error.
-pub(crate) fn error(packet: &Packet<'_>, message: &Message<'_>, outcome: Outcome) -> Found {
+pub(crate) fn error(
+    network: &Network,
+    packet: &Packet<'_>,
+    message: &Message<'_>,
+    outcome: Outcome,
+) -> Found {
     let Ok(quote) = Quote::parse(packet.family(), message.body) else {
         return Err(Outcome::DropBadQuote);
     };
-    // The error goes to the sender of what it quotes: us.
-    if quote.src != packet.dst {
+    // The error goes to the sender of what it quotes: us. And no probe of ours went to such as get
+    // none: nobody shall make us look for our own or a broadcast address.
+    if quote.src != packet.dst || !network.may_be_sent_to(quote.dst) {
         return Err(Outcome::DropNotOurProbe);
     }
     match Identity::from_quote(packet.family(), quote.protocol, quote.transport) {

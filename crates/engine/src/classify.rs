@@ -137,10 +137,10 @@ fn upper_layer(view: &View<'_>, packet: &Packet<'_>) -> Found {
                 (Kind::EchoRequest, 0) => Ok(Task::Ping(ping::read(packet, &message))),
                 (Kind::EchoReply, 0) => answer::echo_reply(packet, &message),
                 (Kind::TimeExceeded, icmp::TTL_EXCEEDED) => {
-                    answer::error(packet, &message, Outcome::ResponseTimeExceeded)
+                    answer::error(view.network, packet, &message, Outcome::ResponseTimeExceeded)
                 }
                 (Kind::DestinationUnreachable, _) => {
-                    answer::error(packet, &message, Outcome::ResponseUnreachable)
+                    answer::error(view.network, packet, &message, Outcome::ResponseUnreachable)
                 }
                 _ => Err(Outcome::DropOtherIcmp),
             }

@@ -7,7 +7,7 @@ use common::{
     error_packet, framed, icmp_packet, packet_of, port_mac, read, request, request_packet,
     response, routed, router_mac, tcp_answer_packet,
 };
-use otherhalf_engine::{Outcome, PortId, Verdict};
+use otherhalf_engine::{Neighbours, Outcome, PortId, Verdict};
 use otherhalf_wire::icmp::Kind;
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
@@ -261,6 +261,30 @@ fn who_guesses_wrong_does_not_end_the_wait() {
 }
 
 #[test]
+fn quotes_of_what_was_never_sent() {
+    // Even with a quote of ours, nobody makes us look for a neighbour that can't be one.
+    let never = [
+        "192.0.2.2",
+        "198.51.100.2",
+        "192.0.2.255",
+        "255.255.255.255",
+        "224.0.0.1",
+        "127.0.0.1",
+        "2001:db8::2",
+        "2001:db8:1::2",
+        "ff02::1",
+        "::1",
+    ];
+    for target in never.map(common::address) {
+        let family = Family::of(target);
+        let mut ours = Responder::new();
+        ours.neighbours = Neighbours::default();
+        let quote = common::ip(ends(family).own, target, 17, &[3, 0xfd, 0, 53, 0, 16, 1, 2]);
+        assert_eq!(ours.dropped(&about(family, &quote)), Outcome::DropNotOurProbe, "{target}");
+    }
+}
+
+#[test]
 fn forged_direct_answers() {
     for family in FAMILIES {
         for (flags, expected) in
@@ -304,11 +328,12 @@ fn answers_to_nothing_we_sent() {
             assert_eq!(ours.dropped(&frame), expected);
         }
         let probe = ours.probe(family, request(family, Protocol::Tcp, 3, 4321));
-        // Without the acknowledgement there is nothing to know it by; the rest is somebody's connection.
-        for flags in [0, RST, SYN, ACK, ACK | 0x01] {
-            let frame = routed(&tcp_answer_packet(&probe, flags));
-            assert_eq!(ours.dropped(&frame), Outcome::DropOtherTcp, "flags {flags:#04x}");
-        }
+        // Without the acknowledgement there is nothing to know a RST by.
+        assert_eq!(ours.dropped(&routed(&tcp_answer_packet(&probe, RST))), Outcome::DropOtherTcp);
+        assert_eq!(
+            ours.play(&routed(&tcp_answer_packet(&probe, SYN))).fate.outcome,
+            Outcome::ClosedTcpReset
+        );
     }
 }
 
