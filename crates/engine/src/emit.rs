@@ -152,7 +152,12 @@ fn emit(action: &Action, way: &Way, room: &mut [u8]) -> Option<usize> {
             // The addresses changed places, which no sum notices.
             let [old, new] = [Kind::EchoRequest, Kind::EchoReply]
                 .map(|kind| u16::from_be_bytes([kind.number(family), 0]));
-            header.checksum.set(checksum::update(header.checksum.get(), old, new));
+            // One's complement has two zeros. 0xffff verifies wherever 0 does, and over nothing but
+            // zeros too, which the reply to an empty ping is.
+            header.checksum.set(match checksum::update(header.checksum.get(), old, new) {
+                0 => 0xffff,
+                checksum => checksum,
+            });
             (rest_len, ping.len)
         }
         Action::Unreachable(datagram) => unreachable(&datagram, way, room)?,
