@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use otherhalf_wire::ip::Packet;
 use otherhalf_wire::quote::LEAST;
-use otherhalf_wire::{tcp, udp};
+use otherhalf_wire::{icmp, ipv6, tcp, udp};
 use zerocopy::FromBytes;
 
 use crate::classify::{Found, Task};
@@ -21,6 +21,10 @@ use crate::time::Clock;
 const ANSWERS_PER_SECOND: u64 = 1000;
 /// Answers at once: enough for a few traceroutes with all their probes in flight.
 const ANSWERS_AT_ONCE: u64 = 100;
+
+/// With its headers, an error is no longer than what every link takes (RFC 4443 §2.4 (c)); the
+/// headers of IPv4 never get that long.
+const LONGEST_QUOTE: usize = 1280 - ipv6::HEADER_LEN - icmp::HEADER_LEN;
 
 /// A packet to a closed port.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +69,7 @@ pub(crate) fn udp(policy: &Policy, packet: &Packet<'_>) -> Found {
     Ok(Task::Closed(Closed::Udp(Datagram {
         own: packet.dst,
         sender: packet.src,
-        quoted: packet.header_len.saturating_add(LEAST),
+        quoted: packet.header_len.saturating_add(LEAST).min(LONGEST_QUOTE),
     })))
 }
 

@@ -95,6 +95,30 @@ fn a_wrong_checksum_is_not_answered() {
 }
 
 #[test]
+fn a_quote_is_no_longer_than_every_link_takes() {
+    let mut ours = Responder::new();
+    let ends = ends(Family::V6);
+    let packet = datagram(ends.client, ends.own);
+    for units in [0u8, 100, 145, 146, 147, 148, 179] {
+        // One header of options, as long as a frame may be.
+        let mut options = vec![0; (usize::from(units) + 1) * 8];
+        options[..2].copy_from_slice(&[protocol::UDP, units]);
+        let (header, upper) = packet.split_at(40);
+        let mut packet = [header, &options, upper].concat();
+        let length = u16::try_from(packet.len() - 40).unwrap();
+        packet[4..6].copy_from_slice(&length.to_be_bytes());
+        packet[6] = 60;
+        let done = ours.play(&routed(&packet));
+        assert_eq!(done.fate.outcome, Outcome::ClosedUdpUnreachable);
+        let (_, _, answer) = done.sent();
+        // RFC 4443 §2.4 (c): the minimum MTU of IPv6, whatever came.
+        let quoted = (40 + options.len() + 8).min(1280 - 40 - 8);
+        assert_eq!(answer.payload.len(), 8 + quoted, "{units}");
+        assert_eq!(answer.payload[8..], packet[..quoted], "{units}");
+    }
+}
+
+#[test]
 fn every_segment_gets_the_rst_of_rfc_9293() {
     // Flags, data, the RST's sequence number and what it acknowledges.
     let cases: [(u8, &[u8], u32, Option<u32>); 5] = [

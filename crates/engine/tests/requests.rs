@@ -368,6 +368,7 @@ fn frames_for_others() {
 #[test]
 fn what_is_no_request_at_all() {
     let mut ours = Responder::new();
+    ours.policy.closed_ports = false;
     let Ends { own, client, .. } = ends(Family::V4);
     let cases = [
         (ip(client, own, 17, &[0; 20]), Outcome::DropOtherUdp),
