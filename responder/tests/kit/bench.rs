@@ -1,0 +1,287 @@
+//! A network with a responder in it, and what is expected of the responder's counters.
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use otherhalf_engine::Outcome;
+use otherhalf_lab::{Family, Lab, Topology};
+use otherhalf_wire::probe::Protocol;
+use otherhalf_wire::trace::{Refusal, Request};
+use tempfile::TempDir;
+
+use super::client::{Client, Heard, Said};
+use super::counters::{Counters, Tally};
+use super::of;
+use super::packet::RESPONDER_MAC;
+use super::process::Process;
+
+/// How long the responder's tap may take to appear.
+const TAP_LIMIT: Duration = Duration::from_secs(10);
+
+/// How a responder is configured.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Its port, without the hardware address.
+    pub(crate) device: String,
+    pub(crate) huge_pages: bool,
+    pub(crate) vlan: Option<u16>,
+    /// Whether it has default routes.
+    pub(crate) routes: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            device: "net_tap0,iface=dtap0".to_owned(),
+            huge_pages: false,
+            vlan: None,
+            routes: true,
+        }
+    }
+}
+
+/// A network that is up, with a responder and both clients.
+pub(crate) struct Bench {
+    clients: [Client; 2],
+    expected: Tally,
+    // In this order they end: the responder, its configuration, the network around it.
+    responder: Process,
+    _folder: TempDir,
+    pub(crate) lab: Lab,
+}
+
+/// A topology of the project.
+pub(crate) fn topology(name: &str) -> Topology {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab").join(name);
+    Topology::read(file).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Brings a network up; the sentence says why it can't, such as a missing sudo.
+#[track_caller]
+pub(crate) fn build(topology: &Topology) -> Lab {
+    Lab::build(topology).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The program of another package, which must have been built to the same folder.
+#[track_caller]
+pub(crate) fn program(name: &str, package: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_BIN_EXE_otherhalfd")).with_file_name(name);
+    assert!(path.exists(), "there is no {}: run cargo build -p {package} first", path.display());
+    path
+}
+
+/// A name that no other DPDK process of this machine has.
+pub(crate) fn file_prefix() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("oh-e2e-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+impl Bench {
+    /// A responder on a tap in a new network.
+    #[track_caller]
+    pub(crate) fn on_tap(topology: &Topology, settings: &Settings) -> Self {
+        Self::start(build(topology), settings)
+    }
+
+    /// A responder with `settings` in the node `www` of `lab`.
+    #[track_caller]
+    pub(crate) fn start(lab: Lab, settings: &Settings) -> Self {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("otherhalfd.toml");
+        fs::write(&path, configuration(&lab, settings)).unwrap();
+        let mut command = lab.command("www", env!("CARGO_BIN_EXE_otherhalfd"));
+        command.arg("--config").arg(&path).env_remove("RUST_LOG");
+        let mut responder = Process::start(&lab, &mut command);
+        responder.wait_for(" ready");
+        lab.attach("www", TAP_LIMIT).unwrap_or_else(|error| panic!("{error}"));
+        let clients = Family::ALL.map(|family| Client::open(&lab, family));
+        Self { clients, expected: Tally::default(), responder, _folder: folder, lab }
+    }
+
+    pub(crate) fn address(&self, node: &str, family: Family) -> IpAddr {
+        self.lab.address(node, family)
+    }
+
+    pub(crate) fn client(&mut self, family: Family) -> &mut Client {
+        let [v4, v6] = &mut self.clients;
+        match family {
+            Family::V4 => v4,
+            Family::V6 => v6,
+        }
+    }
+
+    /// From now on `times` frames more are expected to end as `outcome`.
+    pub(crate) fn expect(&mut self, outcome: Outcome, times: u64) {
+        self.expected.add(outcome, times);
+    }
+
+    /// Asks for a probe and checks that `node` answers it, in the way that `outcome` says.
+    #[track_caller]
+    pub(crate) fn hop(&mut self, family: Family, probe: Probe, node: &str, outcome: Outcome) {
+        let request = self.request(family, probe);
+        self.hop_by(family, probe, node, outcome, request, Client::send);
+    }
+
+    /// The same for a request that is sent by `send`.
+    #[track_caller]
+    pub(crate) fn hop_by(
+        &mut self,
+        family: Family,
+        probe: Probe,
+        node: &str,
+        outcome: Outcome,
+        request: Request,
+        send: impl FnOnce(&Client, Request),
+    ) {
+        let what = format!("{family:?} {probe:?} to be answered by {node}");
+        let client = of(family, &self.clients);
+        let start = Instant::now();
+        send(client, request);
+        let Heard { identifier, said } = client.receive();
+        let wall = start.elapsed();
+        assert_eq!(identifier, request.identifier, "{what}: {said:?}");
+        let Said::Hop(address, rtt) = said else { panic!("{what}: {said:?}") };
+        assert_eq!(address, self.address(node, family), "{what}");
+        let rtt = Duration::from_nanos(rtt.ns().expect("a known time").into());
+        assert!(!rtt.is_zero() && rtt < wall, "{what}: {rtt:?} within {wall:?}");
+        self.expect(probe.outcome(), 1);
+        self.expect(outcome, 1);
+    }
+
+    /// Asks for a probe and checks that there is no response.
+    #[track_caller]
+    pub(crate) fn silence(&mut self, family: Family, probe: Probe) {
+        let request = self.request(family, probe);
+        of(family, &self.clients).send(request);
+        self.expect(probe.outcome(), 1);
+        self.barrier(family);
+    }
+
+    /// A request that is refused, so that nothing but its refusal can follow it. Checks that what
+    /// was sent before had no response: the responder does one thing after the other, and a router
+    /// that answers at all has done so long before the next request has come by it.
+    #[track_caller]
+    pub(crate) fn barrier(&mut self, family: Family) {
+        self.refused(family, (17, 0, 0), Refusal::Ttl, Outcome::RefusedTtl);
+    }
+
+    /// Asks for protocol, TTL and flow, and checks that it is refused.
+    #[track_caller]
+    pub(crate) fn refused(
+        &mut self,
+        family: Family,
+        (protocol, ttl, flow): (u8, u8, u16),
+        refusal: Refusal,
+        outcome: Outcome,
+    ) {
+        let client = self.client(family);
+        let request = client.request(protocol, ttl, flow);
+        client.send(request);
+        let heard = client.receive();
+        assert_eq!(heard.identifier, request.identifier, "{heard:?} to {request:?}");
+        assert_eq!(heard.said, Said::Refused(refusal), "{request:?}");
+        self.expect(outcome, 1);
+    }
+
+    /// A new request for `probe`.
+    pub(crate) fn request(&mut self, family: Family, probe: Probe) -> Request {
+        let client = self.client(family);
+        let number = client.number(probe.protocol);
+        client.request(number, probe.ttl, probe.flow)
+    }
+
+    /// Stops the responder and checks that it counted what was expected, and nothing else.
+    /// The network is still up.
+    #[track_caller]
+    pub(crate) fn finish(self) -> (Counters, Lab) {
+        let expected = self.expected.clone();
+        let (counters, lab) = self.stop();
+        counters.check(&expected);
+        (counters, lab)
+    }
+
+    /// Stops the responder, which must end well; what it counted must add up.
+    #[track_caller]
+    pub(crate) fn stop(self) -> (Counters, Lab) {
+        let ended = self.responder.stop();
+        assert_eq!(ended.status.code(), Some(0), "{}\n{}", ended.stdout, ended.stderr);
+        let counters = Counters::parse(&ended.stdout);
+        counters.check_sums();
+        (counters, self.lab)
+    }
+}
+
+/// A probe that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Probe {
+    pub(crate) protocol: Protocol,
+    pub(crate) ttl: u8,
+    pub(crate) flow: u16,
+}
+
+impl Probe {
+    pub(crate) const fn outcome(self) -> Outcome {
+        match self.protocol {
+            Protocol::Icmp => Outcome::ProbeIcmp,
+            Protocol::Tcp => Outcome::ProbeTcp,
+            Protocol::Udp => Outcome::ProbeUdp,
+        }
+    }
+}
+
+/// The configuration of a responder in the node `www`.
+fn configuration(lab: &Lab, settings: &Settings) -> String {
+    let Settings { device, huge_pages, vlan, routes } = settings;
+    let link = lab.topology().links_of("www").next().expect("www has a link");
+    let addresses = Family::ALL.map(|family| {
+        let subnet = link.subnets.iter().find(|subnet| family.holds(subnet.addr())).unwrap();
+        format!("\"{}/{}\"", lab.address("www", family), subnet.prefix_len())
+    });
+    // The last core; a machine may have but one.
+    let cpu = thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
+    let vlan = vlan.map(|id| format!("vlan = {id}")).unwrap_or_default();
+    let mut text = format!(
+        r#"
+[eal]
+huge_pages = {huge_pages}
+memory_mb = 64
+file_prefix = "{}"
+
+[workers]
+cpus = [{cpu}]
+idle_sleep_us = 50
+
+[pending]
+entries = 4096
+
+[[port]]
+device = "{device},mac={RESPONDER_MAC}"
+
+[[port.interface]]
+addresses = [{}]
+{vlan}
+"#,
+        file_prefix(),
+        addresses.join(", "),
+    );
+    if *routes {
+        let [v4, v6] = Family::ALL.map(|family| lab.gateway("www", family));
+        let routes = format!(
+            r#"
+[[route]]
+to = "0.0.0.0/0"
+via = "{v4}"
+
+[[route]]
+to = "::/0"
+via = "{v6}"
+"#
+        );
+        text.push_str(&routes);
+    }
+    text
+}
