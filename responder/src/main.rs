@@ -1,6 +1,6 @@
 //! `otherhalfd`: reads its configuration, starts, runs until it is told to stop.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use otherhalf_responder::config::{self, Config};
 use otherhalf_responder::control::{End, Wishes};
 use otherhalf_responder::setup::Responder;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 /// `EX_CONFIG` of sysexits.h, which systemd knows by name.
 const EXIT_CONFIG: u8 = 78;
@@ -121,9 +121,9 @@ impl Wishes for Signals {
 }
 
 fn run(config: &Config) -> Result<()> {
-    info!(version = env!("CARGO_PKG_VERSION"), "otherhalfd");
     // Before DPDK starts: its threads inherit nothing that we would regret.
     let signals = Signals::register().context("can't listen to signals")?;
+    info!(version = env!("CARGO_PKG_VERSION"), "otherhalfd");
     let Responder { ports, workers, mut control, mempool, eal } = Responder::start(config)?;
     let mut handles = Vec::new();
     for (lcore, worker) in workers {
@@ -140,10 +140,11 @@ fn run(config: &Config) -> Result<()> {
             lost = Some(error);
         }
     }
-    print!("{}", control.totals());
+    let mut report = control.totals().to_string().into_bytes();
     for port in &ports {
         if let Ok(stats) = port.stats() {
-            println!(
+            writeln!(
+                report,
                 "port {} received {} sent {} missed {} errors {} {} no_mbuf {}",
                 port.name(),
                 stats.ipackets,
@@ -152,11 +153,15 @@ fn run(config: &Config) -> Result<()> {
                 stats.ierrors,
                 stats.oerrors,
                 stats.rx_nombuf
-            );
+            )?;
         }
     }
     drop(ports);
-    println!("{:<30} {}", "mbufs_in_use", mempool.in_use());
+    writeln!(report, "{:<30} {}", "mbufs_in_use", mempool.in_use())?;
+    // Whoever started us may be gone; that is no reason to end badly.
+    if let Err(error) = std::io::stdout().write_all(&report) {
+        warn!(%error, "can't print the counters");
+    }
     match (end, lost) {
         (_, Some(error)) => Err(error.into()),
         (End::WorkerLost, None) => Err(anyhow!("a worker ended by itself")),

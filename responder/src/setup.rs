@@ -26,6 +26,8 @@ const HEADROOM: u16 = 128;
 const DATA_ROOM: u16 = 2048;
 /// How long a frame may wait for a neighbour: a question, and one repetition of it.
 const HOLD_MS: u64 = 2000;
+/// How long frames are still taken in after the order to stop: a full queue is empty long before.
+const DRAIN_MS: u64 = 100;
 
 /// A responder that is ready to run.
 pub struct Responder {
@@ -94,6 +96,7 @@ impl Responder {
                     mempool: mempool.clone(),
                     idle_sleep,
                     hold_ticks: clock.ticks_in_ms(HOLD_MS),
+                    drain_ticks: clock.ticks_in_ms(DRAIN_MS),
                 };
                 (*lcore, worker)
             },

@@ -36,6 +36,8 @@ pub struct Worker {
     pub idle_sleep: Option<Duration>,
     /// How long a frame may wait for a neighbour, in ticks.
     pub hold_ticks: u64,
+    /// How long frames are still taken in after the order to stop, in ticks.
+    pub drain_ticks: u64,
 }
 
 impl Worker {
@@ -59,6 +61,7 @@ impl Worker {
         let mut queues: Vec<(PortId, RxQueue)> = (0..).map(PortId).zip(self.rx).collect();
         let mut burst = Burst::<BURST>::new();
         let mut idle_turns = 0u32;
+        let mut stop_asked = None;
         // A busy turn begins where the last turn, busy or not, ended.
         let mut began = tsc();
         loop {
@@ -77,20 +80,22 @@ impl Worker {
             if received > 0 {
                 turn.own.stats.busy_turns.add(1);
                 turn.own.stats.busy_ticks.add(ended.wrapping_sub(began));
-                began = ended;
                 idle_turns = 0;
-                continue;
+            } else {
+                idle_turns = idle_turns.saturating_add(1);
             }
             began = ended;
-            idle_turns = idle_turns.saturating_add(1);
             if shared.stopping() {
-                if idle_turns > LAST_TURNS {
+                // A flood must not keep us from ending.
+                let asked = *stop_asked.get_or_insert(ended);
+                if idle_turns > LAST_TURNS || ended.wrapping_sub(asked) > self.drain_ticks {
                     break;
                 }
             } else if idle_turns > IDLE_TURNS
                 && let Some(time) = self.idle_sleep
             {
                 std::thread::sleep(time);
+                began = tsc();
             }
         }
         turn.end();
