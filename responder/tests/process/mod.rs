@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 /// A running `otherhalfd`. Killed if the test forgets it.
 pub(crate) struct Daemon {
-    child: Child,
+    pub(crate) child: Child,
     lines: Receiver<String>,
     log: String,
 }
@@ -146,7 +146,9 @@ impl Daemon {
             }
         }
         let mut stdout = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        if let Some(mut pipe) = self.child.stdout.take() {
+            pipe.read_to_string(&mut stdout).unwrap();
+        }
         let status = self.child.wait().unwrap();
         let code = status.code().or(status.signal().map(|signal| -signal)).unwrap();
         Ended { code, stdout, log: std::mem::take(&mut self.log) }

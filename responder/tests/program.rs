@@ -1,0 +1,276 @@
+//! `otherhalfd` as a person or a service manager meets it: arguments, exit codes, sentences, signals.
+
+mod process;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use process::{Daemon, Ended};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+/// Exit codes, as the help has them.
+const GOOD: i32 = 0;
+const FAILED: i32 = 1;
+const USAGE: i32 = 2;
+const CONFIG: i32 = 78;
+
+fn otherhalfd(arguments: &[&str]) -> Ended {
+    Daemon::spawn(arguments).end()
+}
+
+/// A packet file without packets.
+const EMPTY: [u8; 24] =
+    [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+
+/// A folder of its own for an instance, and a configuration with which it receives nothing: one
+/// queue of packet files in that folder. `change` is a replacement in it.
+fn instance(name: &str, change: (&str, &str)) -> (TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("in"), EMPTY).unwrap();
+    let (from, to) = change;
+    let text = format!(
+        r#"
+        [eal]
+        huge_pages = false
+        memory_mb = 64
+        file_prefix = "otherhalf-program-{name}-{}"
+
+        [workers]
+        cpus = [0]
+        idle_sleep_us = 50
+
+        [pending]
+        entries = 1024
+
+        [[port]]
+        device = "net_pcap0,rx_pcap=FOLDER/in,tx_pcap=FOLDER/out"
+
+        [[port.interface]]
+        addresses = ["192.0.2.2/24", "2001:db8::2/64"]
+        "#,
+        std::process::id(),
+    );
+    assert!(text.contains(from), "{from:?} is not in the configuration");
+    let text = text.replacen(from, to, 1).replace("FOLDER", folder.path().to_str().unwrap());
+    (folder, text)
+}
+
+/// The device of [`instance`].
+const DEVICE: &str = "net_pcap0,rx_pcap=FOLDER/in,tx_pcap=FOLDER/out";
+/// One with two queues.
+const TWO_QUEUES: &str =
+    "net_pcap0,rx_pcap=FOLDER/in,rx_pcap=FOLDER/in,tx_pcap=FOLDER/out,tx_pcap=FOLDER/out2";
+
+/// Starts an instance; it is ready.
+fn start(name: &str) -> (TempDir, Daemon) {
+    let (folder, text) = instance(name, ("", ""));
+    let mut daemon = Daemon::start(folder.path(), &text);
+    daemon.wait_for("ready");
+    (folder, daemon)
+}
+
+/// Starts an instance that must fail; what it says, without the log's times.
+fn failure(name: &str, change: (&str, &str)) -> String {
+    let (folder, text) = instance(name, change);
+    let ended = Daemon::start(folder.path(), &text).end();
+    assert_eq!(ended.code, FAILED, "{}", ended.log);
+    assert_eq!(ended.stdout, "");
+    let error = ended.log.lines().find_map(|line| Some(line.split_once("ERROR ")?.1.to_owned()));
+    error.unwrap_or_else(|| panic!("no error in\n{}", ended.log))
+}
+
+fn file(folder: &Path, text: &str) -> PathBuf {
+    let path = folder.join("a.toml");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn version_and_help() {
+    let version = otherhalfd(&["--version"]);
+    assert_eq!((version.code, version.log.as_str()), (GOOD, ""));
+    assert_eq!(version.stdout, format!("otherhalfd {}\n", env!("CARGO_PKG_VERSION")));
+    let help = otherhalfd(&["--help"]);
+    assert_eq!(help.code, GOOD);
+    for word in ["--config <FILE>", "check-config", "SIGUSR1", "Exit codes: 0 ", " 78 ", "RUST_LOG"]
+    {
+        assert!(help.stdout.contains(word), "no {word:?} in\n{}", help.stdout);
+    }
+}
+
+#[test]
+fn wrong_usage_is_refused() {
+    let wrong: [&[&str]; 5] =
+        [&[], &["--config"], &["check-config"], &["--nonsense"], &["--config", "a", "b"]];
+    for arguments in wrong {
+        let ended = otherhalfd(arguments);
+        assert_eq!((ended.code, ended.stdout.as_str()), (USAGE, ""), "{arguments:?}");
+        assert!(ended.log.contains("try '--help'"), "{arguments:?}: {}", ended.log);
+    }
+}
+
+#[test]
+fn a_configuration_is_checked_without_a_start() {
+    let (folder, text) = instance("check", (DEVICE, "0000:ff:1f.7"));
+    let good = file(folder.path(), &text);
+    let good = good.to_str().unwrap();
+    let ended = otherhalfd(&["check-config", "--config", good]);
+    assert_eq!((ended.code, ended.log.as_str()), (GOOD, ""));
+    assert_eq!(ended.stdout, format!("{good}: good\n"));
+
+    let (folder, text) = instance("check", ("entries = 1024", "entries = 0"));
+    let bad = file(folder.path(), &text);
+    let bad = bad.to_str().unwrap();
+    let both: [&[&str]; 2] = [&["check-config", "--config", bad], &["--config", bad]];
+    for arguments in both {
+        let ended = otherhalfd(arguments);
+        assert_eq!((ended.code, ended.stdout.as_str()), (CONFIG, ""));
+        assert_eq!(
+            ended.log,
+            format!("otherhalfd: {bad}: pending.entries: 0 is out of range: 1 to 1073741824\n")
+        );
+    }
+    let ended = otherhalfd(&["--config", "no/such.toml"]);
+    assert_eq!(ended.code, CONFIG);
+    assert!(ended.log.starts_with("otherhalfd: can't read the configuration no/such.toml: "));
+    assert!(ended.log.ends_with("\nGive it with --config FILE.\n"), "{}", ended.log);
+}
+
+#[test]
+fn what_can_not_start_says_why() {
+    let start = "DPDK's environment does not start: ";
+    // No such driver; a driver that refuses; hardware that is not there.
+    assert_eq!(
+        failure("driver", (DEVICE, "net_nonsense0")),
+        format!(
+            "{start}DPDK has no driver for one of the devices [\"net_nonsense0\"]; check their \
+             names, and that its drivers are installed (apt-get install librte-meta-net)"
+        )
+    );
+    assert_eq!(
+        failure("refused", (DEVICE, "net_pcap0,rx_pcap=no/such.pcap")),
+        format!(
+            "{start}virtual device \"net_pcap0,rx_pcap=no/such.pcap\" was refused; check its \
+             arguments and see DPDK's own lines above"
+        )
+    );
+    assert_eq!(
+        failure("pci", (DEVICE, "ffff:ff:1f.7")),
+        format!("{start}there is no PCI device ffff:ff:1f.7; lspci -D lists those that exist")
+    );
+    // A device that becomes no port.
+    let text = failure("port", (DEVICE, "crypto_null0"));
+    assert!(text.contains("crypto_null0"), "{text}");
+    // Memory and cores that the machine has not.
+    let huge =
+        failure("huge", ("huge_pages = false\n        memory_mb = 64", "memory_mb = 1048576"));
+    assert!(
+        huge.starts_with(&format!("{start}1048576 MB of hugepages are needed and "))
+            && huge.ends_with("or do without: huge_pages = false"),
+        "{huge}"
+    );
+    let cpu = failure("cpu", ("cpus = [0]", "cpus = [1023]"));
+    assert!(
+        cpu.starts_with(&format!(
+            "{start}lcore 0 wants CPU 1023, on which this process may not run; choose one of ["
+        )),
+        "{cpu}"
+    );
+    assert_eq!(
+        failure("prefix", ("file_prefix = \"", "file_prefix = \"a b")).split("; ").last(),
+        Some("take letters, digits, '-', '_' and '.', at most 64")
+    );
+    let text = failure("small", ("device =", "rx_descriptors = 32768\ndevice ="));
+    assert!(
+        text.starts_with("65535 frames of 2176 bytes do not fit into eal.memory_mb = 64: "),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_port_with_fewer_queues_than_workers_says_so() {
+    assert_eq!(
+        failure("queues", ("cpus = [0]", "cpus = [0, 0]")),
+        "port \"net_pcap0\": port net_pcap0 was asked for 2 RX queues and offers 1; use fewer workers"
+    );
+}
+
+#[test]
+fn a_port_without_address_of_its_own_is_none() {
+    assert_eq!(
+        failure("mac", (DEVICE, "net_ring0")),
+        "port \"net_ring0\": its hardware address 00:00:00:00:00:00 is no station's"
+    );
+}
+
+#[test]
+fn the_start_says_what_it_runs_on() {
+    let (folder, text) = instance("start", (DEVICE, TWO_QUEUES));
+    let text = text.replace("cpus = [0]", "cpus = [0, 0]");
+    let mut daemon = Daemon::start(folder.path(), &text);
+    daemon.wait_for("ready");
+    let log = daemon.stop(Signal::TERM).log;
+    for words in [
+        &format!("otherhalfd version=\"{}\"", env!("CARGO_PKG_VERSION")),
+        "DPDK version=\"DPDK ",
+        "memory_mb=64 huge_pages=false file_prefix=\"otherhalf-program-start-",
+        "workers=[0, 0]",
+        "mempool frames=8191 bytes=17823616",
+        "port port=\"net_pcap0\" driver=\"net_pcap\" mac=02:70:63:61:70:00 queues=2 link=true",
+        "interface interface=\"net_pcap0\" mac=02:70:63:61:70:00 \
+         addresses=\"192.0.2.2/24 2001:db8::2/64\"",
+        "pending table entries=1024 bytes=32768 timeout_ms=5000 secret=\"random\"",
+    ] {
+        assert!(log.contains(words), "no {words:?} in\n{log}");
+    }
+}
+
+#[test]
+fn both_signals_stop_it_cleanly_and_print_the_counters() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let (_folder, daemon) = start("stop");
+        let ended = daemon.stop(signal);
+        assert_eq!(ended.code, GOOD, "{}", ended.log);
+        assert!(ended.log.ends_with("INFO stopped\n"), "{}", ended.log);
+        assert!(ended.stdout.starts_with("received  "), "{}", ended.stdout);
+        assert!(ended.stdout.contains("\nport net_pcap0 received 0 sent 0 "), "{}", ended.stdout);
+        assert!(ended.stdout.ends_with(&format!("{:<30} 0\n", "mbufs_in_use")), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_signal_during_the_start_is_not_lost() {
+    let (folder, text) = instance("early", ("", ""));
+    let mut daemon = Daemon::start(folder.path(), &text);
+    daemon.wait_for("otherhalfd version");
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!(ended.code, GOOD, "{}", ended.log);
+    assert!(ended.log.ends_with("INFO stopped\n"), "{}", ended.log);
+}
+
+#[test]
+fn a_closed_output_does_not_spoil_the_end() {
+    let (_folder, mut daemon) = start("closed");
+    drop(daemon.child.stdout.take());
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!(ended.code, GOOD, "{}", ended.log);
+    assert!(ended.log.contains("WARN can't print the counters"), "{}", ended.log);
+    assert!(ended.log.ends_with("INFO stopped\n"), "{}", ended.log);
+}
+
+#[test]
+fn instances_run_side_by_side() {
+    // Without telemetry nothing is shared by the file prefix, so even the same one does no harm.
+    for [one, two] in [["one", "two"], ["same", "same"]] {
+        let (_folder, mut first) = start(one);
+        let (_folder, mut second) = start(two);
+        first.settled(0);
+        let ended = first.stop(Signal::TERM);
+        assert_eq!(ended.code, GOOD, "{}", ended.log);
+        // The other one does not mind.
+        second.settled(0);
+        let ended = second.stop(Signal::INT);
+        assert_eq!(ended.code, GOOD, "{}", ended.log);
+    }
+}
