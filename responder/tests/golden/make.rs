@@ -9,6 +9,7 @@ use otherhalf_wire::checksum::Sum;
 use otherhalf_wire::ethernet::{HEADER_LEN, Link, Mac, ethertype};
 use otherhalf_wire::ip::{Family, Fields, Packet, protocol};
 use otherhalf_wire::ipv4;
+use otherhalf_wire::ipv6;
 use otherhalf_wire::ndp::{self, Message};
 use otherhalf_wire::probe::SOURCE_PORT;
 use otherhalf_wire::tcp;
@@ -25,6 +26,7 @@ pub(crate) const OUR_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 3, 2);
 pub(crate) const OUR_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 3, 0, 0, 0, 0, 0, 2);
 /// Far away.
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 2);
+const CLIENT_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 2);
 /// The router.
 const PEER_V4: Ipv4Addr = Ipv4Addr::new(10, 0, 3, 1);
 const PEER_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 3, 0, 0, 0, 0, 0, 1);
@@ -321,6 +323,9 @@ pub(crate) fn junk() -> Vec<Bytes> {
     never_sent[8 + ipv4::HEADER_LEN..].copy_from_slice(&udp);
     let by = |quote: &[u8]| icmp(PEER_V4, quote);
     let echo = [ECHO_REQUEST, 0, 0, 0, 0, 5, 0, 9];
+    let udp = [0x27, 0x10, 0x82, 0x9a, 0, 8, 0, 0];
+    let mut closed_v6 = ip(CLIENT_V6.into(), OUR_V6.into(), protocol::UDP, 64, &udp);
+    seal(&mut closed_v6, HEADER_LEN + ipv6::HEADER_LEN + 6);
     vec![
         link(OUR_MAC, 0x88cc, b"LLDP"),
         link(Mac([2, 0, 0, 0, 0, 9]), ethertype::IPV4, &good[HEADER_LEN..]),
@@ -358,6 +363,7 @@ pub(crate) fn junk() -> Vec<Bytes> {
         ask_v4(CLIENT, Request { flow: 4322, ..request(0, protocol::UDP) }),
         ask_v4(CLIENT, request(0, protocol::TCP)),
         ask_v4(CLIENT, request(0, protocol::ICMP)),
+        closed_v6,
     ]
 }
 
