@@ -214,6 +214,8 @@ fn frames_that_no_router_passes_on() {
             (frame_of(RESPONDER_MAC, None, 0x88cc, &whole), Outcome::DropUnknownEthertype),
             (frame(&from(bad_source(family))), Outcome::DropBadSource),
             (frame(&from(dst)), Outcome::DropBadSource),
+            // For the router, by way of the responder.
+            (frame(&icmp(src, bench.address("R2", family), b"")), Outcome::DropNotOurAddress),
         ];
         for len in 14..14 + whole.len() {
             drops.push((frame(&whole)[..len].to_vec(), Outcome::DropTruncated));

@@ -23,7 +23,7 @@ fn every_protocol_and_answer() {
     let _pages = HugePages::reserve(HUGE_PAGES);
     let folder = TempDir::new().unwrap();
     let socket = folder.path().join("vhost.sock");
-    let host = host_side(&lab, &socket);
+    let host = host_side(&lab, &socket, folder.path());
     let device = format!("net_virtio_user0,path={},queues=1,queue_size=1024", socket.display());
     let settings = Settings { device, huge_pages: true, ..Settings::default() };
     let mut bench = Bench::start(lab, &settings);
@@ -40,14 +40,16 @@ fn every_protocol_and_answer() {
     assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
 }
 
-/// Starts the host's side: it listens at `socket`, and moves frames between the rings and the tap `dtap0`.
+/// Starts the host's side: it listens at `socket`, and moves frames between the rings and the tap
+/// `dtap0`. What it leaves behind is in `folder`.
 #[track_caller]
-fn host_side(lab: &Lab, socket: &Path) -> Process {
+fn host_side(lab: &Lab, socket: &Path, folder: &Path) -> Process {
     // net_tap raises a real-time signal for each frame, unless all of them are ignored; standard
     // output would be held back if it were not for stdbuf.
     let script = "trap '' $(seq 35 63); exec stdbuf -oL dpdk-testpmd \"$@\"";
     let vhost = format!("net_vhost0,iface={},queues=1", socket.display());
     let mut command = lab.command("www", "bash");
+    command.env("RUNTIME_DIRECTORY", folder);
     command.args(["-c", script, "testpmd", "--lcores", "0@0,1@0", "--no-huge", "-m", "256"]);
     command.args(["--no-pci", "--no-telemetry", "--file-prefix", &file_prefix()]);
     command.args(["--vdev", &vhost, "--vdev", "net_tap0,iface=dtap0", "--"]);
