@@ -1,0 +1,192 @@
+//! What can be asked for.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+
+/// Loads a reverse traceroute responder, plays the routers, and verifies every response.
+#[derive(Debug, Parser)]
+#[command(
+    name = "otherhalf-perf",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples, from the top of the checkout:
+  otherhalf-perf run                                    256 under way, 5 s, over rings in one process
+  otherhalf-perf run --scenario mixed --window 1,64,1024 --out results
+  otherhalf-perf run --profile virtio --rate 500k       an open loop, otherhalfd as a process of its own
+  otherhalf-perf ramp --seconds 2 --out results         throughput against load, overload included
+  otherhalf-perf compare old/report.ndjson new/report.ndjson
+
+Two CPUs are used, one for the generator and one for the responder. Profiles with huge_pages = true
+need hugepages and root: sysctl vm.nr_hugepages=512.
+
+Exit codes: 0 all was right, 1 it could not be done, 2 wrong usage, 3 responses were wrong or
+buffers were lost. Lost packets are figures, no failure: on a shared machine threads lose their core."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Measures at the loads named: windows of closed loops first, then rates of open loops.
+    Run(RunArguments),
+    /// Measures closed loops of 1, 2, 4, … transactions under way, then open loops below and above the
+    /// most that these reached: goodput under overload.
+    Ramp(RampArguments),
+    /// Tells improvement from noise between two reports, step by step.
+    #[command(after_help = "\
+The ratio is that of the medians of tenths of a second (clean windows only), the interval covers 95 % by the
+bootstrap. A difference counts if the interval excludes 1, it is larger than 5 %, and larger than the difference of
+the host's moods: two runs are two times.")]
+    Compare {
+        /// The first report (report.ndjson).
+        first: PathBuf,
+        /// The second one.
+        second: PathBuf,
+    },
+    /// Makes the HTML page of a report anew.
+    Html {
+        /// The report (report.ndjson).
+        report: PathBuf,
+        /// The page to write.
+        page: PathBuf,
+    },
+    /// Measures the host's mood: how far apart two CPUs are, how fast one computes.
+    Mood {
+        /// Two CPUs.
+        #[arg(long, value_delimiter = ',', default_value = "0,1", value_name = "CPU,CPU")]
+        cpus: Vec<usize>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Where {
+    /// What is asked and how the network answers: a file, or a name in perf/scenarios.
+    #[arg(long, default_value = "complete", value_name = "FILE|NAME")]
+    pub(crate) scenario: PathBuf,
+    /// What connects generator and responder: a file, or a name in perf/profiles.
+    #[arg(long, default_value = "net_ring", value_name = "FILE|NAME")]
+    pub(crate) profile: PathBuf,
+    /// The folder for report.ndjson, report.html and the histograms (.hgrm).
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: Option<PathBuf>,
+    /// The length of a window, in microseconds.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(50..=100_000), value_name = "US")]
+    pub(crate) window_us: u64,
+    /// otherhalfd, where the profile has it as a process of its own [default: beside this program].
+    #[arg(long, value_name = "PROGRAM")]
+    responder: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// Transactions under way at once, in a closed loop [default: 256, if no rate is named].
+    #[arg(long = "window", value_delimiter = ',', value_parser = window, value_name = "N,…")]
+    pub(crate) windows: Vec<usize>,
+    /// Requests a second, in an open loop, such as 500k or 1.5M.
+    #[arg(long = "rate", value_delimiter = ',', value_name = "RATE,…")]
+    pub(crate) rates: Vec<Rate>,
+    /// How long each step lasts.
+    #[arg(long, default_value_t = 5.0, value_parser = seconds)]
+    pub(crate) seconds: f64,
+    /// How many requests a step has at most.
+    #[arg(long, value_name = "N")]
+    pub(crate) requests: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RampArguments {
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// The greatest window of the closed loops.
+    #[arg(long, default_value_t = 4096, value_parser = window, value_name = "N")]
+    pub(crate) most: usize,
+    /// Loads of the open loops, as parts and multiples of the most that closed loops reached.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "0.25,0.5,0.8,1,1.5,2,4",
+        value_name = "FACTOR,…"
+    )]
+    pub(crate) of_peak: Vec<f64>,
+    /// How long each step lasts.
+    #[arg(long, default_value_t = 2.0, value_parser = seconds)]
+    pub(crate) seconds: f64,
+}
+
+impl Where {
+    pub(crate) fn window(&self) -> Duration {
+        Duration::from_micros(self.window_us)
+    }
+
+    /// The responder's program.
+    pub(crate) fn responder(&self) -> Result<PathBuf> {
+        if let Some(responder) = &self.responder {
+            return Ok(responder.clone());
+        }
+        let own = std::env::current_exe().context("where is this program? Name --responder")?;
+        Ok(own.with_file_name("otherhalfd"))
+    }
+}
+
+/// Requests a second.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rate(pub(crate) f64);
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (digits, unit) = match text.strip_suffix(['k', 'K']) {
+            Some(digits) => (digits, 1e3),
+            None => text.strip_suffix(['m', 'M']).map_or((text, 1.0), |digits| (digits, 1e6)),
+        };
+        match digits.parse::<f64>() {
+            Ok(number) if (1.0..=1e9).contains(&(number * unit)) => Ok(Self(number * unit)),
+            _ => Err("a rate is a number from 1 to 1000M, such as 500k or 1.5M".to_owned()),
+        }
+    }
+}
+
+fn window(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(window @ 1..=16_384) => Ok(window),
+        _ => Err("from 1 to 16384".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.01..=600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("from 0.01 to 600".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn rates_have_units() {
+        for (text, rate) in [("7", 7.0), ("500k", 5e5), ("1.5M", 1.5e6)] {
+            assert_eq!(text.parse(), Ok(Rate(rate)));
+        }
+        for text in ["", "k", "0", "-5", "5G", "1e12", "nan"] {
+            assert!(text.parse::<Rate>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! `otherhalf-perf`: loads a reverse traceroute responder, plays the routers, verifies every response.
+//!
+//! What is asked is a [`scenario`], how the two are connected a [`profile`]. In the order in which a
+//! transaction passes them:
+//!
+//! - [`pace`] says when a request is to be sent, [`plan`] what it asks, [`mod@request`] writes it;
+//! - [`router`] writes the answer to the probe, [`wheel`] holds it back;
+//! - [`ledger`] knows what is under way, and verifies probe and response;
+//! - [`tally`], [`window`] and [`latency`] count and measure; [`generator`] is the loop around all this,
+//!   [`step`] what it does for a bounded time;
+//! - [`session`] starts responder and generator, and ends them;
+//! - [`figures`], [`report`], [`html`] and [`compare`] say what was seen, [`mood`] what to think of it.
+#![forbid(unsafe_code)]
+#![allow(clippy::cast_precision_loss, reason = "figures for people have three digits")]
+
+pub mod addresses;
+pub mod scenario;
+pub mod profile;
+pub mod pace;
+pub mod plan;
+pub mod request;
+pub mod extras;
+pub mod neighbour;
+pub mod router;
+pub mod wheel;
+pub mod ledger;
+pub mod tally;
+pub mod window;
+pub mod latency;
+pub mod generator;
+pub mod step;
+pub mod child;
+pub mod session;
+pub mod figures;
+pub mod mood;
+pub mod report;
+pub mod html;
+pub mod compare;

@@ -1,0 +1,196 @@
+//! `otherhalf-perf`: its command line.
+
+mod cli;
+mod text;
+
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use otherhalf_perf::child::Child;
+use otherhalf_perf::compare::{compare, mood_ratio};
+use otherhalf_perf::html;
+use otherhalf_perf::latency::{Histograms, write_hgrm};
+use otherhalf_perf::mood::Mood;
+use otherhalf_perf::pace::Load;
+use otherhalf_perf::profile::Profile;
+use otherhalf_perf::report::Report;
+use otherhalf_perf::scenario::Scenario;
+use otherhalf_perf::session::{self, Outcome, Planned};
+use otherhalf_perf::step::Step;
+
+use crate::cli::{Arguments, Command, RampArguments, RunArguments, Where};
+
+/// Something was not as it has to be.
+const EXIT_WRONG: u8 = 3;
+/// No request of a closed loop is sent less often than this, so no more in a step than its time allows.
+const NO_LIMIT: u64 = u64::MAX;
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run(arguments) => run(&arguments),
+        Command::Ramp(arguments) => ramp(&arguments),
+        Command::Compare { first, second } => compare_reports(&first, &second),
+        Command::Html { report, page } => write_page(&report, &page),
+        Command::Mood { cpus } => {
+            let cpus = [cpus.first(), cpus.last()].map(|cpu| cpu.copied().unwrap_or(0));
+            println!("{}", Mood::measure(cpus));
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("otherhalf-perf: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(arguments: &RunArguments) -> Result<ExitCode> {
+    let step = |load| Step {
+        load,
+        time: Duration::from_secs_f64(arguments.seconds),
+        requests: arguments.requests.unwrap_or(NO_LIMIT),
+        window: arguments.place.window(),
+    };
+    let mut plan: Vec<Planned> = Vec::new();
+    for window in &arguments.windows {
+        plan.push(Planned::Step(step(Load::Closed { window: *window })));
+    }
+    for rate in &arguments.rates {
+        plan.push(Planned::Step(step(Load::Open { rate: rate.0 })));
+    }
+    if plan.is_empty() {
+        plan.push(Planned::Step(step(Load::Closed { window: 256 })));
+    }
+    measure(&arguments.place, plan)
+}
+
+fn ramp(arguments: &RampArguments) -> Result<ExitCode> {
+    let step = |load| Step {
+        load,
+        time: Duration::from_secs_f64(arguments.seconds),
+        requests: NO_LIMIT,
+        window: arguments.place.window(),
+    };
+    let windows = std::iter::successors(Some(1), |window| Some(window * 2))
+        .take_while(|window| *window <= arguments.most);
+    let mut plan: Vec<Planned> =
+        windows.map(|window| Planned::Step(step(Load::Closed { window }))).collect();
+    for factor in &arguments.of_peak {
+        plan.push(Planned::OfPeak(*factor, step(Load::Open { rate: 0.0 })));
+    }
+    measure(&arguments.place, plan)
+}
+
+/// Does the steps, shows them and writes what was asked for.
+fn measure(place: &Where, plan: Vec<Planned>) -> Result<ExitCode> {
+    let scenario_path = find(&place.scenario, "scenarios")?;
+    let profile_path = find(&place.profile, "profiles")?;
+    let scenario = Scenario::load(&scenario_path)?;
+    let folder = tempfile::Builder::new().prefix("otherhalf-perf-").tempdir()?;
+    let profile = Profile::load(&profile_path, folder.path())?;
+    let config = profile.responder_config(&profile_path, &scenario)?;
+    let cpus = [profile.generator.cpu, config.workers.cpus.first().copied().unwrap_or(0)];
+    let mood_before = Mood::measure(cpus);
+    let child = if profile.in_one_process() {
+        None
+    } else {
+        let path = folder.path().join("otherhalfd.toml");
+        fs::write(&path, profile.responder_text(&scenario))?;
+        Some(Child::start(&place.responder()?, &path)?)
+    };
+    let outcome = session::run(&profile, &config, &scenario, plan, child)?;
+    let moods = [mood_before, Mood::measure(cpus)];
+    let names = [
+        (name(&scenario_path), scenario.about.as_str()),
+        (name(&profile_path), profile.about.as_str()),
+    ];
+    let report = Report::new(&outcome, names, moods);
+    text::show(&report);
+    if let Some(folder) = &place.out {
+        write_all(folder, &report, &outcome)
+            .with_context(|| format!("can't write to {}", folder.display()))?;
+    }
+    let wrong: u64 = outcome.seen.iter().map(|seen| seen.tally.wrong()).sum();
+    let lost = outcome.mbufs_lost.unwrap_or(0);
+    Ok(if wrong + outcome.before.wrong() + u64::from(lost) > 0 {
+        ExitCode::from(EXIT_WRONG)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// A file by its path, or by its name in a folder of ours.
+fn find(wanted: &Path, folder: &str) -> Result<PathBuf> {
+    if wanted.exists() {
+        return Ok(wanted.to_owned());
+    }
+    let ours = Path::new("perf").join(folder);
+    let file = ours.join(wanted).with_extension("toml");
+    if file.exists() {
+        return Ok(file);
+    }
+    let mut known: Vec<String> = fs::read_dir(&ours)
+        .map(|entries| entries.flatten().map(|entry| name(&entry.path()).to_owned()).collect())
+        .unwrap_or_default();
+    known.sort_unstable();
+    bail!(
+        "there is no {}, neither as a path nor in {} (run from the top of the checkout, which has: {})",
+        wanted.display(),
+        ours.display(),
+        known.join(", ")
+    )
+}
+
+/// A file's name without folder and ending.
+fn name(path: &Path) -> &str {
+    path.file_stem().and_then(|name| name.to_str()).unwrap_or("?")
+}
+
+fn write_all(folder: &Path, report: &Report, outcome: &Outcome) -> Result<()> {
+    fs::create_dir_all(folder)?;
+    let mut out = BufWriter::new(File::create(folder.join("report.ndjson"))?);
+    report.write(&mut out)?;
+    std::io::Write::flush(&mut out)?;
+    fs::write(folder.join("report.html"), html::page(report))?;
+    for (number, seen) in outcome.seen.iter().enumerate() {
+        let mut all = Histograms::clone(&seen.clean);
+        all.add(&seen.disturbed);
+        for (kind, histograms) in [("clean", &seen.clean), ("all", &all)] {
+            for (part, histogram) in histograms.parts() {
+                if !histogram.is_empty() {
+                    let file = folder.join(format!("step{number}-{part}-{kind}.hgrm"));
+                    write_hgrm(histogram, &mut BufWriter::new(File::create(file)?))?;
+                }
+            }
+        }
+    }
+    println!("written to {}", folder.display());
+    Ok(())
+}
+
+fn compare_reports(first: &Path, second: &Path) -> Result<ExitCode> {
+    let (a, b) = (Report::load(first)?, Report::load(second)?);
+    if (&a.run.scenario, &a.run.profile) != (&b.run.scenario, &b.run.profile) {
+        println!(
+            "note: {} on {} against {} on {}",
+            a.run.scenario, a.run.profile, b.run.scenario, b.run.profile
+        );
+    }
+    println!(
+        "the host's mood of the second run: {:.2} times the first's (below 1: faster, nearer)",
+        mood_ratio(&a, &b)
+    );
+    text::show_comparison(&compare(&a, &b));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_page(report: &Path, page: &Path) -> Result<ExitCode> {
+    let report = Report::load(report)?;
+    fs::write(page, html::page(&report))
+        .with_context(|| format!("can't write {}", page.display()))?;
+    Ok(ExitCode::SUCCESS)
+}

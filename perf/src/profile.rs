@@ -1,0 +1,173 @@
+//! How generator and responder are connected: a TOML file.
+
+use std::path::{Path, PathBuf};
+
+use otherhalf_responder::config::Config;
+use serde::Deserialize;
+
+use crate::scenario::Scenario;
+
+/// What stands in a profile for the folder of a run, in which sockets are.
+pub const FOLDER: &str = "%DIR%";
+/// The device with which the generator runs in the responder's own process.
+pub const RING: &str = "net_ring";
+/// The name of the pair of ring ports; the responder's device is `net_ring_perfa`.
+pub const RING_NAME: &str = "perf";
+
+/// Why a file is no profile.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It can't be read.
+    #[error("can't read the profile {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It is no TOML, or has a key or value that does not belong there.
+    #[error("{}: {source}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and cause.
+        source: Box<toml::de::Error>,
+    },
+    /// What it says of the responder is no configuration of otherhalfd.
+    #[error("{}: [responder]: {source}", path.display())]
+    Responder {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        source: otherhalf_responder::config::Invalid,
+    },
+}
+
+/// A profile.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// One sentence: what connects the two.
+    pub about: String,
+    /// The generator's side.
+    pub generator: Side,
+    /// The responder's: a configuration of otherhalfd.
+    pub responder: toml::Table,
+}
+
+/// The generator's side.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Side {
+    /// Its port, as DPDK names it; `net_ring`: in the responder's process, connected by rings.
+    pub device: String,
+    /// Its CPU.
+    #[serde(default)]
+    pub cpu: usize,
+    /// CPUs of the thread that waits meanwhile.
+    #[serde(default)]
+    pub main_cpus: Option<Vec<usize>>,
+    /// Hugepages; virtio-user wants them.
+    #[serde(default)]
+    pub huge_pages: bool,
+    /// Memory reserved at start, in MB.
+    #[serde(default = "memory_mb")]
+    pub memory_mb: u32,
+    /// Descriptors of a queue, or frames of a ring: a power of two.
+    #[serde(default = "descriptors")]
+    pub descriptors: u16,
+}
+
+const fn memory_mb() -> u32 {
+    512
+}
+
+const fn descriptors() -> u16 {
+    1024
+}
+
+impl Profile {
+    /// Reads the file at `path`, for a run in `folder`.
+    pub fn load(path: &Path, folder: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        Self::parse(path, &text.replace(FOLDER, &folder.display().to_string()))
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+        toml::from_str(text)
+            .map_err(|source| Error::Parse { path: path.to_owned(), source: Box::new(source) })
+    }
+
+    /// Whether generator and responder share a process.
+    #[must_use]
+    pub fn in_one_process(&self) -> bool {
+        self.generator.device == RING
+    }
+
+    /// The responder's configuration, with what `scenario` says of it, as TOML.
+    #[must_use]
+    pub fn responder_text(&self, scenario: &Scenario) -> String {
+        let mut table = self.responder.clone();
+        let wishes =
+            [("entries", scenario.pending_entries), ("timeout_ms", scenario.pending_timeout_ms)];
+        for (key, value) in wishes {
+            if let (Some(value), Some(pending)) = (
+                value,
+                table.entry("pending").or_insert_with(|| toml::Table::new().into()).as_table_mut(),
+            ) {
+                pending.insert(key.to_owned(), i64::from(value).into());
+            }
+        }
+        table.to_string()
+    }
+
+    /// The same, read and checked.
+    pub fn responder_config(&self, path: &Path, scenario: &Scenario) -> Result<Config, Error> {
+        let config: Config = toml::from_str(&self.responder_text(scenario))
+            .map_err(|source| Error::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        config.check().map_err(|source| Error::Responder { path: path.to_owned(), source })?;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scenario(text: &str) -> Scenario {
+        Scenario::parse(Path::new("x"), &format!("about = \"x\"\n{text}")).unwrap()
+    }
+
+    #[test]
+    fn all_profiles_of_the_folder_are_good() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
+        let mut rings = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let profile = Profile::load(&path, Path::new("/run/x")).unwrap();
+            profile.responder_config(&path, &scenario("")).unwrap();
+            rings += usize::from(profile.in_one_process());
+        }
+        assert_eq!(rings, 1);
+    }
+
+    #[test]
+    fn a_scenario_has_its_say() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/net_ring.toml");
+        let profile = Profile::load(&path, Path::new("/run/x")).unwrap();
+        let wishes = scenario("pending_entries = 4096\npending_timeout_ms = 70");
+        let config = profile.responder_config(&path, &wishes).unwrap();
+        assert_eq!((config.pending.entries, config.pending.timeout_ms), (4096, 70));
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_on_both_sides() {
+        let good = "about = \"x\"\n[generator]\ndevice = \"net_ring\"\n[responder]\n";
+        let path = Path::new("x");
+        assert!(Profile::parse(path, good).is_ok());
+        assert!(Profile::parse(path, &format!("speed = 1\n{good}")).is_err());
+        let profile = Profile::parse(path, &format!("{good}speed = 1")).unwrap();
+        assert!(matches!(profile.responder_config(path, &scenario("")), Err(Error::Parse { .. })));
+    }
+}

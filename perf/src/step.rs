@@ -1,0 +1,170 @@
+//! Steps: one load for a bounded time, and what was seen meanwhile.
+
+use std::time::Duration;
+
+use crate::generator::{Generator, clock_ticks};
+use crate::latency::{Histograms, Latencies};
+use crate::pace::{Load, Pace};
+use crate::tally::Tally;
+use crate::window::Window;
+
+/// The most transactions of a window that are kept apart: 30 million a second in windows of 500 us.
+const WINDOW_ROOM: usize = 1 << 14;
+/// Requests under way while the network warms up.
+const WARM_UP_WINDOW: usize = 32;
+
+/// A load, and how long it lasts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// The load.
+    pub load: Load,
+    /// Its time.
+    pub time: Duration,
+    /// Its requests at most.
+    pub requests: u64,
+    /// The length of a window.
+    pub window: Duration,
+}
+
+/// What was seen in a step.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// The step.
+    pub step: Step,
+    /// All that was counted, until the last transaction ended.
+    pub tally: Tally,
+    /// The windows in which was asked.
+    pub windows: Vec<Window>,
+    /// Latencies of windows in which no thread was away.
+    pub clean: Histograms,
+    /// Of the others, and of what ended after the last one.
+    pub disturbed: Histograms,
+}
+
+/// Why there is nothing to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Nothing was served while the network warmed up.
+    #[error(
+        "the responder served none of {asked} requests (probes {probes}, wrong {wrong}): has it the addresses and routes of the profile?"
+    )]
+    Silent {
+        /// Requests sent.
+        asked: u64,
+        /// Probes that came.
+        probes: u64,
+        /// Frames that were not as they have to be.
+        wrong: u64,
+    },
+    /// Too few of the probes that were to wait did come.
+    #[error("only {came} of {wanted} standing probes came: the pending table may be too small")]
+    Standing {
+        /// Probes that came.
+        came: u64,
+        /// How many were to.
+        wanted: u64,
+    },
+}
+
+impl Generator {
+    /// Asks a little until the responder answers, so that neighbours are known and caches are warm.
+    pub fn warm_up(&mut self, time: Duration) -> Result<Tally, Error> {
+        let hz = self.parts.hz;
+        let ticks = |time: Duration| clock_ticks(hz, u64::try_from(time.as_nanos()).unwrap_or(0));
+        let load = Load::Closed { window: WARM_UP_WINDOW };
+        let mut pace = Pace::new(0, 1.0, hz);
+        let start = self.turn(load, &mut pace, true);
+        // A lost request comes back to the window after its time-out; several such times may pass.
+        let last = start + ticks(time).max(hz) * 3;
+        loop {
+            let now = self.turn(load, &mut pace, true);
+            if now > last || (now > start + ticks(time) && self.tally.served() > 100) {
+                break;
+            }
+        }
+        self.come_to_rest(load);
+        let tally = std::mem::take(&mut self.tally);
+        if tally.served() == 0 {
+            let Tally { asked, probes, .. } = tally;
+            return Err(Error::Silent { asked, probes, wrong: tally.wrong() });
+        }
+        Ok(tally)
+    }
+
+    /// Leaves `count` probes unanswered.
+    pub fn stand(&mut self, count: u64) -> Result<Tally, Error> {
+        let load = Load::Closed { window: 256 };
+        let mut pace = Pace::new(0, 1.0, self.parts.hz);
+        self.set_lose_all(true);
+        let start = self.turn(load, &mut pace, false);
+        // 50,000 a second is far less than any port and responder carry.
+        let last = start + self.parts.hz * (2 + count / 50_000);
+        while self.tally.asked < count && self.turn(load, &mut pace, true) < last {}
+        self.come_to_rest(load);
+        self.set_lose_all(false);
+        let tally = std::mem::take(&mut self.tally);
+        if tally.unanswered * 100 < count * 99 {
+            return Err(Error::Standing { came: tally.unanswered, wanted: count });
+        }
+        Ok(tally)
+    }
+
+    /// Does `step`.
+    pub fn step(&mut self, step: Step) -> Seen {
+        let hz = self.parts.hz;
+        let ticks = |time: Duration| clock_ticks(hz, u64::try_from(time.as_nanos()).unwrap_or(0));
+        let (length, time) = (ticks(step.window).max(1), ticks(step.time));
+        let room = usize::try_from(time / length).unwrap_or(0) + 2;
+        let mut windows = Vec::with_capacity(room);
+        self.tally = Tally::default();
+        self.latencies = Latencies::new(WINDOW_ROOM);
+        let mut pace = match step.load {
+            Load::Open { rate } => Pace::new(dpdk::tsc(), rate, hz),
+            Load::Closed { .. } => Pace::new(0, 1.0, hz),
+        };
+        let start = self.turn(step.load, &mut pace, false);
+        self.watch.next_window();
+        self.window(0, &Tally::default(), self.sample());
+        let (mut begun, mut before, mut sample) = (start, self.tally, self.sample());
+        while self.tally.asked < step.requests {
+            let now = self.turn(step.load, &mut pace, true);
+            if now - begun < length {
+                continue;
+            }
+            let window = self.window(now - begun, &before, sample);
+            self.latencies.close_window(window.clean());
+            if windows.len() < room {
+                windows.push(window);
+            }
+            self.watch.next_window();
+            (begun, before, sample) = (now, self.tally, self.sample());
+            if now - start >= time {
+                break;
+            }
+        }
+        self.come_to_rest(step.load);
+        let latencies = std::mem::replace(&mut self.latencies, Latencies::new(0));
+        let (clean, disturbed) = latencies.finish(false);
+        Seen { step, tally: self.tally, windows, clean, disturbed }
+    }
+
+    /// Asks no more, and sees what is under way to its end.
+    fn come_to_rest(&mut self, load: Load) {
+        let mut pace = Pace::new(0, 1.0, self.parts.hz);
+        let start = self.turn(load, &mut pace, false);
+        // All ends by a response or its time-out; what comes besides (RSTs, replies to pings) is
+        // given a moment more.
+        let mut quiet_since = None;
+        loop {
+            let now = self.turn(load, &mut pace, false);
+            if !self.is_quiet() {
+                quiet_since = None;
+            } else if now - *quiet_since.get_or_insert(now) > self.parts.hz / 100 {
+                return;
+            }
+            if now - start > self.parts.hz * 30 {
+                return;
+            }
+        }
+    }
+}
