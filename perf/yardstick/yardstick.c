@@ -616,6 +616,11 @@ uint64_t yardstick_count(const struct yardstick *self, enum yardstick_counter co
 	return self->counters[counter];
 }
 
+void *yardstick_memory(uint64_t size)
+{
+	return memory_new(size);
+}
+
 uint64_t yardstick_ticks(void)
 {
 	return __rdtsc();

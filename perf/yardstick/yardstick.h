@@ -46,6 +46,8 @@ void yardstick_free(struct yardstick *self);
 void yardstick_process(struct yardstick *self, uint64_t now, struct yardstick_frame *frames,
 		       uint32_t count);
 uint64_t yardstick_count(const struct yardstick *self, enum yardstick_counter counter);
+/* Zeroed memory in huge pages, for the other side's table; never freed. NULL if it is refused. */
+void *yardstick_memory(uint64_t size);
 /* The processor's time stamp counter. */
 uint64_t yardstick_ticks(void);
 

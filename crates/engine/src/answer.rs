@@ -30,6 +30,7 @@ pub(crate) struct Match {
 }
 
 /// Reads an ICMP error.
+#[inline(always)]
 pub(crate) fn error(
     network: &Network,
     packet: &Packet<'_>,
@@ -58,6 +59,7 @@ pub(crate) fn error(
 }
 
 /// Reads an echo reply of code 0.
+#[inline]
 pub(crate) fn echo_reply(packet: &Packet<'_>, message: &Message<'_>) -> Found {
     let identity = Identity::from_echo_reply(packet.family(), message.header)
         .ok_or(Outcome::DropNotOurProbe)?;
@@ -65,6 +67,7 @@ pub(crate) fn echo_reply(packet: &Packet<'_>, message: &Message<'_>) -> Found {
 }
 
 /// Reads a TCP segment; its checksum is right. `None`: it answers no probe.
+#[inline]
 pub(crate) fn tcp(packet: &Packet<'_>, header: &tcp::Header) -> Option<Match> {
     let identity =
         Identity::from_tcp_answer(header).filter(|identity| identity.source_port == SOURCE_PORT)?;

@@ -1,28 +1,27 @@
 //! A burst's way through the engine, in passes.
 //!
-//! Look at all, asking memory for the table's lines; decide all, when the lines have arrived;
-//! write all. A look-up misses the cache; in passes the misses of a burst overlap.
+//! Look at all; ask memory for all lines of the table that they need; answer all, when the lines have
+//! arrived. A look-up misses the cache; in passes the misses of a burst overlap.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use otherhalf_pending::{Hash, Insert, Table};
-use otherhalf_wire::ethernet::Mac;
-use otherhalf_wire::ndp;
+use otherhalf_pending::{Hash, Insert, Lines, Table};
 use otherhalf_wire::probe::{Cookie, Identity, Protocol};
 use otherhalf_wire::trace::Rtt;
 
 use crate::answer::Match;
-use crate::classify::{Ingress, Stage, Task, classify};
+use crate::classify::{Found, Seen, Task, classify};
 use crate::closed::{Budget, Closed};
-use crate::emit::{Action, ResetFrame, Way, write};
+use crate::emit::{Action, ResetFrame, write};
 use crate::frame::Frame;
-use crate::neighbour::{Answer, Neighbours, Notice};
-use crate::network::{Network, NextHop, PortId};
+use crate::neighbour::{Neighbours, Notice};
+use crate::network::{Network, PortId};
 use crate::outcome::Outcome;
-use crate::policy::{Policy, Reply};
+use crate::policy::Policy;
 use crate::request::Ask;
 use crate::time::Clock;
+use crate::way::{Blocked, Way, Ways};
 
 /// Frames that pass together. More hide nothing more and leave the nearest cache (LAB: 64 gains little over 32).
 pub const BURST: usize = 32;
@@ -75,12 +74,6 @@ impl Fate {
     }
 }
 
-/// Why there is no way to a destination.
-enum Blocked {
-    NoRoute,
-    Unresolved(NextHop),
-}
-
 /// The packet's way of one worker.
 #[derive(Debug)]
 pub struct Engine {
@@ -88,11 +81,6 @@ pub struct Engine {
     clock: Clock,
     budget: Budget,
 }
-
-/// What the first pass leaves for the second.
-type Seen = (Stage, Hash);
-/// What the second pass leaves for the third: what to write, and which way it goes.
-type Decided = (Fate, Option<(Way, Action)>);
 
 impl Engine {
     /// An engine over the `table` that it shares with the other workers, told the time of `clock`.
@@ -113,133 +101,100 @@ impl Engine {
         mut fate: impl FnMut(Fate),
     ) {
         for group in frames.chunks_mut(BURST) {
-            let mut seen: [Option<Seen>; BURST] = [None; BURST];
-            for (frame, slot) in group.iter().zip(&mut seen) {
-                let stage = classify(view, frame);
-                let hash = self.place(&stage);
-                *slot = Some((stage, hash));
+            let mut seen = [Seen::dropped(Outcome::DropBuffer); BURST];
+            let mut places = [(Hash::default(), Lines::None); BURST];
+            for ((frame, seen), place) in group.iter().zip(&mut seen).zip(&mut places) {
+                *seen = classify(view, frame);
+                *place = self.place(&seen.found);
+                self.table.prefetch(place.0, place.1);
             }
-            let mut decided: [Option<Decided>; BURST] = [None; BURST];
-            for ((frame, slot), seen) in group.iter().zip(&mut decided).zip(&seen) {
-                if let Some((stage, hash)) = seen {
-                    *slot = Some(self.decide(view, now, frame.port(), stage, *hash));
-                }
-            }
-            for (frame, slot) in group.iter_mut().zip(&decided) {
-                let Some((what, work)) = slot else { continue };
-                let written = match work {
-                    Some((way, action)) => write(action, way, frame).is_some(),
-                    None => true,
-                };
-                fate(if written { *what } else { Fate::dropped(Outcome::DropBuffer) });
+            self.table.fetch(&places);
+            let mut ways = Ways::new(view);
+            for ((frame, seen), (hash, _)) in group.iter_mut().zip(&seen).zip(places) {
+                fate(self.answer(&mut ways, now, frame, seen, hash));
             }
         }
     }
 
-    /// The place in the table that a frame needs, asked for from memory; any place if it needs none.
+    /// The place in the table that a frame needs; any place if it needs none.
     #[inline]
-    fn place(&self, stage: &Stage) -> Hash {
-        match stage {
-            Stage::Task(_, Task::Ask(ask)) => {
-                let hash = self.probe_hash(ask, self.first_identifier(ask));
-                self.table.prefetch_pair(hash);
-                hash
-            }
-            Stage::Task(_, Task::Match(found)) => {
-                let hash = self.hash(found.own, found.target, &found.identity);
-                self.table.prefetch(hash);
-                hash
-            }
-            _ => Hash::default(),
+    fn place(&self, found: &Found) -> (Hash, Lines) {
+        match found {
+            Ok(Task::Ask(ask)) => (self.probe_hash(ask, self.first_identifier(ask)), Lines::Both),
+            Ok(Task::Match(found)) => (self.match_hash(found), Lines::First),
+            _ => (Hash::default(), Lines::None),
         }
     }
 
+    /// Does what was found to be done for `frame`; `hash` is its place in the table.
     #[inline]
-    fn decide(
+    fn answer(
         &self,
-        view: &View<'_>,
+        ways: &mut Ways<'_>,
         now: u64,
-        port: PortId,
-        stage: &Stage,
+        frame: &mut Frame<'_>,
+        seen: &Seen,
         hash: Hash,
-    ) -> Decided {
-        let (ingress, task) = match *stage {
-            Stage::Done(outcome, notice) => {
-                return (Fate { verdict: Verdict::Drop, outcome, notice }, None);
-            }
-            Stage::Neighbour(ingress, answer, notice) => {
-                let Some(way) = neighbour_way(view, port, ingress, &answer) else {
-                    return (Fate::dropped(Outcome::DropNoRoute), None);
-                };
-                let fate =
-                    Fate { verdict: Verdict::Send(port), outcome: Outcome::NeighbourReply, notice };
-                return (fate, Some((way, Action::Neighbour(answer))));
-            }
-            Stage::Task(ingress, ref task) => (ingress, task),
+    ) -> Fate {
+        let port = frame.port();
+        let ingress = seen.ingress;
+        let task = match &seen.found {
+            Ok(task) => task,
+            Err(outcome) => return Fate::dropped(*outcome),
         };
-        // Before the table is touched: a frame that has to wait is taken up again from its start.
-        let way = match way_to(view, port, ingress, task.receiver()) {
-            Ok(way) => way,
-            Err(Blocked::NoRoute) => return (Fate::dropped(Outcome::DropNoRoute), None),
-            Err(Blocked::Unresolved(hop)) => {
-                // Whoever makes up answers must not fill the waiting room, or have us ask for neighbours.
-                if let Task::Match(found) = task
-                    && let Err(outcome) = self.expect(found, hash, now)
-                {
-                    return (Fate::dropped(outcome), None);
-                }
-                let outcome = Outcome::DropNeighbourUnresolved;
-                return (
-                    Fate { verdict: Verdict::Hold, outcome, notice: Some(Notice::Wanted(hop)) },
-                    None,
-                );
-            }
-        };
-        match self.carry_out(task, hash, now) {
-            Err(outcome) => (Fate::dropped(outcome), None),
-            Ok((outcome, action)) => {
-                let reset = match task {
-                    Task::Match(found) if outcome == Outcome::ResponseSynAck => found.reset(),
-                    _ => None,
-                };
-                let verdict = match reset {
-                    Some(reset) => Verdict::SendAndReset(way.port, ResetFrame { reset, way }),
-                    None => Verdict::Send(way.port),
-                };
-                (Fate { verdict, outcome, notice: None }, Some((way, action)))
-            }
-        }
-    }
-
-    /// Does what `task` needs of the table; `hash` is its place there.
-    #[inline]
-    fn carry_out(&self, task: &Task, hash: Hash, now: u64) -> Result<(Outcome, Action), Outcome> {
+        let mut way_to = |receiver| ways.to(receiver, port, ingress);
         match task {
-            Task::Ask(ask) => self.ask(ask, hash, now),
-            Task::Match(found) => self.answer(found, hash, now),
-            Task::Refuse(refuse) => Ok((
-                refuse.outcome,
-                Action::Refusal {
-                    own: refuse.own,
-                    requester: refuse.requester,
-                    identifier: refuse.identifier,
-                    refusal: refuse.refusal,
+            Task::Ask(ask) => match way_to(ask.requester) {
+                Ok(way) => self.probe(ask, hash, now, &way, frame),
+                Err(blocked) => held(blocked),
+            },
+            Task::Match(found) => match way_to(found.target) {
+                Ok(way) => self.respond(found, hash, now, &way, frame),
+                Err(Blocked::NoRoute) => held(Blocked::NoRoute),
+                // Whoever makes up answers must not fill the waiting room, or have us ask for neighbours.
+                Err(unresolved) => match self.expect(found, hash, now) {
+                    Ok(()) => held(unresolved),
+                    Err(outcome) => Fate::dropped(outcome),
                 },
-            )),
-            Task::Ping(ping) => Ok((Outcome::PingReply, Action::Echo(*ping))),
-            Task::Closed(_) if !self.budget.take(now) => Err(Outcome::DropClosedBudget),
-            Task::Closed(Closed::Udp(datagram)) => {
-                Ok((Outcome::ClosedUdpUnreachable, Action::Unreachable(*datagram)))
-            }
-            Task::Closed(Closed::Tcp(reset)) => {
-                Ok((Outcome::ClosedTcpReset, Action::Reset(*reset)))
+            },
+            Task::Refuse(refuse) => match way_to(refuse.requester) {
+                Ok(way) => sent(refuse.outcome, &Action::Refusal(refuse), &way, frame),
+                Err(blocked) => held(blocked),
+            },
+            Task::Ping(ping) => match way_to(ping.pinger) {
+                Ok(way) => sent(Outcome::PingReply, &Action::Echo(*ping), &way, frame),
+                Err(blocked) => held(blocked),
+            },
+            Task::Closed(closed) => match way_to(closed.sender()) {
+                Ok(_) if !self.budget.take(now) => Fate::dropped(Outcome::DropClosedBudget),
+                Ok(way) => match closed {
+                    Closed::Udp(datagram) => {
+                        let action = Action::Unreachable(*datagram);
+                        sent(Outcome::ClosedUdpUnreachable, &action, &way, frame)
+                    }
+                    Closed::Tcp(reset) => {
+                        sent(Outcome::ClosedTcpReset, &Action::Reset(*reset), &way, frame)
+                    }
+                },
+                Err(blocked) => held(blocked),
+            },
+            Task::Neighbour(answer, notice) => match ways.to_neighbour(answer, port, ingress) {
+                Some(way) => {
+                    let action = Action::Neighbour(*answer);
+                    let fate = sent(Outcome::NeighbourReply, &action, &way, frame);
+                    Fate { notice: *notice, ..fate }
+                }
+                None => Fate::dropped(Outcome::DropNoRoute),
+            },
+            Task::Learned(notice) => {
+                Fate { notice: Some(*notice), ..Fate::dropped(Outcome::NeighbourLearned) }
             }
         }
     }
 
-    /// Finds a place and a name for the probe that `ask` deserves.
+    /// Finds a place and a name for the probe that `ask` deserves, and writes it.
     #[inline]
-    fn ask(&self, ask: &Ask, hash: Hash, now: u64) -> Result<(Outcome, Action), Outcome> {
+    fn probe(&self, ask: &Ask, hash: Hash, now: u64, way: &Way, frame: &mut Frame<'_>) -> Fate {
         let outcome = match ask.protocol {
             Protocol::Icmp => Outcome::ProbeIcmp,
             Protocol::Tcp => Outcome::ProbeTcp,
@@ -251,39 +206,45 @@ impl Engine {
             match self.table.insert(hash, ask.identifier, now) {
                 Insert::New | Insert::Replaced => {
                     let cookie = Cookie(hash.cookie());
-                    return Ok((outcome, Action::Probe { ask: *ask, identifier, cookie }));
+                    return sent(outcome, &Action::Probe { ask, identifier, cookie }, way, frame);
                 }
-                Insert::Full => return Err(Outcome::DropTableFull),
+                Insert::Full => return Fate::dropped(Outcome::DropTableFull),
                 Insert::Conflict => {
                     identifier = self.other_identifier(ask, attempt);
                     hash = self.probe_hash(ask, identifier);
                 }
             }
         }
-        Err(Outcome::DropNoIdentifier)
+        Fate::dropped(Outcome::DropNoIdentifier)
     }
 
-    /// Finds the probe that an answer is about.
+    /// Finds the probe that an answer is about, and writes the response.
     #[inline]
-    fn answer(&self, found: &Match, hash: Hash, now: u64) -> Result<(Outcome, Action), Outcome> {
+    fn respond(
+        &self,
+        found: &Match,
+        hash: Hash,
+        now: u64,
+        way: &Way,
+        frame: &mut Frame<'_>,
+    ) -> Fate {
         // Checked before the entry is taken: whoever guesses wrong does not end the wait of the right answer.
         let forged = is_forged(found, hash);
         let entry = if forged { None } else { self.table.take(hash, now) };
-        match (entry, found.reset()) {
-            (Some(entry), _) => Ok((
-                found.outcome,
-                Action::Hop {
-                    own: found.own,
-                    requester: found.target,
-                    identifier: entry.request_id,
-                    hop: found.hop,
-                    rtt: Rtt::from_ns(self.clock.ns(entry.age_ticks)),
-                },
-            )),
-            (None, Some(reset)) => Ok((Outcome::StraySynAckReset, Action::Reset(reset))),
-            (None, None) if forged => Err(Outcome::DropForged),
-            (None, None) => Err(Outcome::DropUnmatched),
+        let Some(entry) = entry else {
+            return match found.reset() {
+                Some(reset) => sent(Outcome::StraySynAckReset, &Action::Reset(reset), way, frame),
+                None if forged => Fate::dropped(Outcome::DropForged),
+                None => Fate::dropped(Outcome::DropUnmatched),
+            };
+        };
+        let rtt = Rtt::from_ns(self.clock.ns(entry.age_ticks));
+        let action = Action::Hop { found, identifier: entry.request_id, rtt };
+        let mut fate = sent(found.outcome, &action, way, frame);
+        if let (Some(reset), Verdict::Send(port)) = (found.reset(), fate.verdict) {
+            fate.verdict = Verdict::SendAndReset(port, ResetFrame { reset, way: *way });
         }
+        fate
     }
 
     /// Whether a probe waits for this answer, which stays untouched; if not, what the answer is.
@@ -321,12 +282,13 @@ impl Engine {
     }
 
     #[inline]
-    fn hash(&self, own: IpAddr, target: IpAddr, identity: &Identity) -> Hash {
-        self.hash_words(own, target, identity.protocol, identity.flow, identity.identifier)
+    fn match_hash(&self, found: &Match) -> Hash {
+        let Identity { protocol, flow, identifier, .. } = found.identity;
+        self.hash_words(found.own, found.target, protocol, flow, identifier)
     }
 
     /// The key of a probe: all that an answer must agree in.
-    #[inline]
+    #[inline(always)]
     fn hash_words(
         &self,
         own: IpAddr,
@@ -371,33 +333,25 @@ fn halves(address: IpAddr) -> [u64; 2] {
     }
 }
 
-/// The way to `receiver`: as the routes say, or back to where the frame came from.
+/// Writes `action` over `frame`, which thereby has its fate.
 #[inline]
-fn way_to(
-    view: &View<'_>,
-    port: PortId,
-    ingress: Ingress,
-    receiver: IpAddr,
-) -> Result<Way, Blocked> {
-    if view.policy.reply == Reply::Hairpin {
-        return back(view, port, ingress, ingress.mac).ok_or(Blocked::NoRoute);
+fn sent(outcome: Outcome, action: &Action<'_>, way: &Way, frame: &mut Frame<'_>) -> Fate {
+    match write(action, way, frame) {
+        Some(()) => Fate { verdict: Verdict::Send(way.port), outcome, notice: None },
+        None => Fate::dropped(Outcome::DropBuffer),
     }
-    let hop = view.network.next_hop(receiver, ingress.interface).ok_or(Blocked::NoRoute)?;
-    let interface = view.network.interface(hop.interface).ok_or(Blocked::NoRoute)?;
-    let dst = view.neighbours.get(hop).ok_or(Blocked::Unresolved(hop))?;
-    Ok(Way { port: interface.port, src: interface.mac, dst, vlan: interface.vlan })
 }
 
-/// The way of an answer to a neighbour: back to it, or to all when it has no address yet.
-fn neighbour_way(view: &View<'_>, port: PortId, ingress: Ingress, answer: &Answer) -> Option<Way> {
-    let dst = match answer {
-        Answer::Advertisement { to, .. } if to.is_multicast() => ndp::multicast_mac(*to),
-        _ => ingress.mac,
-    };
-    back(view, port, ingress, dst)
-}
-
-fn back(view: &View<'_>, port: PortId, ingress: Ingress, dst: Mac) -> Option<Way> {
-    let interface = view.network.interface(ingress.interface)?;
-    Some(Way { port, src: interface.mac, dst, vlan: interface.vlan })
+/// The fate of a frame whose answer has no way, not yet or not at all. It is as it was: when it is taken up again, it
+/// starts anew.
+#[inline]
+fn held(blocked: Blocked) -> Fate {
+    match blocked {
+        Blocked::NoRoute => Fate::dropped(Outcome::DropNoRoute),
+        Blocked::Unresolved(hop) => Fate {
+            verdict: Verdict::Hold,
+            outcome: Outcome::DropNeighbourUnresolved,
+            notice: Some(Notice::Wanted(hop)),
+        },
+    }
 }

@@ -27,15 +27,20 @@ pub(crate) struct Ingress {
     pub(crate) mac: Mac,
 }
 
-/// What a frame turned out to be.
+/// What the first look at a frame found.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Stage {
-    /// There is something to do, and somebody to answer.
-    Task(Ingress, Task),
-    /// A question for our hardware address, and what it told about the asker.
-    Neighbour(Ingress, neighbour::Answer, Option<Notice>),
-    /// Nothing is left to do.
-    Done(Outcome, Option<Notice>),
+pub(crate) struct Seen {
+    /// Of a frame that is dropped, any.
+    pub(crate) ingress: Ingress,
+    pub(crate) found: Found,
+}
+
+impl Seen {
+    #[inline]
+    pub(crate) const fn dropped(outcome: Outcome) -> Self {
+        let ingress = Ingress { interface: InterfaceId(0), mac: Mac([0; 6]) };
+        Self { ingress, found: Err(outcome) }
+    }
 }
 
 /// What is left to do for a frame.
@@ -51,65 +56,60 @@ pub(crate) enum Task {
     Ping(Ping),
     /// Something for a port that nothing listens on.
     Closed(Closed),
-}
-
-impl Task {
-    /// The one whom the answer to the frame goes to.
-    #[inline]
-    pub(crate) const fn receiver(&self) -> IpAddr {
-        match self {
-            Self::Ask(ask) => ask.requester,
-            Self::Refuse(refuse) => refuse.requester,
-            Self::Match(found) => found.target,
-            Self::Ping(ping) => ping.pinger,
-            Self::Closed(closed) => closed.sender(),
-        }
-    }
+    /// A question for our hardware address, and what it told about the asker.
+    Neighbour(neighbour::Answer, Option<Notice>),
+    /// Nothing: it told about a neighbour.
+    Learned(Notice),
 }
 
 /// A task, or why there is none.
 pub(crate) type Found = Result<Task, Outcome>;
 
 /// Looks at `frame`.
-pub(crate) fn classify(view: &View<'_>, frame: &Frame<'_>) -> Stage {
-    let drop = |outcome| Stage::Done(outcome, None);
+#[inline(always)]
+pub(crate) fn classify(view: &View<'_>, frame: &Frame<'_>) -> Seen {
     let (link, payload) = match Link::parse(frame.octets()) {
         Ok(parsed) => parsed,
-        Err(Malformed::Truncated) => return drop(Outcome::DropTruncated),
-        Err(_) => return drop(Outcome::DropUnknownVlan),
+        Err(Malformed::Truncated) => return Seen::dropped(Outcome::DropTruncated),
+        Err(_) => return Seen::dropped(Outcome::DropUnknownVlan),
     };
     let Some((interface, known)) = view.network.interface_for(frame.port(), link.vlan) else {
-        return drop(Outcome::DropUnknownVlan);
+        return Seen::dropped(Outcome::DropUnknownVlan);
     };
     let unicast = link.dst == known.mac;
     if !(unicast || link.dst.is_group()) || !link.src.is_unicast() {
-        return drop(Outcome::DropNotOurMac);
+        return Seen::dropped(Outcome::DropNotOurMac);
     }
     let ingress = Ingress { interface, mac: link.src };
-    let packet = match link.ethertype {
-        ethertype::IPV4 => Packet::parse_v4(payload),
-        ethertype::IPV6 => Packet::parse_v6(payload),
-        ethertype::ARP => return neighbour::arp(view.network, ingress, payload),
-        _ => return drop(Outcome::DropUnknownEthertype),
+    let found = match link.ethertype {
+        ethertype::IPV4 => internet_layer(view, interface, unicast, Packet::parse_v4(payload)),
+        ethertype::IPV6 => internet_layer(view, interface, unicast, Packet::parse_v6(payload)),
+        ethertype::ARP => neighbour::arp(view.network, interface, payload),
+        _ => Err(Outcome::DropUnknownEthertype),
     };
-    let packet = match packet {
-        Ok(packet) => packet,
-        Err(malformed) => return drop(malformed_ip(malformed)),
-    };
+    Seen { ingress, found }
+}
+
+/// Looks whether an IP packet is for us. Once for each family: what is known of one costs the other nothing.
+#[inline(always)]
+fn internet_layer(
+    view: &View<'_>,
+    interface: InterfaceId,
+    unicast: bool,
+    packet: Result<Packet<'_>, Malformed>,
+) -> Found {
+    let packet = packet.map_err(malformed_ip)?;
     // Neighbour discovery alone uses multicast, and comes from the unspecified address at times.
     if neighbour::is_discovery(&packet) {
-        return neighbour::discovery(view.network, ingress, &packet);
+        return neighbour::discovery(view.network, interface, &packet);
     }
-    if !unicast || !view.network.owns(packet.dst, ingress.interface) {
-        return drop(Outcome::DropNotOurAddress);
+    if !unicast || !view.network.owns(packet.dst, interface) {
+        return Err(Outcome::DropNotOurAddress);
     }
     if !view.network.may_be_sent_to(packet.src) {
-        return drop(Outcome::DropBadSource);
+        return Err(Outcome::DropBadSource);
     }
-    match upper_layer(view, &packet) {
-        Ok(task) => Stage::Task(ingress, task),
-        Err(outcome) => drop(outcome),
-    }
+    upper_layer(view, &packet)
 }
 
 const fn malformed_ip(malformed: Malformed) -> Outcome {
@@ -123,7 +123,7 @@ const fn malformed_ip(malformed: Malformed) -> Outcome {
 }
 
 /// Looks at what the IP packet of a frame carries for us.
-#[inline]
+#[inline(always)]
 fn upper_layer(view: &View<'_>, packet: &Packet<'_>) -> Found {
     match (packet.protocol, packet.src) {
         (protocol::ICMP, IpAddr::V4(_)) | (protocol::ICMPV6, IpAddr::V6(_)) => {

@@ -10,39 +10,30 @@ use otherhalf_wire::ip::{Family, Fields, protocol, pseudo_header};
 use otherhalf_wire::ndp::{self, Message};
 use otherhalf_wire::probe::{Cookie, Probe, SOURCE_PORT};
 use otherhalf_wire::tcp;
-use otherhalf_wire::trace::{
-    REFUSAL_LEN, RESPONSE_LEN, RESPONSE_TTL, Refusal, Response, Rtt, Verdict,
-};
+use otherhalf_wire::trace::{REFUSAL_LEN, RESPONSE_LEN, RESPONSE_TTL, Response, Rtt, Verdict};
 use zerocopy::{FromBytes, IntoBytes};
 
+use crate::answer::Match;
 use crate::closed::Datagram;
 use crate::frame::Frame;
 use crate::neighbour::Answer;
 use crate::network::PortId;
 use crate::ping::Ping;
-use crate::request::Ask;
+use crate::request::{Ask, Refuse};
+use crate::way::Way;
 
 /// The TTL of what answers for ourselves: RFC 1122's default as revised by the assigned numbers.
 const OWN_TTL: u8 = 64;
 
-/// Which port a frame leaves by, and the ends of its link layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Way {
-    pub(crate) port: PortId,
-    pub(crate) src: Mac,
-    pub(crate) dst: Mac,
-    pub(crate) vlan: Option<VlanId>,
-}
-
 /// What a frame is to become.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Action {
+pub(crate) enum Action<'a> {
     /// The probe that was asked for.
-    Probe { ask: Ask, identifier: u16, cookie: Cookie },
+    Probe { ask: &'a Ask, identifier: u16, cookie: Cookie },
     /// A response with a result.
-    Hop { own: IpAddr, requester: IpAddr, identifier: u16, hop: IpAddr, rtt: Rtt },
+    Hop { found: &'a Match, identifier: u16, rtt: Rtt },
     /// A response without.
-    Refusal { own: IpAddr, requester: IpAddr, identifier: u16, refusal: Refusal },
+    Refusal(&'a Refuse),
     /// An echo reply.
     Echo(Ping),
     /// Our hardware address.
@@ -83,7 +74,7 @@ impl ResetFrame {
 
 /// Makes of `frame` what `action` says, to go `way`. `None` if the buffer is too small.
 #[inline]
-pub(crate) fn write(action: &Action, way: &Way, frame: &mut Frame<'_>) -> Option<()> {
+pub(crate) fn write(action: &Action<'_>, way: &Way, frame: &mut Frame<'_>) -> Option<()> {
     // These two answers keep some of what the frame carries.
     if let Action::Echo(ping) = action {
         let len = ping.len;
@@ -100,10 +91,10 @@ pub(crate) fn write(action: &Action, way: &Way, frame: &mut Frame<'_>) -> Option
 
 /// Writes `action` to the front of `room`; returns the frame's length.
 #[inline]
-fn emit(action: &Action, way: &Way, room: &mut [u8]) -> Option<usize> {
+fn emit(action: &Action<'_>, way: &Way, room: &mut [u8]) -> Option<usize> {
     let room_len = room.len();
     let (rest_len, payload_len) = match *action {
-        Action::Probe { ref ask, identifier, cookie } => {
+        Action::Probe { ask, identifier, cookie } => {
             let fields = Fields {
                 src: ask.own,
                 dst: ask.requester,
@@ -123,15 +114,17 @@ fn emit(action: &Action, way: &Way, room: &mut [u8]) -> Option<usize> {
             };
             (rest.len(), probe.emit(ask.own, ask.requester, rest)?)
         }
-        Action::Hop { own, requester, identifier, hop, rtt } => {
+        Action::Hop { found, identifier, rtt } => {
+            let (own, requester) = (found.own, found.target);
             let rest = packet(way, &response_fields(own, requester), RESPONSE_LEN, room)?;
-            let response = Response { identifier, verdict: Verdict::Hop { address: hop, rtt } };
-            (rest.len(), response.emit(own, requester, rest)?)
+            let verdict = Verdict::Hop { address: found.hop, rtt };
+            (rest.len(), Response { identifier, verdict }.emit(own, requester, rest)?)
         }
-        Action::Refusal { own, requester, identifier, refusal } => {
+        Action::Refusal(refuse) => {
+            let (own, requester) = (refuse.own, refuse.requester);
             let rest = packet(way, &response_fields(own, requester), REFUSAL_LEN, room)?;
-            let response =
-                Response { identifier, verdict: Verdict::Refused { refusal, text: &[] } };
+            let verdict = Verdict::Refused { refusal: refuse.refusal, text: &[] };
+            let response = Response { identifier: refuse.identifier, verdict };
             (rest.len(), response.emit(own, requester, rest)?)
         }
         Action::Echo(ping) => {
@@ -194,6 +187,7 @@ fn emit(action: &Action, way: &Way, room: &mut [u8]) -> Option<usize> {
 }
 
 /// Writes link layer and IP header; returns what follows them.
+#[inline(always)]
 fn packet<'a>(
     way: &Way,
     fields: &Fields,

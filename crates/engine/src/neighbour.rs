@@ -12,8 +12,8 @@ use otherhalf_wire::icmp::Kind;
 use otherhalf_wire::ip::{Family, Packet, protocol};
 use otherhalf_wire::ndp::{self, Message};
 
-use crate::classify::{Ingress, Stage};
-use crate::network::{Network, NextHop};
+use crate::classify::{Found, Task};
+use crate::network::{InterfaceId, Network, NextHop};
 use crate::outcome::Outcome;
 
 /// The neighbours whose hardware addresses are known. Never changes; a new one replaces it.
@@ -104,25 +104,23 @@ pub(crate) enum Answer {
 }
 
 /// Reads an ARP packet.
-pub(crate) fn arp(network: &Network, ingress: Ingress, bytes: &[u8]) -> Stage {
-    let interface = ingress.interface;
-    let Ok(arp) = Arp::parse(bytes) else { return Stage::Done(Outcome::DropBadNeighbour, None) };
+pub(crate) fn arp(network: &Network, interface: InterfaceId, bytes: &[u8]) -> Found {
+    let Ok(arp) = Arp::parse(bytes) else { return Err(Outcome::DropBadNeighbour) };
     let for_us = network.owns(arp.target.into(), interface);
     let asked = arp.operation == Operation::Request;
     // RFC 5227 §2.1.1: a probe for duplicates has no sender address, and is answered all the same.
     if arp.sender.is_unspecified() {
         return if asked && for_us && arp.sender_mac.is_unicast() {
-            Stage::Neighbour(
-                ingress,
+            Ok(Task::Neighbour(
                 Answer::Arp { own: arp.target, asker: arp.sender, asker_mac: arp.sender_mac },
                 None,
-            )
+            ))
         } else {
-            Stage::Done(Outcome::DropOtherNeighbour, None)
+            Err(Outcome::DropOtherNeighbour)
         };
     }
     if !arp.sender_mac.is_unicast() || network.owns(arp.sender.into(), interface) {
-        return Stage::Done(Outcome::DropBadNeighbour, None);
+        return Err(Outcome::DropBadNeighbour);
     }
     let notice = Notice::Heard {
         neighbour: NextHop { interface, address: arp.sender.into() },
@@ -137,18 +135,15 @@ pub(crate) fn arp(network: &Network, ingress: Ingress, bytes: &[u8]) -> Stage {
     // A host may ask from an address that is not on the link: it gets its answer, we learn nothing.
     let on_link = network.is_on_link(arp.sender.into(), interface);
     match (for_us, asked) {
-        (true, true) => Stage::Neighbour(
-            ingress,
+        (true, true) => Ok(Task::Neighbour(
             Answer::Arp { own: arp.target, asker: arp.sender, asker_mac: arp.sender_mac },
             on_link.then_some(notice),
-        ),
-        _ if !on_link => Stage::Done(Outcome::DropBadNeighbour, None),
+        )),
+        _ if !on_link => Err(Outcome::DropBadNeighbour),
         // A reply to us, or an announcement of the sender's own address (RFC 5227 §2.3).
-        (true, false) => Stage::Done(Outcome::NeighbourLearned, Some(notice)),
-        (false, _) if arp.sender == arp.target => {
-            Stage::Done(Outcome::NeighbourLearned, Some(notice))
-        }
-        (false, _) => Stage::Done(Outcome::DropOtherNeighbour, None),
+        (true, false) => Ok(Task::Learned(notice)),
+        (false, _) if arp.sender == arp.target => Ok(Task::Learned(notice)),
+        (false, _) => Err(Outcome::DropOtherNeighbour),
     }
 }
 
@@ -164,12 +159,11 @@ pub(crate) fn is_discovery(packet: &Packet<'_>) -> bool {
 }
 
 /// Reads a neighbour discovery message.
-pub(crate) fn discovery(network: &Network, ingress: Ingress, packet: &Packet<'_>) -> Stage {
-    let interface = ingress.interface;
+pub(crate) fn discovery(network: &Network, interface: InterfaceId, packet: &Packet<'_>) -> Found {
     if !packet.upper_layer_sum().verifies() {
-        return Stage::Done(Outcome::DropBadChecksum, None);
+        return Err(Outcome::DropBadChecksum);
     }
-    let bad = Stage::Done(Outcome::DropBadNeighbour, None);
+    let bad = Err(Outcome::DropBadNeighbour);
     // Only a neighbour can send with a hop limit of 255 (RFC 4861 §7.1).
     if packet.ttl != ndp::HOP_LIMIT {
         return bad;
@@ -182,7 +176,7 @@ pub(crate) fn discovery(network: &Network, ingress: Ingress, packet: &Packet<'_>
     match message {
         Message::Solicitation { target, source_mac } => {
             if !network.owns(target.into(), interface) {
-                return Stage::Done(Outcome::DropOtherNeighbour, None);
+                return Err(Outcome::DropOtherNeighbour);
             }
             if dst != target && dst != ndp::solicited_node(target) {
                 return bad;
@@ -192,11 +186,10 @@ pub(crate) fn discovery(network: &Network, ingress: Ingress, packet: &Packet<'_>
                 // shall hear that the address is taken (§7.2.4).
                 let all_nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
                 return if source_mac.is_none() && dst.is_multicast() {
-                    Stage::Neighbour(
-                        ingress,
+                    Ok(Task::Neighbour(
                         Answer::Advertisement { own: target, to: all_nodes, solicited: false },
                         None,
-                    )
+                    ))
                 } else {
                     bad
                 };
@@ -212,25 +205,21 @@ pub(crate) fn discovery(network: &Network, ingress: Ingress, packet: &Packet<'_>
                     claim: Claim::Asked,
                     overrides: true,
                 });
-            Stage::Neighbour(
-                ingress,
+            Ok(Task::Neighbour(
                 Answer::Advertisement { own: target, to: src, solicited: true },
                 notice,
-            )
+            ))
         }
         Message::Advertisement { target, target_mac, solicited, overrides } => {
             let Some(mac) = target_mac.filter(|mac| mac.is_unicast()) else {
-                return Stage::Done(Outcome::DropOtherNeighbour, None);
+                return Err(Outcome::DropOtherNeighbour);
             };
             if !network.is_on_link(target.into(), interface) || (solicited && dst.is_multicast()) {
                 return bad;
             }
             let neighbour = NextHop { interface, address: target.into() };
             let claim = if solicited { Claim::Answered } else { Claim::Announced };
-            Stage::Done(
-                Outcome::NeighbourLearned,
-                Some(Notice::Heard { neighbour, mac, claim, overrides }),
-            )
+            Ok(Task::Learned(Notice::Heard { neighbour, mac, claim, overrides }))
         }
     }
 }
@@ -238,7 +227,6 @@ pub(crate) fn discovery(network: &Network, ingress: Ingress, packet: &Packet<'_>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::InterfaceId;
 
     #[test]
     fn neighbours_are_found() {

@@ -100,6 +100,13 @@ struct Entry<N> {
     interface: InterfaceId,
 }
 
+/// A route over a router, by its place in its family's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RouteId {
+    V4(usize),
+    V6(usize),
+}
+
 /// Interfaces, own addresses and routes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Network {
@@ -248,16 +255,41 @@ impl Network {
     #[must_use]
     #[inline]
     pub fn next_hop(&self, destination: IpAddr, ingress: InterfaceId) -> Option<NextHop> {
-        let (via, interface) = match destination {
+        let (route, interface) = self.route(destination, ingress)?;
+        let address = route.and_then(|route| self.router(route)).unwrap_or(destination);
+        Some(NextHop { interface, address })
+    }
+
+    /// The route to `destination` and its interface; no route for what is on the link.
+    #[inline]
+    pub(crate) fn route(
+        &self,
+        destination: IpAddr,
+        ingress: InterfaceId,
+    ) -> Option<(Option<RouteId>, InterfaceId)> {
+        match destination {
             IpAddr::V4(v4) => {
-                longest(&self.v4, |entry| v4.to_bits() & entry.mask == entry.network)?
+                let v4 = v4.to_bits();
+                let place = self.v4.iter().position(|entry| v4 & entry.mask == entry.network)?;
+                let entry = self.v4.get(place)?;
+                Some((entry.via.map(|_| RouteId::V4(place)), entry.interface))
             }
-            IpAddr::V6(v6) if v6.is_unicast_link_local() => (None, ingress),
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => Some((None, ingress)),
             IpAddr::V6(v6) => {
-                longest(&self.v6, |entry| v6.to_bits() & entry.mask == entry.network)?
+                let v6 = v6.to_bits();
+                let place = self.v6.iter().position(|entry| v6 & entry.mask == entry.network)?;
+                let entry = self.v6.get(place)?;
+                Some((entry.via.map(|_| RouteId::V6(place)), entry.interface))
             }
-        };
-        Some(NextHop { interface, address: via.unwrap_or(destination) })
+        }
+    }
+
+    /// The router of `route`.
+    pub(crate) fn router(&self, route: RouteId) -> Option<IpAddr> {
+        match route {
+            RouteId::V4(place) => self.v4.get(place)?.via,
+            RouteId::V6(place) => self.v6.get(place)?.via,
+        }
     }
 
     /// Whether `address` can be a neighbour on the interface `id`: in one of its prefixes, and not ours.
@@ -288,15 +320,6 @@ impl Network {
         };
         is_unicast(address) && !own
     }
-}
-
-/// The first entry that `matches`: entries stand longest prefix first.
-#[inline]
-fn longest<N>(
-    entries: &[Entry<N>],
-    matches: impl Fn(&Entry<N>) -> bool,
-) -> Option<(Option<IpAddr>, InterfaceId)> {
-    entries.iter().find(|entry| matches(entry)).map(|entry| (entry.via, entry.interface))
 }
 
 /// Whether `address` is that of one host: RFC 1122 §3.2.1.3, RFC 1112 §4 (class E), RFC 4291 §2.5, §2.7.

@@ -39,6 +39,7 @@ pub(crate) struct Refuse {
 }
 
 /// Reads the request in `packet`; its checksum is right and its source can be answered.
+#[inline(always)]
 pub(crate) fn read(policy: &Policy, packet: &Packet<'_>, message: &Message<'_>) -> Found {
     let Ok((request, trailer)) = Request::parse(message) else {
         return Err(Outcome::DropShortRequest);

@@ -30,4 +30,14 @@ pub enum Error {
         /// What the allocator said.
         source: TryReserveError,
     },
+    /// The memory that was given is too small.
+    #[error(
+        "the pending table needs {needed} buckets and was given {given}: ask `Table::buckets_for` how many"
+    )]
+    Given {
+        /// Buckets that the table needs.
+        needed: usize,
+        /// Buckets that it was given.
+        given: usize,
+    },
 }

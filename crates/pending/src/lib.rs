@@ -89,5 +89,5 @@ mod sync;
 
 pub use error::Error;
 pub use sweep::{Occupancy, Sweep};
-pub use table::{Entry, Hash, Insert, MAX_ENTRIES, Settings, Table};
+pub use table::{Bucket, Entry, Hash, Insert, Lent, Lines, MAX_ENTRIES, Settings, Table};
 pub use ticks::MAX_TIMEOUT_TICKS;

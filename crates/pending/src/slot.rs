@@ -84,6 +84,17 @@ impl Tag {
         }
     }
 
+    /// Whether nobody has it, or has had it.
+    #[inline]
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 & STATE_MASK == EMPTY
+    }
+
+    #[inline]
+    pub(crate) fn is_live(self) -> bool {
+        self.0 & STATE_MASK == LIVE
+    }
+
     /// Whether it stands for this key; of no meaning when empty.
     #[inline]
     pub(crate) fn is_of(self, fingerprint: Fingerprint) -> bool {
@@ -138,6 +149,7 @@ impl Data {
 
 /// Tag and data; the module's text says who writes them, and when.
 #[derive(Debug)]
+#[cfg_attr(not(loom), derive(zerocopy::FromZeros))]
 pub(crate) struct Slot {
     tag: AtomicU64,
     data: AtomicU64,

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::hint::black_box;
+use std::ops::Deref;
 
 use crate::error::Error;
 use crate::siphash::sip13_128;
-use crate::slot::{Data, Fingerprint, Slot, State, Tag};
+use crate::slot::{Data, Fingerprint, Slot, Tag};
 use crate::ticks::Lifetime;
 
 /// Slots of a bucket: what a cache line of 64 bytes holds.
@@ -21,10 +22,45 @@ const SLOTS_PER_ENTRY: usize = 2;
 /// Turns the bits that choose the first bucket into others: 2^64 divided by the golden ratio.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// One cache line.
+/// One cache line of a table's memory, see [`Table::new_in`].
 #[repr(align(64))]
-pub(crate) struct Bucket {
+#[cfg_attr(not(loom), derive(zerocopy::FromZeros))]
+pub struct Bucket {
     pub(crate) slots: [Slot; SLOTS],
+}
+
+/// What safe Rust cannot have by itself: memory in huge pages, and an instruction.
+#[derive(Debug)]
+pub struct Lent {
+    /// All zeros, [`Table::buckets_for`] buckets at least; the rest is not used. In huge pages, a random
+    /// look-up does not miss the address translation besides the cache.
+    pub memory: &'static mut [Bucket],
+    /// Asks for the bucket's line without waiting for it.
+    pub prefetch: fn(&Bucket),
+}
+
+/// Where the buckets are.
+pub(crate) enum Memory {
+    Own(Vec<Bucket>),
+    Lent(&'static [Bucket]),
+}
+
+impl Deref for Memory {
+    type Target = [Bucket];
+
+    #[inline]
+    fn deref(&self) -> &[Bucket] {
+        match self {
+            Self::Own(buckets) => buckets,
+            Self::Lent(buckets) => buckets,
+        }
+    }
+}
+
+impl fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bucket")
+    }
 }
 
 #[cfg(not(loom))]
@@ -35,10 +71,27 @@ impl Bucket {
         Self { slots: std::array::from_fn(|_| Slot::empty()) }
     }
 
+    /// Slots that held the key a moment ago, each by one comparison and none by a branch: in which slot a key lies is
+    /// as good as random.
     #[inline]
-    fn touch(&self) {
+    fn candidates(&self, key: Fingerprint) -> impl Iterator<Item = &Slot> {
+        let mut bit = 1_u32;
+        let mut left = self.slots.iter().fold(0, |set, slot| {
+            let here = u32::from(slot.tag().is_live_of(key)).wrapping_mul(bit);
+            bit = bit.wrapping_mul(2);
+            set | here
+        });
+        std::iter::from_fn(move || {
+            let slot = self.slots.get(left.trailing_zeros() as usize)?;
+            left &= left.wrapping_sub(1);
+            Some(slot)
+        })
+    }
+
+    #[inline]
+    fn touch(&self) -> u64 {
         let [first, ..] = &self.slots;
-        black_box(first.touch());
+        first.touch()
     }
 }
 
@@ -76,6 +129,17 @@ impl Hash {
     }
 }
 
+/// Which of a key's lines will be needed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lines {
+    /// None: there is nothing to look up.
+    None,
+    /// The one that a [`take`](Table::take) reads first, and mostly alone.
+    First,
+    /// Both: what an [`insert`](Table::insert) reads.
+    Both,
+}
+
 /// What became of an insert.
 #[must_use = "a refused insert has left nothing pending"]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,7 +167,8 @@ pub struct Entry {
 /// The table of pending probes, shared by all workers. The crate's text draws it.
 pub struct Table {
     /// At least two, never resized.
-    pub(crate) buckets: Vec<Bucket>,
+    pub(crate) buckets: Memory,
+    prefetch: Option<fn(&Bucket)>,
     pub(crate) lifetime: Lifetime,
     secret: [u64; 2],
     entries: usize,
@@ -126,17 +191,46 @@ impl Table {
     /// Settings outside their limits; memory that the allocator refuses. (A system that overcommits may grant
     /// more than it has and end the process in this call.)
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        let Settings { entries, timeout_ticks, secret } = settings;
-        if !(1..=MAX_ENTRIES).contains(&entries) {
-            return Err(Error::Entries { asked: entries });
-        }
-        let lifetime =
-            Lifetime::new(timeout_ticks).ok_or(Error::Timeout { asked: timeout_ticks })?;
-        let count = entries.saturating_mul(SLOTS_PER_ENTRY).div_ceil(SLOTS).max(2);
+        let entries = settings.entries;
+        let count = Self::buckets_for(entries)?;
         let mut buckets = Vec::new();
         buckets.try_reserve_exact(count).map_err(|source| Error::Memory { entries, source })?;
         buckets.resize_with(count, Bucket::empty);
-        Ok(Self { buckets, lifetime, secret, entries })
+        Self::over(Memory::Own(buckets), None, settings)
+    }
+
+    /// A table in memory that the caller has, with a prefetch that the caller knows.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); memory that is too small.
+    pub fn new_in(lent: Lent, settings: Settings) -> Result<Self, Error> {
+        let Lent { memory, prefetch } = lent;
+        let needed = Self::buckets_for(settings.entries)?;
+        let given = memory.len();
+        let buckets = memory.get(..needed).ok_or(Error::Given { needed, given })?;
+        Self::over(Memory::Lent(buckets), Some(prefetch), settings)
+    }
+
+    /// The buckets of a table of `entries`.
+    ///
+    /// # Errors
+    /// A number outside its limits.
+    pub fn buckets_for(entries: usize) -> Result<usize, Error> {
+        if !(1..=MAX_ENTRIES).contains(&entries) {
+            return Err(Error::Entries { asked: entries });
+        }
+        Ok(entries.saturating_mul(SLOTS_PER_ENTRY).div_ceil(SLOTS).max(2))
+    }
+
+    fn over(
+        buckets: Memory,
+        prefetch: Option<fn(&Bucket)>,
+        settings: Settings,
+    ) -> Result<Self, Error> {
+        let Settings { entries, timeout_ticks, secret } = settings;
+        let lifetime =
+            Lifetime::new(timeout_ticks).ok_or(Error::Timeout { asked: timeout_ticks })?;
+        Ok(Self { buckets, prefetch, lifetime, secret, entries })
     }
 
     /// Entries that can be used, as set.
@@ -148,7 +242,7 @@ impl Table {
     /// The memory of the table: 32 bytes an entry, 128 at least.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        size_of_val(self.buckets.as_slice())
+        size_of_val(&*self.buckets)
     }
 
     /// Ticks after which an entry is expired, as set.
@@ -171,24 +265,42 @@ impl Table {
         Hash { place, cookie }
     }
 
-    /// Asks for the line that a [`take`](Self::take) reads first, without waiting for it.
+    /// Asks for the lines that one packet will need, without waiting for them, if the table was [lent](Lent) a prefetch.
     ///
-    /// It is an ordinary load whose value nobody uses: safe Rust has no prefetch instruction. The processor goes
-    /// on past a load that misses the cache until its window of a few hundred instructions is full, and the next packets'
-    /// loads fit into that window, so the misses of a burst overlap. Call it for the whole burst before the first take.
+    /// To be called as soon as the hash is known: a processor takes a few prefetches at a time, so they are
+    /// spread over the work on a burst.
     #[inline]
-    pub fn prefetch(&self, hash: Hash) {
-        if let Some([primary, _]) = self.pair(hash) {
-            primary.touch();
+    pub fn prefetch(&self, hash: Hash, lines: Lines) {
+        if let Some(prefetch) = self.prefetch {
+            self.each_line(hash, lines, prefetch);
         }
     }
 
-    /// As [`prefetch`](Self::prefetch), for both lines: what an [`insert`](Self::insert) reads.
+    /// Fetches the lines of a whole burst, if the table has no prefetch.
+    ///
+    /// It is a loop of ordinary loads whose values nobody uses. The processor goes on past a load that misses the cache
+    /// until its window of a few hundred instructions is full, and the loop is so short that the misses of many
+    /// packets fit into that window. In between other work they would not.
     #[inline]
-    pub fn prefetch_pair(&self, hash: Hash) {
-        if let Some([primary, secondary]) = self.pair(hash) {
-            primary.touch();
-            secondary.touch();
+    pub fn fetch(&self, burst: &[(Hash, Lines)]) {
+        if self.prefetch.is_none() {
+            let mut touched = 0;
+            for &(hash, lines) in burst {
+                self.each_line(hash, lines, |bucket| touched ^= bucket.touch());
+            }
+            black_box(touched);
+        }
+    }
+
+    #[inline]
+    fn each_line(&self, hash: Hash, lines: Lines, mut ask: impl FnMut(&Bucket)) {
+        if lines == Lines::None {
+            return;
+        }
+        let Some([primary, secondary]) = self.pair(hash) else { return };
+        ask(primary);
+        if lines == Lines::Both {
+            ask(secondary);
         }
     }
 
@@ -197,30 +309,32 @@ impl Table {
     /// Lock-free: it starts over only when another core changed the slot that it was about to claim.
     /// When several cores put in *the same* key at the same instant, most often one gets [`Insert::New`] and the others find it; while
     /// slots are freed around them, two may get `New`, and the key is then pending twice.
+    #[inline]
     pub fn insert(&self, hash: Hash, request_id: u16, now: u64) -> Insert {
         // A pair there always is; who changes that gets refusals, not a panic.
         let Some([primary, secondary]) = self.pair(hash) else { return Insert::Full };
         loop {
             let survey = |bucket| Survey::new(bucket, hash.fingerprint(), self.lifetime, now);
             let (first, second) = (survey(primary), survey(secondary));
-
-            let (outcome, (slot, seen)) = match first.twin.or(second.twin) {
-                Some(Twin::Busy) => return Insert::Conflict,
-                Some(Twin::Live(slot, seen, data)) if data.request_id() == request_id => {
-                    (Insert::Replaced, (slot, seen))
-                }
-                Some(Twin::Live(slot, seen, _)) => {
-                    // Nothing will be exchanged here, so a torn read is told by a second look.
-                    if slot.tag() == seen {
-                        return Insert::Conflict;
+            let (outcome, vacant) = if first.twins | second.twins == 0 {
+                (Insert::New, first.better(second).vacant())
+            } else {
+                match first.twin().or_else(|| second.twin()) {
+                    Some((slot, seen)) if seen.is_live() => {
+                        if slot.data().request_id() == request_id {
+                            (Insert::Replaced, Some((slot, seen)))
+                        } else if slot.tag() == seen {
+                            return Insert::Conflict;
+                        } else {
+                            // Nothing will be exchanged here, so a torn read is told by a second look.
+                            continue;
+                        }
                     }
-                    continue;
+                    // Another core is putting it in; for which request is not known yet.
+                    _ => return Insert::Conflict,
                 }
-                None => match first.better(second).vacant {
-                    Some(vacant) => (Insert::New, vacant),
-                    None => return Insert::Full,
-                },
             };
+            let Some((slot, seen)) = vacant else { return Insert::Full };
             if let Some(claim) = slot.claim(seen, hash.fingerprint()) {
                 claim.publish(Data::new(now, request_id));
                 return outcome;
@@ -236,7 +350,7 @@ impl Table {
     #[must_use = "the entry is gone from the table"]
     pub fn take(&self, hash: Hash, now: u64) -> Option<Entry> {
         for bucket in self.pair(hash)? {
-            for slot in &bucket.slots {
+            for slot in bucket.candidates(hash.fingerprint()) {
                 loop {
                     let seen = slot.tag();
                     if !seen.is_live_of(hash.fingerprint()) {
@@ -282,57 +396,58 @@ fn scale(random: u64, range: usize) -> usize {
     (u128::from(random).wrapping_mul(range as u128) >> 64) as usize
 }
 
-/// A slot that holds the key which is to be inserted.
-#[derive(Clone, Copy)]
-enum Twin<'a> {
-    /// Another core is putting it in; for which request is not known yet.
-    Busy,
-    Live(&'a Slot, Tag, Data),
-}
-
-/// What an insert sees of one bucket.
+/// What an insert sees of one bucket: a bit for each slot, because whether a slot is expired is as good as random,
+/// and a branch on it would be guessed wrong every other time.
 struct Survey<'a> {
-    twin: Option<Twin<'a>>,
-    /// The first slot that is empty or expired, with the tag to claim it from.
-    vacant: Option<(&'a Slot, Tag)>,
-    /// How many of them there are.
-    free: usize,
+    bucket: &'a Bucket,
+    tags: [Tag; SLOTS],
+    /// Slots that hold the key which is to be inserted.
+    twins: u32,
+    /// Slots that are empty or expired.
+    free: u32,
 }
 
 impl<'a> Survey<'a> {
     #[inline]
     fn new(bucket: &'a Bucket, key: Fingerprint, lifetime: Lifetime, now: u64) -> Self {
-        let mut survey = Self { twin: None, vacant: None, free: 0 };
-        for slot in &bucket.slots {
+        let (mut twins, mut free) = (0, 0);
+        let mut bit = 1;
+        let tags = bucket.slots.each_ref().map(|slot| {
             let seen = slot.tag();
-            match seen.state() {
-                State::Empty => survey.note_vacant(slot, seen),
-                State::Busy if seen.is_of(key) => survey.twin = Some(Twin::Busy),
-                State::Busy => {}
-                State::Live => {
-                    let data = slot.data();
-                    if lifetime.age(data.sent(), now).is_none() {
-                        survey.note_vacant(slot, seen);
-                    } else if seen.is_of(key) {
-                        survey.twin = Some(Twin::Live(slot, seen, data));
-                    }
-                }
-            }
-        }
-        survey
+            let expired = seen.is_live() & !lifetime.is_live(slot.data().sent(), now);
+            let vacant = seen.is_empty() | expired;
+            free |= u32::from(vacant).wrapping_mul(bit);
+            twins |= u32::from(!vacant & seen.is_of(key)).wrapping_mul(bit);
+            bit = bit.wrapping_mul(2);
+            seen
+        });
+        Self { bucket, tags, twins, free }
     }
 
+    /// The first slot of `set` with the tag that it had.
     #[inline]
-    fn note_vacant(&mut self, slot: &'a Slot, seen: Tag) {
-        self.vacant.get_or_insert((slot, seen));
-        self.free = self.free.saturating_add(1);
+    fn first(&self, set: u32) -> Option<(&'a Slot, Tag)> {
+        let place = set.trailing_zeros() as usize;
+        Some((self.bucket.slots.get(place)?, *self.tags.get(place)?))
+    }
+
+    /// A slot to claim.
+    #[inline]
+    fn vacant(&self) -> Option<(&'a Slot, Tag)> {
+        self.first(self.free)
+    }
+
+    /// A slot that holds the key.
+    fn twin(&self) -> Option<(&'a Slot, Tag)> {
+        self.first(self.twins)
     }
 
     /// Where to insert. The primary bucket, so that a take finds the entry in its first line, until that
     /// leaves no slot to spare; then the emptier one, so that no bucket fills while its neighbours are empty.
     #[inline]
     fn better(self, secondary: Self) -> Self {
-        if self.free >= 2 || self.free >= secondary.free { self } else { secondary }
+        let (own, other) = (self.free.count_ones(), secondary.free.count_ones());
+        if own >= 2 || own >= other { self } else { secondary }
     }
 }
 

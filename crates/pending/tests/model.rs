@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use otherhalf_pending::{Entry, Insert, Occupancy, Settings, Sweep, Table};
+use otherhalf_pending::{Entry, Insert, Lines, Occupancy, Settings, Sweep, Table};
 use proptest::prelude::*;
 
 const TIMEOUT: u64 = 100;
@@ -232,9 +232,10 @@ fn prefetching_changes_nothing() {
     let table =
         Table::new(Settings { entries: 16, timeout_ticks: TIMEOUT, secret: [5, 6] }).unwrap();
     let hash = table.hash(&[1, 2, 3]);
-    table.prefetch_pair(hash);
+    table.prefetch(hash, Lines::Both);
+    table.fetch(&[(hash, Lines::Both)]);
     assert_eq!(table.insert(hash, 9, 10), Insert::New);
-    table.prefetch(hash);
+    table.fetch(&[(hash, Lines::First), (hash, Lines::None)]);
     assert_eq!(table.take(hash, 15), Some(Entry { request_id: 9, age_ticks: 5 }));
     assert_eq!(table.take(hash, 15), None);
 }

@@ -110,7 +110,7 @@ pub struct Packet<'a> {
 
 impl<'a> Packet<'a> {
     /// Checks an IPv4 packet, see [`ipv4::Packet::parse`].
-    #[inline]
+    #[inline(always)]
     pub fn parse_v4(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let packet = ipv4::Packet::parse(bytes)?;
         Ok(Self {
@@ -126,7 +126,7 @@ impl<'a> Packet<'a> {
     }
 
     /// Checks an IPv6 packet, see [`ipv6::Packet::parse`].
-    #[inline]
+    #[inline(always)]
     pub fn parse_v6(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let packet = ipv6::Packet::parse(bytes)?;
         Ok(Self {
@@ -150,14 +150,14 @@ impl<'a> Packet<'a> {
 
     /// The sum of the pseudo header and the payload, which verifies if the checksum in it is right.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn upper_layer_sum(&self) -> Sum {
         self.pseudo_header().bytes(self.payload)
     }
 
     /// The pseudo header of the upper layer; nothing for ICMP over IPv4 (RFC 792).
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn pseudo_header(&self) -> Sum {
         // A payload came out of a 16-bit length field.
         let length = u16::try_from(self.payload.len()).unwrap_or(u16::MAX);

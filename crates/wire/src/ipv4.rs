@@ -123,7 +123,7 @@ pub struct Packet<'a> {
 
 impl<'a> Packet<'a> {
     /// Checks version, lengths and checksum, and that it is no fragment.
-    #[inline]
+    #[inline(always)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (header, _) = Header::ref_from_prefix(bytes).map_err(|_| Malformed::Truncated)?;
         let header_len = header.header_len()?;

@@ -125,7 +125,7 @@ pub struct Packet<'a> {
 
 impl<'a> Packet<'a> {
     /// Checks version and length, and skips extension headers.
-    #[inline]
+    #[inline(always)]
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (header, rest) = Header::ref_from_prefix(bytes).map_err(|_| Malformed::Truncated)?;
         if !header.is_version_6() {

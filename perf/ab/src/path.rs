@@ -11,7 +11,7 @@ use otherhalf_engine::{
 use otherhalf_pending::Table;
 
 use crate::traffic::{BURST, OWN_MAC, OWN_V4, OWN_V6, ROUTER_MAC, Rooms};
-use crate::yardstick::{Floor, Yardstick};
+use crate::yardstick::{Floor, Yardstick, lent};
 pub use crate::yardstick::{FloorVariant, Settings};
 
 /// Which variant.
@@ -90,11 +90,16 @@ struct Responder {
 
 impl Responder {
     fn new(settings: &Settings) -> anyhow::Result<Self> {
-        let table = Table::new(otherhalf_pending::Settings {
-            entries: usize::try_from(settings.entries)?,
-            timeout_ticks: settings.timeout_ticks,
-            secret: settings.secret,
-        })?;
+        let entries = usize::try_from(settings.entries)?;
+        let lent = lent(Table::buckets_for(entries)?)?;
+        let table = Table::new_in(
+            lent,
+            otherhalf_pending::Settings {
+                entries,
+                timeout_ticks: settings.timeout_ticks,
+                secret: settings.secret,
+            },
+        )?;
         let clock = Clock::new(settings.hz).context("a clock of less than 1 kHz")?;
         let interface = Interface {
             port: PortId(0),

@@ -1,10 +1,13 @@
 //! The C side: `perf/yardstick`.
 #![expect(unsafe_code, reason = "C is what the engine is measured against")]
 
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+use std::ffi::c_void;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use anyhow::Context;
+use otherhalf_pending::{Bucket, Lent};
 
 use crate::traffic::{BURST, OWN_MAC, OWN_V4, OWN_V6, ROUTER_MAC, Rooms};
 
@@ -52,6 +55,7 @@ unsafe extern "C" {
         count: u32,
     );
     fn yardstick_count(yardstick: *const RawYardstick, counter: u32) -> u64;
+    fn yardstick_memory(size: u64) -> *mut c_void;
     fn yardstick_ticks() -> u64;
     fn floor_new() -> *mut RawFloor;
     fn floor_free(floor: *mut RawFloor);
@@ -68,6 +72,23 @@ unsafe extern "C" {
 pub(crate) fn ticks() -> u64 {
     // SAFETY: reads a register; no preconditions.
     unsafe { yardstick_ticks() }
+}
+
+/// What the yardstick's table has, for a table of the engine.
+pub(crate) fn lent(buckets: usize) -> anyhow::Result<Lent> {
+    let size = buckets.checked_mul(size_of::<Bucket>()).context("too many buckets")?;
+    // SAFETY: no preconditions.
+    let memory = unsafe { yardstick_memory(u64::try_from(size)?) };
+    let memory = NonNull::new(memory).context("no memory for the engine's table")?.cast();
+    // SAFETY: a huge page's boundary is aligned for anything; the memory is nobody else's, never freed, and
+    // all zeros, which is a value of `Bucket` (it is `FromZeros`).
+    let memory = unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), buckets) };
+    Ok(Lent { memory, prefetch })
+}
+
+fn prefetch(bucket: &Bucket) {
+    // SAFETY: every x86-64 processor has it, and it has no effect on memory.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(bucket).cast()) };
 }
 
 /// What the table of a variant is to be.
