@@ -11,7 +11,7 @@
 //! from (`Reply::Hairpin`), so no neighbour's address is ever needed.
 
 pub mod config;
-mod octets;
+pub mod octets;
 pub mod tally;
 pub mod answers;
 

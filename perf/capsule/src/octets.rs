@@ -4,7 +4,8 @@ use capsule::Mbuf;
 
 /// All that the buffer holds, to be read and written.
 #[expect(unsafe_code, reason = "capsule gives octets by raw pointer only")]
-pub(crate) fn octets_mut(mbuf: &mut Mbuf) -> &mut [u8] {
+#[must_use]
+pub fn octets_mut(mbuf: &mut Mbuf) -> &mut [u8] {
     let len = mbuf.data_len();
     // It refuses an empty buffer.
     let Ok(mut octets) = mbuf.read_data_slice::<u8>(0, len) else { return &mut [] };

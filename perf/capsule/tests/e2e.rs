@@ -1,12 +1,15 @@
 //! The program in a network of kernel routers: ping, and whole traces of our own client. Needs root;
 //! fails without.
 
+mod common;
+
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use common::RuntimeFolder;
 use otherhalf_capsule::Config;
 use otherhalf_client::{Direction, End, Options, Queries, RawNetwork, Trace, network};
 use otherhalf_lab::{Family, Guard, Lab};
@@ -15,16 +18,6 @@ use rustix::process::{Pid, Signal, kill_process};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_otherhalf-capsule");
 const PINGS: u64 = 5;
-
-/// What EAL keeps of an instance, which capsule does not clear away.
-struct RuntimeFolder(PathBuf);
-
-impl Drop for RuntimeFolder {
-    fn drop(&mut self) {
-        // EAL may have ended before it made one.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// The counters that a responder printed at its end.
 struct Counters(String);
@@ -54,7 +47,7 @@ fn start(lab: &Lab, folder: &Path, instance: &str) -> Guard {
     fs::write(&config, text).unwrap();
     let mut command = lab.command("www", PROGRAM);
     let responder = lab.spawn(command.arg(&config).stdout(Stdio::piped())).unwrap();
-    lab.attach("www", Duration::from_secs(60)).unwrap();
+    lab.attach("www", Duration::from_mins(1)).unwrap();
     responder
 }
 
@@ -108,7 +101,7 @@ fn ping_and_whole_traces() {
         .unwrap_or_else(|error| panic!("{error}"));
     let folder = tempfile::tempdir().unwrap();
     let instance = format!("capsule-e2e-{}", std::process::id());
-    let _folder = RuntimeFolder(Path::new("/var/run/dpdk").join(&instance));
+    let _folder = RuntimeFolder::of(&instance);
     let responder = start(&lab, folder.path(), &instance);
 
     for family in Family::ALL {
