@@ -104,6 +104,8 @@ enum Seen {
     Question(Question),
     /// Nothing that needs an answer: the buffer is free.
     Done,
+    /// The same, but over rings the buffer is the responder's own, which it would miss.
+    Foreign,
 }
 
 impl Generator {
@@ -171,10 +173,10 @@ impl Generator {
         self.lose_all = all;
     }
 
-    /// One turn of the loop: receives, answers, and asks as `load` and `pace` say, unless `asking` is
-    /// over. Returns the time at which it began.
+    /// One turn of the loop: receives, answers, and asks as `load` and `pace` say, but for no more than
+    /// `requests`. Returns the time at which it began.
     #[inline]
-    pub(crate) fn turn(&mut self, load: Load, pace: &mut Pace, asking: bool) -> u64 {
+    pub(crate) fn turn(&mut self, load: Load, pace: &mut Pace, requests: u64) -> u64 {
         let mut burst = Burst::<BURST>::new();
         // What could not be sent holds up what would cause more to be sent.
         let received =
@@ -190,9 +192,7 @@ impl Generator {
             self.take(mbuf, now);
         }
         self.release(now);
-        if asking {
-            self.ask(load, pace, now);
-        }
+        self.ask(load, pace, requests.min(BURST as u64), now);
         let sent = self.flush();
         for (counter, lost) in [&mut self.tally.lost_requests, &mut self.tally.lost_answers]
             .into_iter()
@@ -219,6 +219,7 @@ impl Generator {
         };
         let written = match &seen {
             Seen::Done => return self.keep(mbuf),
+            Seen::Foreign => return drop(mbuf),
             Seen::Answer(wanted, probe) => self.router.answer(wanted, *probe, mbuf.room_mut()),
             Seen::Question(question) => {
                 neighbour::answer(self.parts.own, *question, mbuf.room_mut())
@@ -239,7 +240,7 @@ impl Generator {
             Seen::Answer(wanted, _) => {
                 self.send_answer(&wanted, mbuf, now);
             }
-            Seen::Question(_) | Seen::Done => self.push(mbuf),
+            Seen::Question(_) | Seen::Done | Seen::Foreign => self.push(mbuf),
         }
     }
 
@@ -273,6 +274,7 @@ impl Generator {
                 (Kind::EchoReply, trace::CODE) => self.response(&packet, &message, now),
                 (Kind::EchoReply, 0) => self.ping_reply(&packet, &message),
                 (Kind::EchoRequest, 0) => self.probe(&packet, now),
+                (Kind::DestinationUnreachable, _) => self.closed_port(&packet),
                 (Kind::NeighbourSolicitation | Kind::NeighbourAdvertisement, _) => {
                     self.neighbour(frame)
                 }
@@ -356,6 +358,18 @@ impl Generator {
         }
         self.resets_owed -= 1;
         self.tally.resets += 1;
+        Ok(Seen::Foreign)
+    }
+
+    /// Junk may be a datagram to a closed port, which any host says so of.
+    fn closed_port(&mut self, packet: &Packet<'_>) -> Result<Seen, Fault> {
+        if !packet.upper_layer_sum().verifies() {
+            return Err(Fault::Checksum);
+        }
+        if self.tally.junk_replies >= self.tally.junk {
+            return Err(Fault::Unasked);
+        }
+        self.tally.junk_replies += 1;
         Ok(Seen::Done)
     }
 
@@ -379,10 +393,10 @@ impl Generator {
         }
     }
 
-    /// Sends requests as far as they are due.
+    /// Sends up to `count` requests, as far as they are due.
     #[inline]
-    fn ask(&mut self, load: Load, pace: &mut Pace, now: u64) {
-        for _ in 0..BURST {
+    fn ask(&mut self, load: Load, pace: &mut Pace, count: u64, now: u64) {
+        for _ in 0..count {
             let intended = match load {
                 Load::Closed { window } if self.ledger.outstanding() >= window => return,
                 Load::Closed { .. } => now,

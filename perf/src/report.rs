@@ -152,6 +152,7 @@ impl StepLine {
             ("pings", tally.pings),
             ("ping_replies", tally.ping_replies),
             ("junk", tally.junk),
+            ("junk_replies", tally.junk_replies),
             ("neighbours", tally.neighbours),
             ("held_up", tally.held_up),
             ("blocked", tally.blocked),

@@ -300,9 +300,9 @@ fn with_child(
     let generator =
         eal.launch(lcore, move || generate(rx, tx, pool, own, hz, None, &scenario, plan))?;
     let (result, rest) = generator.join()?;
-    // While our end of the connection is there still.
-    let printed = child.end();
+    // Our end first: DPDK complains of a peer that has gone.
     drop((rest, port));
+    let printed = child.end();
     let (seen, before) = result?;
     Ok(Outcome { seen, before, counters: counters_of(&printed?), mbufs_lost: None, hz })
 }

@@ -73,11 +73,11 @@ impl Generator {
         let ticks = |time: Duration| clock_ticks(hz, u64::try_from(time.as_nanos()).unwrap_or(0));
         let load = Load::Closed { window: WARM_UP_WINDOW };
         let mut pace = Pace::new(0, 1.0, hz);
-        let start = self.turn(load, &mut pace, true);
+        let start = self.turn(load, &mut pace, 0);
         // A lost request comes back to the window after its time-out; several such times may pass.
         let last = start + ticks(time).max(hz) * 3;
         loop {
-            let now = self.turn(load, &mut pace, true);
+            let now = self.turn(load, &mut pace, u64::MAX);
             if now > last || (now > start + ticks(time) && self.tally.served() > 100) {
                 break;
             }
@@ -96,10 +96,12 @@ impl Generator {
         let load = Load::Closed { window: 256 };
         let mut pace = Pace::new(0, 1.0, self.parts.hz);
         self.set_lose_all(true);
-        let start = self.turn(load, &mut pace, false);
+        let start = self.turn(load, &mut pace, 0);
         // 50,000 a second is far less than any port and responder carry.
         let last = start + self.parts.hz * (2 + count / 50_000);
-        while self.tally.asked < count && self.turn(load, &mut pace, true) < last {}
+        while self.tally.asked < count
+            && self.turn(load, &mut pace, count - self.tally.asked) < last
+        {}
         self.come_to_rest(load);
         self.set_lose_all(false);
         let tally = std::mem::take(&mut self.tally);
@@ -122,12 +124,12 @@ impl Generator {
             Load::Open { rate } => Pace::new(dpdk::tsc(), rate, hz),
             Load::Closed { .. } => Pace::new(0, 1.0, hz),
         };
-        let start = self.turn(step.load, &mut pace, false);
+        let start = self.turn(step.load, &mut pace, 0);
         self.watch.next_window();
         self.window(0, &Tally::default(), self.sample());
         let (mut begun, mut before, mut sample) = (start, self.tally, self.sample());
         while self.tally.asked < step.requests {
-            let now = self.turn(step.load, &mut pace, true);
+            let now = self.turn(step.load, &mut pace, step.requests - self.tally.asked);
             if now - begun < length {
                 continue;
             }
@@ -151,12 +153,12 @@ impl Generator {
     /// Asks no more, and sees what is under way to its end.
     fn come_to_rest(&mut self, load: Load) {
         let mut pace = Pace::new(0, 1.0, self.parts.hz);
-        let start = self.turn(load, &mut pace, false);
+        let start = self.turn(load, &mut pace, 0);
         // All ends by a response or its time-out; what comes besides (RSTs, replies to pings) is
         // given a moment more.
         let mut quiet_since = None;
         loop {
-            let now = self.turn(load, &mut pace, false);
+            let now = self.turn(load, &mut pace, 0);
             if !self.is_quiet() {
                 quiet_since = None;
             } else if now - *quiet_since.get_or_insert(now) > self.parts.hz / 100 {

@@ -29,6 +29,8 @@ pub struct Tally {
     pub ping_replies: u64,
     /// Junk sent.
     pub junk: u64,
+    /// Answers to such of it as is a datagram to a closed port.
+    pub junk_replies: u64,
     /// Questions for our hardware address.
     pub neighbours: u64,
     /// Turns in which the port did not take all that was to be sent.
@@ -57,6 +59,7 @@ impl Tally {
             pings,
             ping_replies,
             junk,
+            junk_replies,
             neighbours,
             held_up,
             blocked,
@@ -75,6 +78,7 @@ impl Tally {
         *pings += other.pings;
         *ping_replies += other.ping_replies;
         *junk += other.junk;
+        *junk_replies += other.junk_replies;
         *neighbours += other.neighbours;
         *held_up += other.held_up;
         *blocked += other.blocked;
