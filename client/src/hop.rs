@@ -11,7 +11,7 @@ use crate::ttl::Ttl;
 pub enum Outcome {
     /// Not known yet.
     Waiting,
-    /// No answer came in time.
+    /// No answer came in time, or an error said that the query did not arrive.
     Silent,
     /// An answer came.
     Answered(Sample),

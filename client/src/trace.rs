@@ -27,6 +27,9 @@ const TIMES_SAME_HOP: u32 = 3;
 const TIMES_LATER_HOP: u32 = 10;
 /// But at least so long: a host that is busy for a moment is not silent.
 const LEAST_WAIT: Duration = Duration::from_millis(250);
+/// After some answers, so many errors about requests in a row end a reverse trace: one alone may be transient, or forged
+/// by somebody who guessed an identifier.
+const ERRORS_IN_A_ROW: u8 = 3;
 /// Behind a translator its own hop and ours show one address.
 const TRANSLATOR_HOPS: usize = 2;
 
@@ -105,6 +108,8 @@ pub struct Trace {
     sent: u64,
     /// Before that, the next query must not be sent.
     not_before: Option<Instant>,
+    /// Errors about requests since the last answer to one.
+    errors: u8,
     /// The TTL that each result was for: a duplicate may come when its identifier asks for another.
     results: HashMap<(u16, IpAddr, Rtt), Ttl>,
     /// Where the path ends and how, as far as known.
@@ -125,6 +130,7 @@ impl Trace {
             next: (Some(options.first), 0),
             sent: 0,
             not_before: None,
+            errors: 0,
             results: HashMap::new(),
             last: None,
             end: None,
@@ -218,9 +224,12 @@ impl Trace {
         }
         let query = self.outstanding.swap_remove(position);
         let elapsed = now.saturating_duration_since(query.sent);
-        match self.options.direction {
-            Direction::Forward => self.identifiers.rest(query.identifier, now),
-            Direction::Reverse => self.identifiers.answered(query.identifier),
+        match (self.options.direction, answer) {
+            // An error may be forged: the true answer may still come.
+            (Direction::Forward, _) | (_, Answer::Undelivered { .. }) => {
+                self.identifiers.rest(query.identifier, now);
+            }
+            (Direction::Reverse, _) => self.identifiers.answered(query.identifier),
         }
         match answer {
             Answer::Probe { from, reply, .. } => {
@@ -230,6 +239,7 @@ impl Trace {
                 self.forward_end(query.ttl, *from, *reply, now);
             }
             Answer::Result { identifier, from, rtt } => {
+                self.errors = 0;
                 self.results.insert((*identifier, *from, *rtt), query.ttl);
                 let rtt = rtt.ns().map(|ns| Duration::from_nanos(ns.into()));
                 let sample = Sample { from: *from, rtt, elapsed, reply: None };
@@ -243,7 +253,13 @@ impl Trace {
             }
             Answer::Mirrored { .. } => self.stop_with(End::Mirrored),
             Answer::Undelivered { from, reply, .. } => {
-                self.stop_with(End::Unreachable { from: *from, reply: *reply });
+                self.errors = self.errors.saturating_add(1);
+                let many = self.errors >= ERRORS_IN_A_ROW || !self.is_answered();
+                if many && self.last.is_none() {
+                    self.stop_with(End::Unreachable { from: *from, reply: *reply });
+                } else {
+                    self.settle(&query, Outcome::Silent);
+                }
             }
         }
         self.look_for_repetition(now);

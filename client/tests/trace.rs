@@ -8,7 +8,7 @@ use std::num::NonZeroU16;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use otherhalf_client::query::{Query, Reply, Unreachable};
+use otherhalf_client::query::{Answer, Query, Reply, Unreachable};
 use otherhalf_client::trace::Step;
 use otherhalf_client::{
     Check, Direction, End, Hop, Network, Options, Outcome, Queries, Secret, Speaks, Trace, Ttl,
@@ -16,7 +16,7 @@ use otherhalf_client::{
 };
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
-use otherhalf_wire::trace::Refusal;
+use otherhalf_wire::trace::{Refusal, Rtt};
 use proptest::prelude::*;
 use simulation::{Responder, Simulation, Weather, address, ms};
 
@@ -273,6 +273,56 @@ fn behind_a_translator_the_outer_address_is_the_end() {
     let back = trace(&mut simulation, Direction::Reverse);
     assert_eq!(back.end(), Some(&End::ReachedTranslator(outer)));
     assert_eq!((back.hops().len(), back.is_reached()), (4, true));
+}
+
+#[test]
+fn errors_about_requests_end_a_trace_only_at_its_beginning_or_three_in_a_row() {
+    let run_with = |parallel, undelivered| {
+        let mut simulation = Simulation::new(Family::V4, 3, 6);
+        simulation.undelivered = undelivered;
+        let options = Options {
+            parallel: NonZeroU16::new(parallel).unwrap(),
+            ..options(&simulation, Direction::Reverse, Protocol::Udp)
+        };
+        let back = run(&mut simulation, options);
+        let answers: Vec<_> = back.hops().iter().map(|hop| hop.samples().count()).collect();
+        (back.end().cloned(), answers)
+    };
+    let from = address(Family::V4, 1, 1);
+    let reply = Reply::Unreachable(Unreachable { family: Family::V4, code: 1 });
+    let unreachable = Some(End::Unreachable { from, reply });
+    assert_eq!(run_with(1, 0..1), (unreachable.clone(), vec![]));
+    assert_eq!(run_with(1, 7..8), (Some(End::Reached), vec![3, 3, 2, 3, 3, 3, 3]));
+    assert_eq!(run_with(1, 7..9), (Some(End::Reached), vec![3, 3, 1, 3, 3, 3, 3]));
+    assert_eq!(run_with(1, 7..10), (unreachable, vec![3, 3, 1]));
+    assert_eq!(run_with(16, 17..19), (Some(End::Reached), vec![3, 3, 3, 3, 3, 2, 2]));
+}
+
+#[test]
+fn after_a_forged_error_the_true_answer_is_no_other_requests() {
+    let simulation = Simulation::new(Family::V4, 3, 3);
+    let options = Options {
+        queries: Queries::new(1).unwrap(),
+        ..options(&simulation, Direction::Reverse, Protocol::Udp)
+    };
+    let mut trace = Trace::new(options, Secret::from_bytes([1; 16]));
+    let now = simulation.now();
+    let ask = |trace: &mut Trace| match trace.poll(now) {
+        Step::Send(Query::Request(request)) => request.identifier,
+        other => panic!("{other:?}"),
+    };
+    let result = |identifier, number| {
+        let rtt = Rtt::from_ns(1_000_000 + u64::from(number));
+        Answer::Result { identifier, from: address(Family::V4, 2, number), rtt }
+    };
+    let (first, second) = (ask(&mut trace), ask(&mut trace));
+    assert!(trace.handle(&result(first, 1), now));
+    let (from, reply) = (address(Family::V4, 9, 9), Reply::TimeExceeded);
+    assert!(trace.handle(&Answer::Undelivered { identifier: second, from, reply }, now));
+    assert_eq!(ask(&mut trace), first);
+    assert_ne!(ask(&mut trace), second);
+    assert!(!trace.handle(&result(second, 2), now));
+    assert_eq!(trace.end(), None);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use otherhalf_client::query::{Answer, Query, Reply, Unreachable};
@@ -59,6 +60,8 @@ pub(crate) struct Simulation {
     /// What the target sees of us: another address behind a translator.
     pub(crate) translated: Option<IpAddr>,
     pub(crate) weather: Weather,
+    /// Requests, by their number from 0, that a router close by answers with an error.
+    pub(crate) undelivered: Range<usize>,
     /// Answers that nobody asked for, one each so often.
     pub(crate) noise: Option<Duration>,
     pub(crate) sent: Vec<(Instant, Query)>,
@@ -107,6 +110,7 @@ impl Simulation {
             probes: true,
             translated: None,
             weather: Weather::default(),
+            undelivered: 0..0,
             noise: None,
             sent: Vec::new(),
             start,
@@ -186,6 +190,13 @@ impl Simulation {
 
     fn request(&mut self, request: Request) {
         let Request { identifier, ttl, protocol, flow, .. } = request;
+        if self.undelivered.contains(&(self.sent.len() - 1)) {
+            let family = Family::of(self.target);
+            let code = if family == Family::V4 { 1 } else { 3 };
+            let reply = Reply::Unreachable(Unreachable { family, code });
+            let from = address(family, 1, 1);
+            return self.answer(ms(1), Answer::Undelivered { identifier, from, reply });
+        }
         let answer = match self.responder.clone() {
             Responder::Silent => return,
             Responder::Mirrors => {
