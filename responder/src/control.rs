@@ -49,6 +49,8 @@ pub struct Control {
     pub neighbours: Cache,
     /// Names of the interfaces, for the log.
     pub interfaces: Vec<String>,
+    /// Questions that the worker had no room for.
+    pub questions_dropped: u64,
 }
 
 impl Control {
@@ -61,7 +63,7 @@ impl Control {
         let mut complained = Instant::now();
         loop {
             let now = Instant::now();
-            while let Some(notice) = self.shared.notices.pop() {
+            for notice in self.shared.notices() {
                 self.neighbours.note(notice, now);
             }
             let questions = self.neighbours.questions(now);
@@ -101,7 +103,7 @@ impl Control {
     }
 
     /// Has the first worker send `questions`.
-    fn ask(&self, questions: &[Question]) {
+    fn ask(&mut self, questions: &[Question]) {
         if questions.is_empty() {
             return;
         }
@@ -110,8 +112,8 @@ impl Control {
             if let (Some(order), Some(worker)) =
                 (order(&snapshot.network, question), self.shared.workers.first())
             {
-                // A full queue is a lost question, which is asked again like any that gets no answer.
-                drop(worker.orders.push(order));
+                // Lost, counted, and asked again like any that gets no answer.
+                self.questions_dropped += u64::from(worker.orders.push(order).is_err());
             }
         }
     }
@@ -122,6 +124,7 @@ impl Control {
         Totals {
             notices_dropped: self.shared.notices_dropped.load(Ordering::Relaxed),
             neighbours_refused: self.neighbours.refused(),
+            questions_dropped: self.questions_dropped,
             pending: self.shared.pending.load(Ordering::Relaxed),
             ..Totals::of(self.shared.workers.iter().map(|worker| &worker.stats))
         }

@@ -18,6 +18,8 @@ const HURRY: Duration = Duration::from_millis(900);
 const TRIES: u32 = 3;
 /// How long an address is believed before it is asked for again (`REACHABLE_TIME`).
 const REACHABLE: Duration = Duration::from_secs(30);
+/// Strangers asked for in a turn of the control thread, of which there are 500 a second.
+const STRANGERS: usize = 2;
 /// How soon an address that the neighbour claimed unasked is asked for (`DELAY_FIRST_PROBE_TIME`).
 const DELAY: Duration = Duration::from_secs(5);
 
@@ -77,7 +79,7 @@ impl Cache {
             Notice::Wanted(neighbour) => {
                 if let Some(entry) = self.entries.get_mut(&neighbour) {
                     entry.hurry();
-                } else if self.make_room() {
+                } else if self.has_room() {
                     self.entries.insert(
                         neighbour,
                         Entry { mac: None, asked: 0, due: now, hurried: false, router: false },
@@ -90,53 +92,65 @@ impl Cache {
         }
     }
 
-    fn hear(&mut self, neighbour: NextHop, mac: Mac, claim: Claim, overrides: bool, now: Instant) {
+    fn hear(
+        &mut self,
+        neighbour: NextHop,
+        mac: Option<Mac>,
+        claim: Claim,
+        overrides: bool,
+        now: Instant,
+    ) {
         let until = now + if claim == Claim::Answered { REACHABLE } else { DELAY };
         let Some(entry) = self.entries.get_mut(&neighbour) else {
             // Only who talks to us is learned unasked (RFC 4861 §7.2.5: an advertisement alone makes no entry).
-            if claim == Claim::Asked && self.make_room() {
-                self.entries.insert(
-                    neighbour,
-                    Entry { mac: Some(mac), asked: 0, due: until, hurried: false, router: false },
-                );
+            if claim == Claim::Asked && mac.is_some() && self.make_room() {
+                let entry = Entry { mac, asked: 0, due: until, hurried: false, router: false };
+                self.entries.insert(neighbour, entry);
                 self.changed = true;
             }
             return;
         };
-        match entry.mac {
-            // Nothing new: an answer confirms it, a claim changes nothing.
-            Some(known) if known == mac => {
-                if claim == Claim::Answered {
-                    (entry.asked, entry.due) = (0, until);
-                }
+        let told = mac.or(entry.mac);
+        if told == entry.mac {
+            // Nothing new: an answer confirms what is known, a claim changes nothing.
+            if told.is_some() && claim == Claim::Answered {
+                (entry.asked, entry.due) = (0, until);
             }
-            // Another address, and no right to replace the one known (§7.2.5).
-            Some(_) if !overrides => {}
-            _ => {
-                (entry.mac, entry.asked, entry.due) = (Some(mac), 0, until);
-                self.changed = true;
-            }
+        } else if overrides || entry.mac.is_none() {
+            (entry.mac, entry.asked, entry.due) = (told, 0, until);
+            self.changed = true;
         }
+        // Else another address, and no right to replace the one known (§7.2.5).
     }
 
-    /// Whether there is room for one more; one that never answered makes room.
+    /// Whether there is room for one more; if not, it is counted.
+    fn has_room(&mut self) -> bool {
+        let room = self.entries.len() < self.room;
+        self.refused += u64::from(!room);
+        room
+    }
+
+    /// Whether there is room for one that talks to us: for its sake, one that never answered goes. Who is only
+    /// wanted makes nobody go, for anybody can want many.
     fn make_room(&mut self) -> bool {
-        if self.entries.len() < self.room {
-            return true;
+        if self.entries.len() >= self.room {
+            let mut silent =
+                self.entries.iter().filter(|(_, entry)| entry.mac.is_none() && !entry.router);
+            if let Some(hop) = silent.next().map(|(hop, _)| *hop) {
+                self.entries.remove(&hop);
+            }
         }
-        let silent = self.entries.iter().find(|(_, entry)| entry.mac.is_none() && !entry.router);
-        if let Some(hop) = silent.map(|(hop, _)| *hop) {
-            self.entries.remove(&hop);
-            return true;
-        }
-        self.refused += 1;
-        false
+        self.has_room()
     }
 
     /// Whom to ask now; neighbours that did not answer are given up.
+    ///
+    /// Of those that are not known, only [`STRANGERS`] a call, the others later: one frame from a made-up address
+    /// on the link makes one question to all stations (RFC 6583).
     pub fn questions(&mut self, now: Instant) -> Vec<Question> {
         let mut questions = Vec::new();
         let mut changed = false;
+        let mut strangers = 0;
         self.entries.retain(|neighbour, entry| {
             if entry.due > now {
                 return true;
@@ -145,6 +159,12 @@ impl Cache {
                 changed |= entry.mac.take().is_some();
                 if !entry.router {
                     return false;
+                }
+            }
+            if entry.mac.is_none() && !entry.router {
+                strangers += 1;
+                if strangers > STRANGERS {
+                    return true;
                 }
             }
             // Counted as far as needed: a router is asked for ever, once it is lost from everybody.
@@ -196,7 +216,7 @@ mod tests {
     const OTHER: Mac = Mac([2, 0, 0, 0, 0, 2]);
 
     fn heard(n: u8, mac: Mac, claim: Claim, overrides: bool) -> Notice {
-        Notice::Heard { neighbour: hop(n), mac, claim, overrides }
+        Notice::Heard { neighbour: hop(n), mac: Some(mac), claim, overrides }
     }
 
     fn seconds(n: u64) -> Duration {
@@ -300,18 +320,68 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_without_address_confirms_the_known_one() {
+        let start = Instant::now();
+        let mut cache = Cache::new(4, [hop(1)], start);
+        let confirms = Notice::Heard {
+            neighbour: hop(1),
+            mac: None,
+            claim: Claim::Answered,
+            overrides: false,
+        };
+        cache.note(confirms, start);
+        assert_eq!(cache.changes(), None, "there is none to confirm");
+        cache.note(heard(1, MAC, Claim::Answered, true), start);
+        assert_eq!(cache.changes().unwrap().len(), 1);
+        // Many times longer than an address is believed without being confirmed.
+        for n in 1..=300 {
+            let now = start + seconds(n);
+            for question in cache.questions(now) {
+                assert_eq!(question, Question { neighbour: hop(1), known: Some(MAC) });
+                cache.note(confirms, now);
+            }
+            assert_eq!(cache.changes(), None);
+        }
+        assert_eq!(cache.silent_routers().count(), 0);
+    }
+
+    #[test]
+    fn strangers_are_asked_for_a_few_at_a_time() {
+        let start = Instant::now();
+        let mut cache = Cache::new(1000, [hop(1)], start);
+        for n in 2..=200 {
+            cache.note(Notice::Wanted(hop(n)), start);
+        }
+        let mut asked = 0;
+        for turn in 0..100 {
+            let questions = cache.questions(start + Duration::from_millis(2 * turn));
+            let strangers =
+                questions.iter().filter(|question| question.neighbour != hop(1)).count();
+            assert!(strangers <= STRANGERS);
+            asked += strangers;
+        }
+        assert_eq!(asked, 199, "each in its turn");
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let start = Instant::now();
         let mut cache = Cache::new(3, [hop(1)], start);
-        cache.note(heard(2, MAC, Claim::Asked, true), start);
+        cache.note(Notice::Wanted(hop(2)), start);
         for n in 3..=200 {
             cache.note(Notice::Wanted(hop(n)), start);
             assert!(cache.entries.len() <= 3);
         }
-        assert_eq!(cache.refused(), 0, "who never answered made room");
+        assert_eq!(cache.refused(), 197, "who is wanted makes nobody go");
         cache.note(heard(201, MAC, Claim::Asked, true), start);
         cache.note(heard(202, MAC, Claim::Asked, true), start);
-        assert_eq!((cache.refused(), cache.entries.len()), (1, 3));
+        assert_eq!(
+            (cache.refused(), cache.entries.len()),
+            (197, 3),
+            "who talks to us makes the silent go"
+        );
+        cache.note(heard(203, MAC, Claim::Asked, true), start);
+        assert_eq!((cache.refused(), cache.entries.len()), (198, 3));
         assert!(cache.entries.contains_key(&hop(1)), "the router stays");
     }
 }

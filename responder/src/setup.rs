@@ -102,7 +102,13 @@ impl Responder {
             },
         );
         let workers = workers.collect();
-        let control = Control { shared, table, neighbours, interfaces: config.interface_names() };
+        let control = Control {
+            shared,
+            table,
+            neighbours,
+            interfaces: config.interface_names(),
+            questions_dropped: 0,
+        };
         Ok(Self { ports, workers, control, mempool, eal })
     }
 }

@@ -49,7 +49,9 @@ pub struct Shared {
     /// What workers go by. Workers load it at each turn of their loop; control alone stores.
     pub snapshot: ArcSwap<Snapshot>,
     /// What workers heard of neighbours. Bounded; what does not fit is dropped and counted.
-    pub notices: ArrayQueue<Notice>,
+    heard: ArrayQueue<Notice>,
+    /// The neighbours that workers' frames wait for: apart, for anybody can cause many of these.
+    wanted: ArrayQueue<Notice>,
     /// Notices dropped. Written by workers, relaxed: a statistic.
     pub notices_dropped: AtomicU64,
     /// Probes that wait for an answer, as of the last sweep. Written by control, relaxed: a statistic.
@@ -77,7 +79,8 @@ impl Shared {
             || WorkerShared { orders: ArrayQueue::new(ORDERS), stats: WorkerStats::default() };
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
-            notices: ArrayQueue::new(NOTICES),
+            heard: ArrayQueue::new(NOTICES),
+            wanted: ArrayQueue::new(NOTICES),
             notices_dropped: AtomicU64::new(0),
             pending: AtomicU64::new(0),
             stop: AtomicBool::new(false),
@@ -88,9 +91,20 @@ impl Shared {
     /// Tells control, or drops and counts what it has no room for.
     #[inline]
     pub fn notify(&self, notice: Notice) {
-        if self.notices.push(notice).is_err() {
+        let queue = match notice {
+            Notice::Heard { .. } => &self.heard,
+            Notice::Wanted(_) => &self.wanted,
+        };
+        if queue.push(notice).is_err() {
             self.notices_dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// What workers told, heard before wanted, and no more than the queues hold: workers may tell faster than
+    /// control listens.
+    pub fn notices(&self) -> impl Iterator<Item = Notice> {
+        let bounded = |queue| std::iter::from_fn(move || ArrayQueue::pop(queue)).take(NOTICES);
+        bounded(&self.heard).chain(bounded(&self.wanted))
     }
 
     /// Whether workers are to come to an end.

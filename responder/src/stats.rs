@@ -94,6 +94,8 @@ pub struct Totals {
     pub notices_dropped: u64,
     /// Neighbours that were not learned for lack of room.
     pub neighbours_refused: u64,
+    /// Questions for neighbours that no worker had room for.
+    pub questions_dropped: u64,
     /// Probes that wait for an answer.
     pub pending: u64,
 }
@@ -104,7 +106,7 @@ impl Totals {
     pub fn of<'a>(workers: impl IntoIterator<Item = &'a WorkerStats>) -> Self {
         let mut totals = Self::default();
         for worker in workers {
-            // Outcomes first: a frame is counted as received before its outcome is.
+            // Read while the worker counts on, so the sums of a running worker may differ by a burst or two.
             totals.outcomes.add(&worker.outcomes());
             totals.received += worker.received.get();
             totals.resets_sent += worker.resets_sent.get();
@@ -128,6 +130,7 @@ impl fmt::Display for Totals {
         line("own_frames_dropped", self.own_dropped)?;
         line("notices_dropped", self.notices_dropped)?;
         line("neighbours_refused", self.neighbours_refused)?;
+        line("solicitations_dropped", self.questions_dropped)?;
         line("pending", self.pending)
     }
 }

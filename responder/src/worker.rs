@@ -145,7 +145,7 @@ impl Turn<'_> {
                     continue;
                 }
                 if let Some(frame) = Frame::new(mbuf.room_mut(), len, port) {
-                    frames.push(frame);
+                    frames.push(frame.received_at(since));
                     places.push(place);
                 }
             }
@@ -172,14 +172,17 @@ impl Turn<'_> {
     /// Does what the engine said of one frame.
     #[inline]
     fn act(&mut self, mut mbuf: Mbuf, port: PortId, fate: &Fate, len: usize, since: u64) {
-        if let Some(notice) = fate.notice {
+        if let (Some(notice), false) = (fate.notice, matches!(fate.verdict, Verdict::Hold)) {
             self.shared.notify(notice);
         }
         let (to, reset) = match fate.verdict {
             Verdict::Drop => return self.own.stats.count(fate.outcome),
             Verdict::Hold => {
-                if self.held.push(mbuf, port, since).is_err() {
-                    self.own.stats.count(fate.outcome);
+                // Nobody is asked for the sake of a frame that does not wait.
+                match (self.held.push(mbuf, port, since), fate.notice) {
+                    (Ok(()), Some(wanted)) => self.shared.notify(wanted),
+                    (Ok(()), None) => {}
+                    (Err(_), _) => self.own.stats.count(Outcome::DropHoldFull),
                 }
                 return;
             }

@@ -6,11 +6,17 @@ mod kit;
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kit::bench::{Bench, Settings, build, file_prefix, topology};
+use kit::drops::{frames_that_no_router_passes_on, what_routers_pass_on};
 use kit::exchange::{choices_and_refusals, closed_ports, every_answer, ping};
 use kit::process::Process;
-use otherhalf_lab::{Family, Lab};
+use kit::routers::{
+    make_silent_and_filtering, neighbours_forget_and_change, options_extension_headers_and_padding,
+    silent_and_filtering,
+};
+use otherhalf_lab::{Family, Lab, Topology};
 use tempfile::TempDir;
 
 /// Huge pages for the responder's 64 MB and what the start of DPDK needs besides. Only memory from
@@ -18,23 +24,52 @@ use tempfile::TempDir;
 const HUGE_PAGES: u64 = 48;
 
 #[test]
-fn every_protocol_and_answer() {
-    let lab = build(&topology("line.toml"));
+fn every_exchange() {
+    over_virtio(&topology("line.toml"), |bench| {
+        every_answer(bench);
+        choices_and_refusals(bench);
+        closed_ports(bench);
+        options_extension_headers_and_padding(bench);
+        what_routers_pass_on(bench);
+        frames_that_no_router_passes_on(bench);
+        for family in Family::ALL {
+            let www = bench.address("www", family);
+            ping(bench, www, 3, 1400, &["-i", "0.01"]);
+            ping(bench, www, 300, 56, &["-f"]);
+        }
+        neighbours_forget_and_change(bench);
+    });
+}
+
+#[test]
+fn in_a_vlan() {
+    let settings = Settings { vlan: Some(100), ..Settings::default() };
+    over_virtio_with(&topology("vlan.toml"), settings, every_answer);
+}
+
+#[test]
+fn routers_that_are_silent_or_filter() {
+    let mut topology = topology("line.toml");
+    make_silent_and_filtering(&mut topology);
+    over_virtio(&topology, silent_and_filtering);
+}
+
+#[track_caller]
+fn over_virtio(topology: &Topology, scenario: impl FnOnce(&mut Bench)) {
+    over_virtio_with(topology, Settings::default(), scenario);
+}
+
+/// Runs `scenario` in a network whose responder has a virtio port and `settings` otherwise.
+#[track_caller]
+fn over_virtio_with(topology: &Topology, settings: Settings, scenario: impl FnOnce(&mut Bench)) {
     let _pages = HugePages::reserve(HUGE_PAGES);
+    let lab = build(topology);
     let folder = TempDir::new().unwrap();
     let socket = folder.path().join("vhost.sock");
     let host = host_side(&lab, &socket, folder.path());
     let device = format!("net_virtio_user0,path={},queues=1,queue_size=1024", socket.display());
-    let settings = Settings { device, huge_pages: true, ..Settings::default() };
-    let mut bench = Bench::start(lab, &settings);
-    every_answer(&mut bench);
-    choices_and_refusals(&mut bench);
-    closed_ports(&mut bench);
-    for family in Family::ALL {
-        let www = bench.address("www", family);
-        ping(&mut bench, www, 3, 1400, &["-i", "0.01"]);
-        ping(&mut bench, www, 300, 56, &["-f"]);
-    }
+    let mut bench = Bench::start(lab, &Settings { device, huge_pages: true, ..settings });
+    scenario(&mut bench);
     let (_, _lab) = bench.finish();
     let ended = host.stop();
     assert!(ended.status.success(), "{}\n{}", ended.stdout, ended.stderr);
@@ -60,8 +95,12 @@ fn host_side(lab: &Lab, socket: &Path, folder: &Path) -> Process {
     host
 }
 
-/// Huge pages that the kernel set aside; it takes them back when this is dropped.
-struct HugePages(u64);
+/// Huge pages that the kernel set aside; it takes them back when this is dropped. One at a time:
+/// what is set aside is a total, which two tests would change under each other's hands.
+struct HugePages {
+    pages: u64,
+    _alone: MutexGuard<'static, ()>,
+}
 
 const NR_HUGEPAGES: &str = "/proc/sys/vm/nr_hugepages";
 
@@ -69,8 +108,11 @@ impl HugePages {
     /// Has the kernel set `pages` more aside.
     #[track_caller]
     fn reserve(pages: u64) -> Self {
+        static ALONE: Mutex<()> = Mutex::new(());
+        // A test that failed has given its pages back all the same.
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let before = Self::total();
-        let reserved = Self(pages);
+        let reserved = Self { pages, _alone: alone };
         fs::write(NR_HUGEPAGES, (before + pages).to_string()).unwrap();
         let got = Self::total().saturating_sub(before);
         assert!(got >= pages, "the kernel has only {got} of {pages} huge pages: free some memory");
@@ -85,6 +127,6 @@ impl HugePages {
 impl Drop for HugePages {
     fn drop(&mut self) {
         // Nothing else can be done about a failure here.
-        let _ = fs::write(NR_HUGEPAGES, Self::total().saturating_sub(self.0).to_string());
+        let _ = fs::write(NR_HUGEPAGES, Self::total().saturating_sub(self.pages).to_string());
     }
 }

@@ -152,7 +152,7 @@ impl Engine {
                 Ok(way) => self.respond(found, hash, now, &way, frame),
                 Err(Blocked::NoRoute) => held(Blocked::NoRoute),
                 // Whoever makes up answers must not fill the waiting room, or have us ask for neighbours.
-                Err(unresolved) => match self.expect(found, hash, now) {
+                Err(unresolved) => match self.expect(found, hash, frame.received(now)) {
                     Ok(()) => held(unresolved),
                     Err(outcome) => Fate::dropped(outcome),
                 },
@@ -229,12 +229,14 @@ impl Engine {
         frame: &mut Frame<'_>,
     ) -> Fate {
         // Checked before the entry is taken: whoever guesses wrong does not end the wait of the right answer.
-        let forged = is_forged(found, hash);
-        let entry = if forged { None } else { self.table.take(hash, now) };
-        let Some(entry) = entry else {
+        if is_forged(found, hash) {
+            return Fate::dropped(Outcome::DropForged);
+        }
+        // The round trip ends when the answer is received, not when its response has a way.
+        let Some(entry) = self.table.take(hash, frame.received(now)) else {
             return match found.reset() {
+                // It knows our keyed bits, so a probe of ours caused it: nobody can be hit by asking for this.
                 Some(reset) => sent(Outcome::StraySynAckReset, &Action::Reset(reset), way, frame),
-                None if forged => Fate::dropped(Outcome::DropForged),
                 None => Fate::dropped(Outcome::DropUnmatched),
             };
         };

@@ -1,7 +1,8 @@
 //! What comes to a port of ours that nothing listens on: answered as any host answers it
 //! (RFC 1122 §4.1.3.1, RFC 9293 §3.10.7.1), so that forward traces end at us.
 //!
-//! The answers have a budget (RFC 4443 §2.4 (f) demands one), and quote no more than they must.
+//! The answers have a budget (RFC 4443 §2.4 (f) demands one). They quote headers and 8 octets, over IPv6 too, where
+//! RFC 4443 §2.4 (c) would have as much as fits: an answer is to be no larger than what it answers, or nearly so.
 
 use std::cell::Cell;
 use std::net::IpAddr;

@@ -13,6 +13,7 @@ pub struct Frame<'a> {
     room: &'a mut [u8],
     len: usize,
     port: PortId,
+    received: Option<u64>,
 }
 
 impl<'a> Frame<'a> {
@@ -22,7 +23,24 @@ impl<'a> Frame<'a> {
     /// never read as part of the frame.
     #[must_use]
     pub fn new(room: &'a mut [u8], len: usize, port: PortId) -> Option<Self> {
-        (room.len() >= len && room.len() >= LEAST_ROOM).then_some(Self { room, len, port })
+        (room.len() >= len && room.len() >= LEAST_ROOM).then_some(Self {
+            room,
+            len,
+            port,
+            received: None,
+        })
+    }
+
+    /// The same frame, which was received at the time `ticks` and had to wait since.
+    #[must_use]
+    pub fn received_at(self, ticks: u64) -> Self {
+        Self { received: Some(ticks), ..self }
+    }
+
+    /// When it was received, if it is looked at `now`.
+    #[inline]
+    pub(crate) fn received(&self, now: u64) -> u64 {
+        self.received.unwrap_or(now)
     }
 
     /// The frame's octets: what was received, or what the engine made of it.

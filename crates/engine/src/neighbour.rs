@@ -60,8 +60,9 @@ pub enum Notice {
     Heard {
         /// Who.
         neighbour: NextHop,
-        /// Its hardware address.
-        mac: Mac,
+        /// Its hardware address; none if it answered without telling it, which confirms the known one
+        /// (RFC 4861 §4.4 allows that to whoever is asked by unicast).
+        mac: Option<Mac>,
         /// On which occasion.
         claim: Claim,
         /// It is to replace an address already known.
@@ -124,7 +125,7 @@ pub(crate) fn arp(network: &Network, interface: InterfaceId, bytes: &[u8]) -> Fo
     }
     let notice = Notice::Heard {
         neighbour: NextHop { interface, address: arp.sender.into() },
-        mac: arp.sender_mac,
+        mac: Some(arp.sender_mac),
         claim: match (asked, for_us) {
             (true, true) => Claim::Asked,
             (false, true) => Claim::Answered,
@@ -201,7 +202,7 @@ pub(crate) fn discovery(network: &Network, interface: InterfaceId, packet: &Pack
             let notice =
                 source_mac.filter(|mac| on_link && mac.is_unicast()).map(|mac| Notice::Heard {
                     neighbour: NextHop { interface, address: src.into() },
-                    mac,
+                    mac: Some(mac),
                     claim: Claim::Asked,
                     overrides: true,
                 });
@@ -211,15 +212,15 @@ pub(crate) fn discovery(network: &Network, interface: InterfaceId, packet: &Pack
             ))
         }
         Message::Advertisement { target, target_mac, solicited, overrides } => {
-            let Some(mac) = target_mac.filter(|mac| mac.is_unicast()) else {
-                return Err(Outcome::DropOtherNeighbour);
-            };
+            if target_mac.map_or(!solicited, |mac| !mac.is_unicast()) {
+                return bad;
+            }
             if !network.is_on_link(target.into(), interface) || (solicited && dst.is_multicast()) {
                 return bad;
             }
             let neighbour = NextHop { interface, address: target.into() };
             let claim = if solicited { Claim::Answered } else { Claim::Announced };
-            Ok(Task::Learned(Notice::Heard { neighbour, mac, claim, overrides }))
+            Ok(Task::Learned(Notice::Heard { neighbour, mac: target_mac, claim, overrides }))
         }
     }
 }

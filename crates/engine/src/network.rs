@@ -346,14 +346,25 @@ fn resolve(route: &StaticRoute, interfaces: &[Interface]) -> Result<InterfaceId,
     if route.to.addr().is_ipv4() != via.is_ipv4() {
         return Err(Error::FamilyMismatch { to: route.to, via });
     }
-    if let Some(id) = route.interface {
-        return interfaces.get(usize::from(id.0)).map(|_| id).ok_or(Error::NoSuchInterface(id));
+    if !is_unicast(via) {
+        return Err(Error::UnreachableRouter(via));
     }
-    if matches!(via, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
+    let link_local = matches!(via, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    let on_link =
+        |interface: &Interface| interface.addresses.iter().any(|prefix| prefix.contains(&via));
+    if let Some(id) = route.interface {
+        let interface = interfaces.get(usize::from(id.0)).ok_or(Error::NoSuchInterface(id))?;
+        return if link_local || on_link(interface) {
+            Ok(id)
+        } else {
+            Err(Error::UnreachableRouter(via))
+        };
+    }
+    if link_local {
         return Err(Error::LinkLocalRouter(via));
     }
     let mut ids = (0u16..).map(InterfaceId).zip(interfaces);
-    ids.find(|(_, interface)| interface.addresses.iter().any(|prefix| prefix.contains(&via)))
+    ids.find(|(_, interface)| on_link(interface))
         .map(|(id, _)| id)
         .ok_or(Error::UnreachableRouter(via))
 }
@@ -491,6 +502,14 @@ mod tests {
         ));
         let elsewhere = StaticRoute { interface: Some(InterfaceId(7)), ..route("::/0", "fe80::1") };
         assert_eq!(error(one(), &[elsewhere]), Error::NoSuchInterface(InterfaceId(7)));
+        for via in ["198.51.100.1", "224.0.0.1"] {
+            let named = StaticRoute { interface: Some(InterfaceId(0)), ..route("0.0.0.0/0", via) };
+            assert_eq!(
+                error(one(), &[named]),
+                Error::UnreachableRouter(ip(via)),
+                "an interface does not make it near"
+            );
+        }
         assert!(error([one(), one()].concat(), &[]).to_string().contains("without VLAN"));
     }
 }

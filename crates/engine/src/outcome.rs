@@ -57,7 +57,7 @@ outcomes! {
     ResponseReset = "response_reset",
     /// The target's SYN+ACK became a response; the target got a RST besides.
     ResponseSynAck = "response_syn_ack",
-    /// A SYN+ACK to the probes' port that nothing waited for was answered by a RST, as any host does.
+    /// A SYN+ACK to a probe of ours that nothing waits for any more was answered by a RST, as any host does.
     StraySynAckReset = "stray_syn_ack_reset",
     /// A datagram to an address of ours was answered by a port unreachable, as any host does.
     ClosedUdpUnreachable = "closed_udp_unreachable",
@@ -71,7 +71,7 @@ outcomes! {
     NeighbourLearned = "neighbour_learned",
     /// Shorter than its headers say.
     DropTruncated = "drop_truncated",
-    /// For another station's hardware address.
+    /// For another station's hardware address, or from one that is no station's.
     DropNotOurMac = "drop_not_our_mac",
     /// In a VLAN that no interface has.
     DropUnknownVlan = "drop_unknown_vlan",
@@ -101,6 +101,8 @@ outcomes! {
     DropNoRoute = "drop_no_route",
     /// The neighbour that the answer should go to did not tell its hardware address in time.
     DropNeighbourUnresolved = "drop_neighbour_unresolved",
+    /// Too many frames wait for hardware addresses of neighbours already.
+    DropHoldFull = "drop_hold_full",
     /// An ICMP error whose quote can't be read.
     DropBadQuote = "drop_bad_quote",
     /// An ICMP error or a direct answer that is not about a probe of ours.

@@ -26,7 +26,12 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 
 fn heard(address: impl Into<IpAddr>, mac: Mac, claim: Claim, overrides: bool) -> Notice {
     let address: IpAddr = address.into();
-    Notice::Heard { neighbour: neighbour(0, &address.to_string()), mac, claim, overrides }
+    Notice::Heard {
+        neighbour: neighbour(0, &address.to_string()),
+        mac: Some(mac),
+        claim,
+        overrides,
+    }
 }
 
 /// What is learned from a frame that is not answered.
@@ -211,9 +216,20 @@ fn advertisements_tell_of_neighbours() {
     }
     let frame = discovery_frame(MAC, 255, (PEER6, ALL_NODES), told(true, true, Some(MAC)));
     assert_eq!(ours.dropped(&frame), Outcome::DropBadNeighbour, "solicited by all?");
-    for mac in [None, Some(Mac::BROADCAST)] {
-        let frame = discovery_frame(MAC, 255, (PEER6, OWN6), told(true, true, mac));
-        assert_eq!(ours.dropped(&frame), Outcome::DropOtherNeighbour, "{mac:?}");
+    // To a question by unicast a neighbour need not repeat its address: that it answers is what was asked.
+    let frame = discovery_frame(MAC, 255, (PEER6, OWN6), told(true, false, None));
+    let confirmed = Notice::Heard {
+        neighbour: neighbour(0, &PEER6.to_string()),
+        mac: None,
+        claim: Claim::Answered,
+        overrides: false,
+    };
+    assert_eq!(learned(&mut ours, &frame), Some(confirmed));
+    for (solicited, mac) in
+        [(false, None), (true, Some(Mac::BROADCAST)), (false, Some(Mac::BROADCAST))]
+    {
+        let frame = discovery_frame(MAC, 255, (PEER6, OWN6), told(solicited, true, mac));
+        assert_eq!(ours.dropped(&frame), Outcome::DropBadNeighbour, "{solicited} {mac:?}");
     }
     for target in [OWN6, "2001:db8:77::1".parse().unwrap()] {
         let told = Message::Advertisement {

@@ -179,6 +179,7 @@ fn responder(request: &[u8], reply: Reply) -> common::Responder {
         network: Network::new(vec![interface], &routes).unwrap(),
         neighbours,
         policy: Policy { reply, ..Policy::default() },
+        received: None,
         now: SECOND,
         counters: Counters::default(),
     }

@@ -5,7 +5,7 @@ mod common;
 use std::net::IpAddr;
 
 use common::{
-    Ends, FAMILIES, Responder, address, ends, error_packet, framed, neighbour, neighbours,
+    Ends, FAMILIES, Responder, TIMEOUT, address, ends, error_packet, framed, neighbour, neighbours,
     packet_of, port_mac, request, request_packet, routed, router_mac, tcp_answer_packet, vlan,
 };
 use otherhalf_engine::policy::Reply;
@@ -134,14 +134,19 @@ fn what_waits_for_a_neighbour_is_left_as_it_was() {
             assert_eq!(done.fate.notice, Some(Notice::Wanted(neighbour(0, router))));
             assert_eq!(done.frame, frame, "to the octet");
             // Nothing pends for a frame that waits: its time starts when it leaves.
+            ours.received = Some(ours.now);
             ours.now += 1_000_000;
             ours.neighbours = neighbours();
             let probe = ours.play(&done.frame).frame;
+            ours.received = None;
             ours.now += 500;
             let error = error_packet(ends(family).hop, Kind::TimeExceeded, 0, packet_of(&probe));
             ours.neighbours = Neighbours::default();
             let held = ours.play(&routed(&error));
             assert_eq!((held.fate.verdict, &held.frame), (Verdict::Hold, &routed(&error)));
+            // The round trip ended when the answer came, however long its response waits for a way.
+            ours.received = Some(ours.now);
+            ours.now += 2 * TIMEOUT;
             ours.neighbours = neighbours();
             let done = ours.play(&held.frame);
             assert_eq!(done.fate.outcome, Outcome::ResponseTimeExceeded, "it still pended");

@@ -84,7 +84,7 @@ impl Tag {
         }
     }
 
-    /// Whether nobody has it, or has had it.
+    /// Whether nobody has it: it never was claimed, or was given back.
     #[inline]
     pub(crate) fn is_empty(self) -> bool {
         self.0 & STATE_MASK == EMPTY

@@ -13,7 +13,8 @@
 //!
 //! What 48 bits cannot tell apart is a slot that nobody touched for a whole turn, 2^48 ticks (30 hours at
 //! 2.6 GHz), from a fresh one. So no expired slot may grow that old: a full sweep at least every
-//! 2^48 - 2 * timeout ticks frees each one in time. A worker's periodic sweep does so every few seconds.
+//! 2^48 - 2 * timeout ticks frees each one in time. The responder's control thread
+//! does so in minutes even for the largest table.
 
 /// Width of a stored time.
 pub(crate) const TIME_BITS: u32 = 48;

@@ -223,6 +223,9 @@ pub(crate) struct Probe {
     pub(crate) flow: u16,
 }
 
+/// What the router beside the responder answers.
+pub(crate) const ICMP_TO_R2: Probe = Probe { protocol: Protocol::Icmp, ttl: 1, flow: 0x1234 };
+
 impl Probe {
     pub(crate) const fn outcome(self) -> Outcome {
         match self.protocol {

@@ -5,10 +5,12 @@
 pub(crate) mod bench;
 pub(crate) mod client;
 pub(crate) mod counters;
+pub(crate) mod drops;
 pub(crate) mod exchange;
 pub(crate) mod injector;
 pub(crate) mod packet;
 pub(crate) mod process;
+pub(crate) mod routers;
 
 use std::process::Command;
 

@@ -49,6 +49,11 @@ pub(crate) fn packet(protocol: u8, src: IpAddr, dst: IpAddr, payload: &[u8]) -> 
     packet
 }
 
+/// A packet of the family's ICMP.
+pub(crate) fn icmp(src: IpAddr, dst: IpAddr, message: &[u8]) -> Vec<u8> {
+    packet(Family::of(src).icmp(), src, dst, message)
+}
+
 /// An IPv4 packet with `options` put in; their length is a multiple of 4.
 pub(crate) fn with_options(packet: &[u8], options: &[u8]) -> Vec<u8> {
     let (header, payload) = packet.split_at(ipv4::HEADER_LEN);

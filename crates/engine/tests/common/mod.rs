@@ -132,6 +132,8 @@ pub(crate) struct Responder {
     pub(crate) neighbours: Neighbours,
     pub(crate) policy: Policy,
     pub(crate) now: u64,
+    /// When the next frames were received, if not now.
+    pub(crate) received: Option<u64>,
     pub(crate) counters: Counters,
 }
 
@@ -152,6 +154,7 @@ impl Responder {
             neighbours: neighbours(),
             policy: Policy::default(),
             now: 77 * SECOND,
+            received: None,
             counters: Counters::default(),
         }
     }
@@ -187,7 +190,13 @@ impl Responder {
         let mut burst: Vec<_> = rooms
             .iter_mut()
             .zip(frames)
-            .map(|(room, frame)| Frame::new(room, frame.len(), PortId(port)).unwrap())
+            .map(|(room, frame)| {
+                let frame = Frame::new(room, frame.len(), PortId(port)).unwrap();
+                match self.received {
+                    Some(time) => frame.received_at(time),
+                    None => frame,
+                }
+            })
             .collect();
         let view =
             View { network: &self.network, neighbours: &self.neighbours, policy: &self.policy };

@@ -170,7 +170,8 @@ impl Siege {
 }
 
 /// What only a responder with queues can come to.
-const BEYOND_THE_ENGINE: [Outcome; 2] = [Outcome::DropTransmitFull, Outcome::DropStopped];
+const BEYOND_THE_ENGINE: [Outcome; 3] =
+    [Outcome::DropHoldFull, Outcome::DropTransmitFull, Outcome::DropStopped];
 
 #[test]
 fn ten_million_hostile_frames() {
