@@ -25,7 +25,7 @@ const HUGE_PAGES: u64 = 48;
 
 #[test]
 fn every_exchange() {
-    over_virtio(&topology("line.toml"), |bench| {
+    over_virtio(&topology("line.toml"), None, |bench| {
         every_answer(bench);
         choices_and_refusals(bench);
         closed_ports(bench);
@@ -43,32 +43,27 @@ fn every_exchange() {
 
 #[test]
 fn in_a_vlan() {
-    let settings = Settings { vlan: Some(100), ..Settings::default() };
-    over_virtio_with(&topology("vlan.toml"), settings, every_answer);
+    over_virtio(&topology("vlan.toml"), Some(100), every_answer);
 }
 
 #[test]
 fn routers_that_are_silent_or_filter() {
     let mut topology = topology("line.toml");
     make_silent_and_filtering(&mut topology);
-    over_virtio(&topology, silent_and_filtering);
+    over_virtio(&topology, None, silent_and_filtering);
 }
 
+/// Runs `scenario` in a network whose responder has a virtio port.
 #[track_caller]
-fn over_virtio(topology: &Topology, scenario: impl FnOnce(&mut Bench)) {
-    over_virtio_with(topology, Settings::default(), scenario);
-}
-
-/// Runs `scenario` in a network whose responder has a virtio port and `settings` otherwise.
-#[track_caller]
-fn over_virtio_with(topology: &Topology, settings: Settings, scenario: impl FnOnce(&mut Bench)) {
+fn over_virtio(topology: &Topology, vlan: Option<u16>, scenario: impl FnOnce(&mut Bench)) {
     let _pages = HugePages::reserve(HUGE_PAGES);
     let lab = build(topology);
     let folder = TempDir::new().unwrap();
     let socket = folder.path().join("vhost.sock");
     let host = host_side(&lab, &socket, folder.path());
     let device = format!("net_virtio_user0,path={},queues=1,queue_size=1024", socket.display());
-    let mut bench = Bench::start(lab, &Settings { device, huge_pages: true, ..settings });
+    let settings = Settings { device, huge_pages: true, vlan, ..Settings::default() };
+    let mut bench = Bench::start(lab, &settings);
     scenario(&mut bench);
     let (_, _lab) = bench.finish();
     let ended = host.stop();
