@@ -30,8 +30,11 @@ const LEAST_WAIT: Duration = Duration::from_millis(250);
 /// After some answers, so many errors about requests in a row end a reverse trace: one alone may be transient, or forged
 /// by somebody who guessed an identifier.
 const ERRORS_IN_A_ROW: u8 = 3;
-/// Behind a translator its own hop and ours show one address.
-const TRANSLATOR_HOPS: usize = 2;
+/// A translator answers for itself and for all behind it, so its address shows at every TTL from its own on: at so many
+/// it is taken for the end. Two are too few, as a router on the way may show twice.
+const TRANSLATOR_HOPS: usize = 3;
+/// ... unless silence follows: translators limit their errors, Linux to six at once (`icmp_ratelimit`), which is two hops.
+const TRANSLATOR_HOPS_BEFORE_SILENCE: usize = 2;
 
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,7 +204,7 @@ impl Trace {
                 },
             },
             None if self.outstanding.is_empty() => {
-                self.finish();
+                self.finish(now);
                 return Step::Done;
             }
             _ => {}
@@ -402,31 +405,50 @@ impl Trace {
         if self.options.direction == Direction::Forward || self.last.is_some() {
             return;
         }
-        let mut run: Option<(IpAddr, usize)> = None;
-        let mut found = None;
-        for hop in self.hops.iter().take_while(|hop| hop.is_settled()) {
-            run = match (hop.only_address(), run) {
-                (Some(address), Some((same, length))) if address == same => {
-                    Some((address, length + 1))
-                }
-                (address, _) => address.map(|address| (address, 1)),
-            };
-            if let Some((address, length)) = run {
-                let translated = is_private(self.options.source) && !is_private(address);
-                if translated && length >= TRANSLATOR_HOPS {
-                    found = Some((hop.ttl(), End::ReachedTranslator(address)));
-                    break;
-                }
-                // A gap of 1 would take every hop for a repetition.
-                if length >= usize::from(self.options.gap.get()).max(TRANSLATOR_HOPS) {
-                    found = Some((hop.ttl(), End::Repeating(address)));
-                    break;
-                }
-            }
-        }
+        let found = self.translator(TRANSLATOR_HOPS).or_else(|| self.repetition());
         if let Some((ttl, end)) = found {
             self.shorten(ttl, end, now);
         }
+    }
+
+    /// The translator in front of us, if one public address alone answered at the last `least` hops or more,
+    /// two of them successive: the second of these two is the end.
+    fn translator(&self, least: usize) -> Option<(Ttl, End)> {
+        if !is_private(self.options.source) {
+            return None;
+        }
+        let settled = self.hops.iter().take_while(|hop| hop.is_settled()).count();
+        let last = self.hops.iter().take(settled).rfind(|hop| hop.is_answered())?;
+        let address = last.only_address().filter(|address| !is_private(*address))?;
+        // Any other address, be it at a hop that is not settled, lies behind: so this one is a router on the way.
+        let others = self
+            .hops
+            .iter()
+            .rposition(|hop| hop.samples().any(|sample| sample.from != address))
+            .map_or(0, |other| other + 1);
+        let tail = self.hops.get(others..settled)?;
+        let shown = tail.iter().filter(|hop| hop.is_answered()).count();
+        let [_, second] = tail.array_windows().find(|[a, b]| a.is_answered() && b.is_answered())?;
+        (shown >= least).then(|| (second.ttl(), End::ReachedTranslator(address)))
+    }
+
+    /// The one address that answers at every TTL from some hop on.
+    fn repetition(&self) -> Option<(Ttl, End)> {
+        // A gap of 1 would take every hop for a repetition; a translator must have its chance before.
+        let least = usize::from(self.options.gap.get()).max(TRANSLATOR_HOPS);
+        let mut run: Option<(IpAddr, usize)> = None;
+        for hop in self.hops.iter().take_while(|hop| hop.is_settled()) {
+            run = hop.only_address().map(|address| match run {
+                Some((same, length)) if address == same => (address, length + 1),
+                _ => (address, 1),
+            });
+            if let Some((address, length)) = run
+                && length >= least
+            {
+                return Some((hop.ttl(), End::Repeating(address)));
+            }
+        }
+        None
     }
 
     /// The path ends at `ttl`: nothing beyond is of interest.
@@ -448,13 +470,18 @@ impl Trace {
     }
 
     /// All was asked and answered, or given up.
-    fn finish(&mut self) {
-        self.end = Some(match self.last.take() {
-            Some((ttl, end)) => {
-                self.last = Some((ttl, end.clone()));
-                end
-            }
-            None if self.limit() == self.options.last && self.ends_answered() => End::LastTtl,
+    fn finish(&mut self, now: Instant) {
+        let at_last = self.limit() == self.options.last && self.ends_answered();
+        if self.options.direction == Direction::Reverse
+            && self.last.is_none()
+            && !at_last
+            && let Some((ttl, end)) = self.translator(TRANSLATOR_HOPS_BEFORE_SILENCE)
+        {
+            self.shorten(ttl, end, now);
+        }
+        self.end = Some(match &self.last {
+            Some((_, end)) => end.clone(),
+            None if at_last => End::LastTtl,
             None => End::Silent,
         });
     }

@@ -19,7 +19,7 @@ pub(crate) fn of_trace(trace: &Trace, target: &str) -> (Code, Option<String>) {
         End::ReachedTranslator(address) => (
             Code::Reached,
             Some(format!(
-                "the last two hops are {address}: an address translator, and this machine behind it"
+                "the last hops that answer show {address}: an address translator, with this machine behind it"
             )),
         ),
         End::Unreachable { from: router, reply } if reverse => {
