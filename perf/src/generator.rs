@@ -28,16 +28,19 @@ use crate::tally::Tally;
 use crate::wheel::Wheel;
 use crate::window::{AWAY_NS, Sample, Watch, Window};
 
-/// Frames received at once, and at most so many answers and requests sent in a turn.
-const BURST: usize = 32;
-/// Room for what a turn sends: answers, answers whose time has come, requests and what comes besides.
-const OUT: usize = 4 * BURST;
+/// Frames received in a turn.
+const RECEIVE: usize = 64;
+/// Requests sent in a turn. Each makes two frames come: fewer than half of [`RECEIVE`], or a generator that
+/// makes up for a stall would ask faster than it listens, and lose what it did not hear.
+const ASK: usize = 24;
+/// Room for what a turn sends: answers, answers whose time has come, requests, each with a ping and junk.
+const OUT: usize = 256;
 /// Numbers tried for a request before the turn goes on without.
 const TRIES: usize = 16;
 /// Places of the ledger looked at in a turn.
 const SWEEP: usize = 8;
 /// Latencies sorted in a turn; more than a turn brings.
-const SORT: usize = 2 * BURST;
+const SORT: usize = 2 * RECEIVE;
 /// Frames kept for the next requests.
 const SPARE: usize = 4096;
 
@@ -54,7 +57,7 @@ pub struct Parts {
     pub mempool: Mempool,
     /// Its hardware address.
     pub own: Mac,
-    /// The responder's.
+    /// The responder's, once it told it.
     pub responder: Mac,
     /// Ticks of the time stamp counter in a second.
     pub hz: u64,
@@ -144,7 +147,7 @@ impl Generator {
             lose_all: false,
             delay,
             jitter,
-            random: 0x5deece66d,
+            random: 0x5_deec_e66d,
             number: 0,
             tally: Tally::default(),
             latencies: Latencies::new(0),
@@ -177,10 +180,13 @@ impl Generator {
     /// `requests`. Returns the time at which it began.
     #[inline]
     pub(crate) fn turn(&mut self, load: Load, pace: &mut Pace, requests: u64) -> u64 {
-        let mut burst = Burst::<BURST>::new();
+        let mut burst = Burst::<RECEIVE>::new();
         // What could not be sent holds up what would cause more to be sent.
-        let received =
-            if OUT - self.out.len() >= 3 * BURST { self.parts.rx.receive(&mut burst) } else { 0 };
+        let received = if OUT - self.out.len() >= RECEIVE + 3 * ASK {
+            self.parts.rx.receive(&mut burst)
+        } else {
+            0
+        };
         let now = tsc();
         let owes = self.ledger.outstanding() > self.wheel.len();
         self.watch.turn(received > 0 || !owes, now);
@@ -192,7 +198,7 @@ impl Generator {
             self.take(mbuf, now);
         }
         self.release(now);
-        self.ask(load, pace, requests.min(BURST as u64), now);
+        self.ask(load, pace, requests.min(ASK as u64), now);
         let sent = self.flush();
         for (counter, lost) in [&mut self.tally.lost_requests, &mut self.tally.lost_answers]
             .into_iter()
@@ -387,7 +393,7 @@ impl Generator {
     /// Sends the answers whose time has come.
     #[inline]
     fn release(&mut self, now: u64) {
-        while OUT - self.out.len() > 2 * BURST {
+        while OUT - self.out.len() > 3 * ASK {
             let Some(Waiting { frame, wanted }) = self.wheel.take(now) else { return };
             self.send_answer(&wanted, frame, now);
         }
@@ -500,7 +506,7 @@ impl Generator {
     #[inline]
     fn random_below(&mut self, limit: u64) -> u64 {
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (self.random >> 32) * limit >> 32
+        ((self.random >> 32) * limit) >> 32
     }
 
     /// The responder's counters now.
@@ -511,15 +517,18 @@ impl Generator {
     /// The window that began when `before` was counted, and lasted `ticks`.
     pub(crate) fn window(&mut self, ticks: u64, before: &Tally, sample: Sample) -> Window {
         let grown = |count: fn(&Tally) -> u64| count(&self.tally) - count(before);
+        let responder = self.sample().since(sample);
+        // It can't be busy for longer than the window, but for the turn at its begin: that was interrupted.
+        let interrupted = responder.busy_ticks > ticks + clock_ticks(self.parts.hz, AWAY_NS);
         Window {
             ticks,
             offered: grown(|tally| tally.asked),
             served: grown(Tally::served),
             lost: grown(Tally::lost),
             generator_busy: std::mem::take(&mut self.window_busy),
-            responder: self.sample().since(sample),
+            responder,
             generator_away: self.watch.generator_away,
-            responder_away: self.watch.responder_away,
+            responder_away: self.watch.responder_away || interrupted,
         }
     }
 }

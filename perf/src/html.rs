@@ -16,7 +16,7 @@ const BOTTOM: f64 = 48.0;
 const COLOURS: [&str; 8] =
     ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a6a00", "#000000"];
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}\
+const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222}\
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}table{border-collapse:collapse;font-size:13px}\
 th,td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}th:first-child,td:first-child{text-align:left}\
 .wide{overflow-x:auto}.bad{color:#b00020;font-weight:600}svg{max-width:100%;height:auto;font:12px system-ui,sans-serif}\
@@ -113,7 +113,7 @@ fn steps_table(report: &Report) -> String {
          <th>generator busy</th><th>clean</th></tr>\n",
     );
     for (step, _) in &report.steps {
-        let rates = if step.clean.seconds > 0.0 { &step.clean } else { &step.all };
+        let rates = step.rates();
         let latency = main_part(step);
         let lost: u64 = ["lost_requests", "lost_answers"]
             .iter()
@@ -168,7 +168,7 @@ fn throughput(report: &Report) -> String {
         let offered: Vec<(f64, f64)> = report
             .steps
             .iter()
-            .filter_map(|(step, _)| Some((step.rate?, step.clean.offered_per_s)))
+            .filter_map(|(step, _)| Some((step.rate?, step.rates().offered_per_s)))
             .collect();
         let lines = vec![
             Line { name: "served/s".to_owned(), points: open },

@@ -41,6 +41,10 @@ impl Histograms {
     }
 
     /// Takes in what `other` has.
+    ///
+    /// # Panics
+    ///
+    /// Never: all histograms have the same bounds.
     pub fn add(&mut self, other: &Self) {
         let pairs = [
             (&mut self.probe, &other.probe),
@@ -121,7 +125,7 @@ impl Latencies {
     }
 }
 
-/// Writes `histogram` as HdrHistogram's tools read it (`.hgrm`), in microseconds.
+/// Writes `histogram` as the tools of `HdrHistogram` read it (`.hgrm`), in microseconds.
 pub fn write_hgrm(histogram: &Histogram<u64>, out: &mut impl Write) -> io::Result<()> {
     let us = |ns: f64| ns / 1000.0;
     writeln!(
@@ -202,7 +206,10 @@ mod tests {
             .map(|line| line.split_whitespace().map(|word| word.parse().unwrap()).collect())
             .collect();
         let last = rows.last().unwrap();
-        assert!((last[0] - 1000.0).abs() < 1.0 && last[1] == 1.0 && last[2] == 1000.0, "{last:?}");
+        assert!(
+            last[0] > 999.0 && last[0] < 1001.0 && last[1] > 0.999_999 && last[2] > 999.5,
+            "{last:?}"
+        );
         assert!(rows.windows(2).all(|pair| pair[0][0] <= pair[1][0] && pair[0][2] <= pair[1][2]));
         assert!(text.contains("#[Mean") && text.contains("Total count    =         1000]"));
     }

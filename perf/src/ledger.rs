@@ -141,6 +141,8 @@ pub struct Ledger {
     asked: usize,
     probed: usize,
     swept: usize,
+    /// Transactions given up that may still go on: so many late frames, each one step further, are no fault.
+    late: u64,
 }
 
 impl Ledger {
@@ -153,7 +155,7 @@ impl Ledger {
     pub fn new(plan: Plan, clock: Clock, capacity: usize, timeout: u64) -> Self {
         assert!(capacity.is_power_of_two() && capacity as u64 <= plan.span(), "{capacity}");
         let slots = vec![EMPTY; capacity].into_boxed_slice();
-        Self { plan, clock, slots, timeout, asked: 0, probed: 0, swept: 0 }
+        Self { plan, clock, slots, timeout, asked: 0, probed: 0, swept: 0, late: 0 }
     }
 
     /// Transactions under way.
@@ -168,6 +170,16 @@ impl Ledger {
     #[expect(clippy::cast_possible_truncation, reason = "masked by the number of slots")]
     fn place(&self, position: u64) -> usize {
         position as usize & (self.slots.len() - 1)
+    }
+
+    /// Whether a frame of no transaction under way, whose place now holds `number`, is that of an older
+    /// one that was given up.
+    #[inline]
+    fn is_late(&mut self, position: u64, number: u64) -> bool {
+        let age = number.wrapping_sub(position) & (self.plan.span() - 1);
+        let late = self.late > 0 && age <= number;
+        self.late -= u64::from(late);
+        late
     }
 
     /// Begins transaction `number`. `None` if it can't be: there is no such transaction, or its place
@@ -204,10 +216,12 @@ impl Ledger {
         let position = self.plan.position(client, identity.identifier);
         let place = self.place(position);
         let span = self.plan.span();
-        let slot = &mut self.slots[place];
-        if slot.number & (span - 1) != position {
-            return Err(Fault::UnaskedProbe);
+        let number = self.slots[place].number;
+        if number & (span - 1) != position {
+            let late = self.is_late(position, number);
+            return if late { Ok((Probed::Late, 0)) } else { Err(Fault::UnaskedProbe) };
         }
+        let slot = &mut self.slots[place];
         let wanted = self.plan.transaction(slot.number).ok_or(Fault::UnaskedProbe)?;
         let right = wanted.family == family
             && wanted.protocol == identity.protocol
@@ -221,7 +235,11 @@ impl Ledger {
         let latency = now.saturating_sub(slot.intended);
         match slot.state {
             State::Free | State::Probed => Err(Fault::UnaskedProbe),
-            State::Expired => Ok((Probed::Late, latency)),
+            State::Expired => {
+                slot.state = State::Free;
+                self.late = self.late.saturating_sub(1);
+                Ok((Probed::Late, latency))
+            }
             State::Asked => {
                 self.asked -= 1;
                 if lose {
@@ -261,14 +279,20 @@ impl Ledger {
         let position = self.plan.position(client, response.identifier);
         let place = self.place(position);
         let span = self.plan.span();
-        let slot = &mut self.slots[place];
-        if slot.number & (span - 1) != position {
-            return Err(Fault::UnaskedResponse);
+        let number = self.slots[place].number;
+        if number & (span - 1) != position {
+            let late = self.is_late(position, number);
+            return if late { Ok(Answered::Late) } else { Err(Fault::UnaskedResponse) };
         }
+        let slot = &mut self.slots[place];
         match slot.state {
             State::Free => return Err(Fault::UnaskedResponse),
             State::Asked => return Err(Fault::UnansweredResponse),
-            State::Expired => return Ok(Answered::Late),
+            State::Expired => {
+                slot.state = State::Free;
+                self.late = self.late.saturating_sub(1);
+                return Ok(Answered::Late);
+            }
             State::Probed => {}
         }
         let wanted = self.plan.transaction(slot.number).ok_or(Fault::UnaskedResponse)?;
@@ -328,6 +352,7 @@ impl Ledger {
                 State::Probed | State::Free | State::Expired => continue,
             }
             slot.state = State::Expired;
+            self.late += 1;
         }
         lost
     }
@@ -349,6 +374,9 @@ mod tests {
     use otherhalf_wire::trace::{Refusal, Rtt};
     use std::net::IpAddr;
     use std::path::Path;
+
+    /// What is changed, what it is noticed as, how it is changed.
+    type Mutation<T> = (&'static str, Fault, fn(&mut T));
 
     /// A tick is a nanosecond.
     fn ledger(family: &str) -> Ledger {
@@ -461,7 +489,7 @@ mod tests {
             let other = if family == "v4" { Family::V6 } else { Family::V4 };
             let (_, wanted) = under_way(family);
             let client = |index| addresses::client(wanted.family, index);
-            let cases: [(&str, Fault, fn(&mut Reply)); 5] = [
+            let cases: [Mutation<Reply>; 5] = [
                 ("identifier", Fault::UnaskedResponse, |reply| reply.identifier ^= 1),
                 ("hop", Fault::WrongHop, |reply| {
                     reply.hop = addresses::hop(Family::of(reply.src), 0x1234_5600);
@@ -535,7 +563,7 @@ mod tests {
 
     #[test]
     fn every_mutation_of_a_probe_is_noticed() {
-        let mutations: [(&str, Fault, fn(&mut Transaction)); 5] = [
+        let mutations: [Mutation<Transaction>; 5] = [
             ("ttl", Fault::WrongProbe, |wanted| wanted.ttl ^= 1),
             ("flow", Fault::WrongProbe, |wanted| wanted.flow ^= 1),
             ("protocol", Fault::WrongProbe, |wanted| {
@@ -581,6 +609,19 @@ mod tests {
         );
         assert_eq!(Reply::to(&second).offer(&mut ledger, 3_000_000), Ok(Answered::Late));
         assert_eq!(Reply::to(&third).offer(&mut ledger, 3_000_000), Err(Fault::UnaskedResponse));
+    }
+
+    #[test]
+    fn what_comes_late_is_known_even_when_its_place_is_taken_and_once_only() {
+        let mut ledger = ledger("v4");
+        let old = ledger.begin(1000, 0, 0).unwrap();
+        assert_eq!(ledger.sweep(64, 2_000_000), [1, 0]);
+        let new = ledger.begin(1064, 2_000_000, 2_000_000).unwrap();
+        let late = ledger.probe(&parse(&probe_of(&old)), false, 2_000_100);
+        assert_eq!(late, Ok((Probed::Late, 0)));
+        let twice = ledger.probe(&parse(&probe_of(&old)), false, 2_000_100);
+        assert_eq!(twice, Err(Fault::UnaskedProbe));
+        assert!(ledger.probe(&parse(&probe_of(&new)), false, 2_000_100).is_ok());
     }
 
     #[test]

@@ -130,10 +130,10 @@ mod tests {
             let (link, payload) = Link::parse(&room[..len]).unwrap();
             assert_eq!((link.dst, link.src), (RESPONDER, OWN));
             match asker {
-                IpAddr::V4(asker) => {
+                IpAddr::V4(receiver) => {
                     let arp = Arp::parse(payload).unwrap();
                     assert_eq!((arp.sender, arp.sender_mac), (ROUTER_V4, OWN));
-                    assert_eq!((arp.target, arp.operation), (asker, Operation::Reply));
+                    assert_eq!((arp.target, arp.operation), (receiver, Operation::Reply));
                 }
                 IpAddr::V6(_) => {
                     let packet = Packet::parse_v6(payload).unwrap();

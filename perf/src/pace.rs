@@ -19,6 +19,8 @@ impl std::fmt::Display for Load {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Closed { window } => write!(f, "window {window}"),
+            Self::Open { rate } if *rate >= 1e6 => write!(f, "{:.2} M/s", rate / 1e6),
+            Self::Open { rate } if *rate >= 1e4 => write!(f, "{:.0} k/s", rate / 1e3),
             Self::Open { rate } => write!(f, "{rate:.0}/s"),
         }
     }
@@ -69,6 +71,13 @@ impl Pace {
 mod tests {
     use super::*;
     use hdrhistogram::Histogram;
+
+    #[test]
+    fn loads_have_names() {
+        let open = |rate| Load::Open { rate }.to_string();
+        assert_eq!([open(500.0), open(12_345.0), open(2.5e6)], ["500/s", "12 k/s", "2.50 M/s"]);
+        assert_eq!(Load::Closed { window: 8 }.to_string(), "window 8");
+    }
 
     #[test]
     fn the_rate_is_kept_exactly() {

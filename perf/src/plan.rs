@@ -15,7 +15,7 @@ use crate::scenario::{Families, Scenario};
 
 /// 2^64 divided by the golden ratio: its multiples are spread evenly, so shares are exact soon.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-/// An odd number (the second constant of SplitMix64's finalizer), for other bits.
+/// An odd number (the second constant of `SplitMix64`'s finalizer), for other bits.
 const OTHER: u64 = 0x94d0_49bb_1331_11eb;
 
 /// One transaction: what is asked, and who will answer the probe.
@@ -66,7 +66,7 @@ impl Evenly {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "below the count, which is at most 2^16")]
     const fn pick(self, bits: u64) -> u16 {
-        self.first + ((bits & 0xffff) * self.count >> 16) as u16
+        self.first + (((bits & 0xffff) * self.count) >> 16) as u16
     }
 }
 
@@ -112,9 +112,8 @@ impl Plan {
         }
         let family = match self.family {
             Families::V4 => Family::V4,
-            Families::V6 => Family::V6,
             Families::Mixed if client & 1 == 0 => Family::V4,
-            Families::Mixed => Family::V6,
+            Families::V6 | Families::Mixed => Family::V6,
         };
         let ttl = self.ttl.pick(bits >> 32) as u8;
         let reached = self.target_at.is_some_and(|target| ttl >= target);

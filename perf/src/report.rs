@@ -124,7 +124,7 @@ pub struct Report {
 }
 
 impl StepLine {
-    /// What to call the step: "window 256", "open loop, 1,000,000/s".
+    /// What to call the step: "window 256", "1.50 M/s".
     #[must_use]
     pub fn name(&self) -> String {
         match (self.window, self.rate) {
@@ -175,10 +175,16 @@ impl StepLine {
         }
     }
 
-    /// Transactions a second: of clean windows if there are any.
+    /// Rates of clean windows if there are any.
+    #[must_use]
+    pub fn rates(&self) -> &Rates {
+        if self.clean.seconds > 0.0 { &self.clean } else { &self.all }
+    }
+
+    /// Transactions a second, of the same.
     #[must_use]
     pub fn served_per_s(&self) -> f64 {
-        if self.clean.seconds > 0.0 { self.clean.served_per_s } else { self.all.served_per_s }
+        self.rates().served_per_s
     }
 
     /// Latencies of clean windows if there are any.

@@ -90,7 +90,7 @@ fn builder(side: &Side, main: LcoreId) -> dpdk::EalBuilder {
 
 fn mempool(eal: &Eal, side: &Side, plan: &[Planned]) -> Result<Mempool> {
     let outstanding = plan.iter().map(Planned::outstanding).max().unwrap_or(0);
-    let frames = 2 * outstanding + 4 * usize::from(side.descriptors) + SPARE_FRAMES;
+    let frames = 2 * outstanding + 2 * usize::from(side.descriptors) + SPARE_FRAMES;
     let buffers = u32::try_from(frames.next_power_of_two() - 1).context("too many frames")?;
     let config =
         MempoolConfig { name: "perf", buffers, cache: MEMPOOL_CACHE, ..Default::default() };
@@ -117,25 +117,30 @@ fn open(
     Ok((port, rx.remove(0), tx.remove(0)))
 }
 
-/// Asks for the responder's hardware address until it tells it.
-fn resolve(rx: &mut RxQueue, tx: &mut TxQueue, pool: &Mempool, own: Mac, hz: u64) -> Result<Mac> {
+/// Asks for the responder's hardware address until it tells it, and notes it.
+fn resolve(parts: &mut Parts) -> Result<()> {
+    let Parts { rx, tx, mempool, own, hz, .. } = parts;
+    let (own, hz) = (*own, *hz);
     let start = tsc();
-    let mut asked = start.wrapping_sub(hz);
+    let over = || tsc().wrapping_sub(start) > hz * RESOLVE_S;
+    let mut asked = None;
     let mut burst = Burst::<32>::new();
-    while tsc().wrapping_sub(start) < hz * RESOLVE_S {
+    while !over() {
         let mut out = Burst::<32>::new();
-        if tsc().wrapping_sub(asked) > hz / 10 {
-            asked = tsc();
-            let mut question = pool.alloc().context("no frame left")?;
-            let len =
-                neighbour::question(own, question.room_mut()).context("the frame is short")?;
+        if asked.is_none_or(|asked| tsc().wrapping_sub(asked) > hz / 10) {
+            asked = Some(tsc());
+            let mut question = mempool.alloc().context("no frame left")?;
+            let len = neighbour::question(own, question.room_mut()).context("a short frame")?;
             question.set_len(len)?;
             drop(out.push(question));
         }
         rx.receive(&mut burst);
         for mut frame in burst.drain() {
             match neighbour::read(frame.data()) {
-                Some(Neighbour::Responder(mac)) => return Ok(mac),
+                Some(Neighbour::Responder(mac)) => {
+                    parts.responder = mac;
+                    return Ok(());
+                }
                 Some(Neighbour::Asked(question)) => {
                     if let Some(len) = neighbour::answer(own, question, frame.room_mut()) {
                         frame.set_len(len)?;
@@ -146,7 +151,7 @@ fn resolve(rx: &mut RxQueue, tx: &mut TxQueue, pool: &Mempool, own: Mac, hz: u64
                 None => {}
             }
         }
-        while !out.is_empty() && tsc().wrapping_sub(start) < hz * RESOLVE_S {
+        while !out.is_empty() && !over() {
             tx.send(&mut out);
         }
     }
@@ -157,24 +162,18 @@ fn resolve(rx: &mut RxQueue, tx: &mut TxQueue, pool: &Mempool, own: Mac, hz: u64
 
 /// What the generator's lcore does. Gives its receive queue back, for what may still come.
 fn generate(
-    mut rx: RxQueue,
-    mut tx: TxQueue,
-    pool: Mempool,
-    own: Mac,
-    hz: u64,
-    counters: Option<Counters>,
+    mut parts: Parts,
     scenario: &Scenario,
     plan: Vec<Planned>,
-) -> (Result<(Vec<Seen>, Tally)>, Option<RxQueue>) {
-    let responder = match resolve(&mut rx, &mut tx, &pool, own, hz) {
-        Ok(responder) => responder,
-        Err(error) => return (Err(error), Some(rx)),
-    };
+) -> (Result<(Vec<Seen>, Tally)>, RxQueue) {
+    if let Err(error) = resolve(&mut parts) {
+        return (Err(error), parts.rx);
+    }
+    let hz = parts.hz;
     let outstanding = plan.iter().map(Planned::outstanding).max().unwrap_or(1);
-    let parts = Parts { rx, tx, mempool: pool, own, responder, hz, counters };
     let mut generator = Generator::new(parts, scenario, outstanding);
     let outcome = steps(&mut generator, scenario, plan, hz);
-    (outcome, Some(generator.into_receive_queue()))
+    (outcome, generator.into_receive_queue())
 }
 
 fn steps(
@@ -256,23 +255,23 @@ fn in_one_process(
         }
         sample
     });
-    let (own, scenario, generator_pool) = (Mac(port.mac()), scenario.clone(), pool.clone());
-    let generator = eal.launch(generator_lcore, move || {
-        generate(rx, tx, generator_pool, own, hz, Some(counters), &scenario, plan)
-    })?;
+    let counters = Some(counters);
+    let (own, responder) = (Mac(port.mac()), Mac::default());
+    let parts = Parts { rx, tx, mempool: pool.clone(), own, responder, hz, counters };
+    let scenario = scenario.clone();
+    let generator = eal.launch(generator_lcore, move || generate(parts, &scenario, plan))?;
     control.run(&handles, &UntilDone(&generator));
-    let (result, rest) = generator.join()?;
+    let (result, mut rest) = generator.join()?;
     control.shared.stop();
     for handle in handles {
         handle.join()?;
     }
     // What the responder sent after the generator had ended: its questions for neighbours.
-    if let Some(mut rx) = rest {
-        let mut burst = Burst::<32>::new();
-        while rx.receive(&mut burst) > 0 {
-            burst.clear();
-        }
+    let mut burst = Burst::<32>::new();
+    while rest.receive(&mut burst) > 0 {
+        burst.clear();
     }
+    drop(rest);
     let (seen, before) = result?;
     let counters = counters_of(&control.totals().to_string());
     drop((ports, port));
@@ -296,9 +295,10 @@ fn with_child(
     let pool = mempool(&eal, side, &plan)?;
     let name = side.device.split(',').next().unwrap_or_default();
     let (port, rx, tx) = open(&eal, side, eal.port_by_name(name)?, &pool)?;
-    let (own, scenario) = (Mac(port.mac()), scenario.clone());
-    let generator =
-        eal.launch(lcore, move || generate(rx, tx, pool, own, hz, None, &scenario, plan))?;
+    let (own, responder) = (Mac(port.mac()), Mac::default());
+    let parts = Parts { rx, tx, mempool: pool, own, responder, hz, counters: None };
+    let scenario = scenario.clone();
+    let generator = eal.launch(lcore, move || generate(parts, &scenario, plan))?;
     let (result, rest) = generator.join()?;
     // Our end first: DPDK complains of a peer that has gone.
     drop((rest, port));

@@ -27,11 +27,11 @@ pub(crate) fn show(report: &Report) {
     let mut wrong = 0u64;
     let mut right = 0u64;
     for (step, _) in &report.steps {
-        let rates = if step.clean.seconds > 0.0 { &step.clean } else { &step.all };
+        let rates = step.rates();
         let count = |name: &str| step.counts.get(name).copied().unwrap_or(0);
         let latencies = step.latencies();
         let latency = if latencies.whole.count > 0 { &latencies.whole } else { &latencies.probe };
-        let us = |ns: u64| ns as f64 / 1000.0;
+        let us = |ns: u64| std::time::Duration::from_nanos(ns).as_secs_f64() * 1e6;
         let optional = |value: Option<f64>, digits: usize| {
             value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
         };

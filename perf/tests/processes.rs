@@ -1,0 +1,42 @@
+//! otherhalfd as a process of its own, connected by memif and by virtio. Needs root and hugepages, and
+//! otherhalfd built to the same folder: `cargo build -p otherhalf-responder`.
+
+#![cfg(feature = "e2e")]
+
+use std::path::Path;
+use std::process::Command;
+
+use otherhalf_perf::report::Report;
+
+/// Requests of a step.
+const REQUESTS: u64 = 100_000;
+
+#[test]
+fn every_response_that_comes_is_right_and_lost_ones_are_accounted_for() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for profile in ["memif", "virtio"] {
+        let folder = tempfile::tempdir().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_otherhalf-perf"))
+            .args(["run", "--window", "128", "--seconds", "60"])
+            .args(["--requests", &REQUESTS.to_string()])
+            .arg("--scenario")
+            .arg(top.join("scenarios/mixed.toml"))
+            .arg("--profile")
+            .arg(top.join(format!("profiles/{profile}.toml")))
+            .arg("--out")
+            .arg(folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{profile}: {}\n{said}", output.status);
+        let report = Report::load(&folder.path().join("report.ndjson")).unwrap();
+        let count = |name| report.steps[0].0.counts[name];
+        assert_eq!(count("asked"), REQUESTS, "{profile}");
+        let ended = ["responses", "unanswered", "lost_requests", "lost_answers"].map(count);
+        assert_eq!(ended.iter().sum::<u64>(), REQUESTS, "{profile}: {ended:?}");
+        // A thread that lost its core for long may cost a few; more would be ours.
+        assert!(ended[2] + ended[3] < REQUESTS / 50, "{profile}: {ended:?}");
+        assert!(report.run.responder["received"] >= 2 * count("responses"), "{profile}");
+    }
+}
