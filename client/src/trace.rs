@@ -221,18 +221,19 @@ impl Trace {
         else {
             return false;
         };
+        let before = self.answered_before(answer);
         let ttl = self.outstanding.get(position).map(|query| query.ttl);
-        if self.is_duplicate(answer, ttl) {
+        if before.is_some() && before != ttl {
             return false;
         }
         let query = self.outstanding.swap_remove(position);
         let elapsed = now.saturating_duration_since(query.sent);
-        match (self.options.direction, answer) {
-            // An error may be forged: the true answer may still come.
-            (Direction::Forward, _) | (_, Answer::Undelivered { .. }) => {
-                self.identifiers.rest(query.identifier, now);
-            }
-            (Direction::Reverse, _) => self.identifiers.answered(query.identifier),
+        // An error may be forged, and a result a duplicate: the true answer may still come.
+        let doubtful = before.is_some() || matches!(answer, Answer::Undelivered { .. });
+        if doubtful || self.options.direction == Direction::Forward {
+            self.identifiers.rest(query.identifier, now);
+        } else {
+            self.identifiers.answered(query.identifier);
         }
         match answer {
             Answer::Probe { from, reply, .. } => {
@@ -269,14 +270,13 @@ impl Trace {
         true
     }
 
-    /// Whether `answer` is what answered its identifier before, for another TTL than `ttl`: the very nanosecond tells.
-    fn is_duplicate(&self, answer: &Answer, ttl: Option<Ttl>) -> bool {
+    /// The TTL for which `answer` came before: the very nanosecond tells.
+    fn answered_before(&self, answer: &Answer) -> Option<Ttl> {
         match answer {
-            Answer::Result { identifier, from, rtt } => {
-                let before = self.results.get(&(*identifier, *from, *rtt)).copied();
-                rtt.ns().is_some() && before.is_some() && before != ttl
+            Answer::Result { identifier, from, rtt } if rtt.ns().is_some() => {
+                self.results.get(&(*identifier, *from, *rtt)).copied()
             }
-            _ => false,
+            _ => None,
         }
     }
 

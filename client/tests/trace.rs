@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use otherhalf_client::query::{Answer, Query, Reply, Unreachable};
 use otherhalf_client::trace::Step;
@@ -369,6 +369,19 @@ fn errors_about_requests_end_a_trace_only_at_its_beginning_or_three_in_a_row() {
     assert_eq!(run_with(16, 17..19), (Some(End::Reached), vec![3, 3, 3, 3, 3, 2, 2]));
 }
 
+/// The identifier of the next request, which must be due.
+fn next_identifier(trace: &mut Trace, now: Instant) -> u16 {
+    match trace.poll(now) {
+        Step::Send(Query::Request(request)) => request.identifier,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The answer of the router with this number on the way back.
+fn result(identifier: u16, number: u8, ns: u64) -> Answer {
+    Answer::Result { identifier, from: address(Family::V4, 2, number), rtt: Rtt::from_ns(ns) }
+}
+
 #[test]
 fn after_a_forged_error_the_true_answer_is_no_other_requests() {
     let simulation = Simulation::new(Family::V4, 3, 3);
@@ -378,22 +391,33 @@ fn after_a_forged_error_the_true_answer_is_no_other_requests() {
     };
     let mut trace = Trace::new(options, Secret::from_bytes([1; 16]));
     let now = simulation.now();
-    let ask = |trace: &mut Trace| match trace.poll(now) {
-        Step::Send(Query::Request(request)) => request.identifier,
-        other => panic!("{other:?}"),
-    };
-    let result = |identifier, number| {
-        let rtt = Rtt::from_ns(1_000_000 + u64::from(number));
-        Answer::Result { identifier, from: address(Family::V4, 2, number), rtt }
-    };
-    let (first, second) = (ask(&mut trace), ask(&mut trace));
-    assert!(trace.handle(&result(first, 1), now));
+    let [first, second] = [(); 2].map(|()| next_identifier(&mut trace, now));
+    assert!(trace.handle(&result(first, 1, 1_000_000), now));
     let (from, reply) = (address(Family::V4, 9, 9), Reply::TimeExceeded);
     assert!(trace.handle(&Answer::Undelivered { identifier: second, from, reply }, now));
-    assert_eq!(ask(&mut trace), first);
-    assert_ne!(ask(&mut trace), second);
-    assert!(!trace.handle(&result(second, 2), now));
+    assert_eq!(next_identifier(&mut trace, now), first);
+    assert_ne!(next_identifier(&mut trace, now), second);
+    assert!(!trace.handle(&result(second, 2, 2_000_000), now));
     assert_eq!(trace.end(), None);
+}
+
+#[test]
+fn after_a_duplicate_the_true_answer_is_no_other_hops() {
+    let simulation = Simulation::new(Family::V4, 3, 3);
+    let options = Options {
+        queries: Queries::new(2).unwrap(),
+        ..options(&simulation, Direction::Reverse, Protocol::Udp)
+    };
+    let mut trace = Trace::new(options, Secret::from_bytes([1; 16]));
+    let now = simulation.now();
+    let identifier = next_identifier(&mut trace, now);
+    assert!(trace.handle(&result(identifier, 1, 1_000_000), now));
+    assert_eq!(next_identifier(&mut trace, now), identifier, "the second query of the first hop");
+    // The first one's answer again; then the second one's, when the second hop is being asked.
+    assert!(trace.handle(&result(identifier, 1, 1_000_000), now));
+    let other = next_identifier(&mut trace, now);
+    assert!(!trace.handle(&result(identifier, 1, 1_000_001), now));
+    assert!(trace.handle(&result(other, 2, 2_000_000), now));
 }
 
 #[test]
