@@ -20,10 +20,14 @@ use crate::network::Network;
 use crate::packet::{Codec, MAX_LEN};
 use crate::query::{Answer, Query};
 use crate::secret::Secret;
-use socket::{Layer, Receiver, Sender};
+use socket::{Layer, Received, Receiver, Sender};
 
 /// Longer than any ICMP error (RFC 1812 §4.3.2.3, RFC 4443 §2.4).
 const RECEIVE_LEN: usize = 2048;
+
+/// So many packets of a socket are looked at before the caller may look at its deadlines and signals: others may
+/// send ICMP faster than we read it.
+const READS: usize = 64;
 
 /// Why raw sockets failed.
 #[derive(Debug, thiserror::Error)]
@@ -105,23 +109,46 @@ impl RawNetwork {
         Ok(Secret::random()?)
     }
 
-    /// The next answer that is there already.
-    fn read(&mut self) -> Result<Option<Answer>, Error> {
+    /// The next answer that is there already, among the first [`READS`] packets of each socket.
+    fn read(&mut self) -> Result<Read, Error> {
+        // Each time another socket first: a flood at one must not starve the other.
+        self.receivers.rotate_left(1);
+        let mut read = Read::All;
         for receiver in &self.receivers {
-            while let Some((from, packet)) = receiver.read(&mut self.buffer[..])? {
+            let mut left = READS;
+            loop {
+                if left == 0 {
+                    read = Read::More;
+                    break;
+                }
+                left -= 1;
+                let (from, packet) = match receiver.read(&mut self.buffer[..])? {
+                    Received::Packet(from, packet) => (from, packet),
+                    Received::Skipped => continue,
+                    Received::Nothing => break,
+                };
                 let answer = match (self.codec.family(), receiver.layer) {
                     // Only IPv4's raw sockets deliver the IP header (ipv6(7)).
                     (Family::V4, _) => self.codec.decode_v4(packet),
                     (Family::V6, Layer::Icmp) => self.codec.decode_icmp(from, packet),
                     (Family::V6, Layer::Tcp) => self.codec.decode_tcp(from, packet),
                 };
-                if answer.is_some() {
-                    return Ok(answer);
+                if let Some(answer) = answer {
+                    return Ok(Read::Answer(answer));
                 }
             }
         }
-        Ok(None)
+        Ok(read)
     }
+}
+
+/// What [`RawNetwork::read`] found.
+enum Read {
+    Answer(Answer),
+    /// No answer, and nothing is left.
+    All,
+    /// No answer yet, and there may be more.
+    More,
 }
 
 impl Network for RawNetwork {
@@ -150,8 +177,10 @@ impl Network for RawNetwork {
 
     fn receive(&mut self, deadline: Instant) -> Result<Option<(Answer, Instant)>, Error> {
         loop {
-            if let Some(answer) = self.read()? {
-                return Ok(Some((answer, Instant::now())));
+            match self.read()? {
+                Read::Answer(answer) => return Ok(Some((answer, Instant::now()))),
+                Read::More => return Ok(None),
+                Read::All => {}
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || !self.wait(left)? {
@@ -194,3 +223,91 @@ fn source_for(target: SocketAddr) -> Result<IpAddr, Error> {
 
 /// Any but 0, which some systems refuse.
 const SOME_PORT: u16 = 33434;
+
+#[cfg(test)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed"
+)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use otherhalf_wire::trace::Request;
+
+    use super::*;
+
+    /// A network that hears UDP sockets of the loopback interface, which need no permission, and who speaks to each.
+    fn over_udp() -> (RawNetwork, [UdpSocket; 2]) {
+        let home = (Ipv4Addr::LOCALHOST, 0);
+        let target = SocketAddr::from(home);
+        let pair = |layer| {
+            let [socket, other] = [(); 2].map(|()| UdpSocket::bind(home).unwrap());
+            socket.set_nonblocking(true).unwrap();
+            other.connect(socket.local_addr().unwrap()).unwrap();
+            (Receiver { socket: socket.into(), layer }, other)
+        };
+        let (icmp, to_icmp) = pair(Layer::Icmp);
+        let (tcp, to_tcp) = pair(Layer::Tcp);
+        let network = RawNetwork {
+            codec: Codec { source: target.ip(), target: target.ip() },
+            sender: Sender { socket: UdpSocket::bind(home).unwrap().into(), target },
+            receivers: vec![icmp, tcp],
+            buffer: Box::new([0; RECEIVE_LEN]),
+        };
+        (network, [to_icmp, to_tcp])
+    }
+
+    /// The target's mirror image of a request.
+    fn mirror(codec: Codec, identifier: u16) -> Vec<u8> {
+        let request = Request { identifier, sequence: 0, ttl: 1, protocol: 17, flow: 33434 };
+        let mut packet = [0; MAX_LEN];
+        let len = codec.encode(&Query::Request(request), &mut packet).unwrap();
+        // An echo reply's type is 0 and not 8, so the sum is less and its complement more (RFC 1624).
+        packet[20] = 0;
+        let (checksum, carry) =
+            u16::from_be_bytes([packet[22], packet[23]]).overflowing_add(8 << 8);
+        packet[22..24].copy_from_slice(&(checksum + u16::from(carry)).to_be_bytes());
+        packet[..len].to_vec()
+    }
+
+    #[test]
+    fn a_flood_does_not_keep_the_caller_from_its_deadlines() {
+        for flooded in [0, 1] {
+            let (mut network, to) = over_udp();
+            for _ in 0..READS + 10 {
+                to[flooded].send(b"none of ours").unwrap();
+            }
+            let far = Instant::now() + Duration::from_secs(5);
+            assert_eq!(network.receive(far).unwrap(), None);
+            let mut left = 0;
+            let mut buffer = [0; RECEIVE_LEN];
+            for receiver in &network.receivers {
+                while receiver.read(&mut buffer).unwrap() != Received::Nothing {
+                    left += 1;
+                }
+            }
+            assert_eq!(left, 10);
+            assert!(Instant::now() < far);
+        }
+    }
+
+    #[test]
+    fn a_flood_of_answers_at_one_socket_does_not_starve_the_other() {
+        for flooded in [0, 1] {
+            let (mut network, to) = over_udp();
+            for _ in 0..10 {
+                to[flooded].send(&mirror(network.codec, 1)).unwrap();
+            }
+            to[1 - flooded].send(&mirror(network.codec, 2)).unwrap();
+            let far = Instant::now() + Duration::from_secs(5);
+            let mut identifiers = [(); 2].map(|()| match network.receive(far).unwrap() {
+                Some((Answer::Mirrored { identifier, .. }, _)) => identifier,
+                _ => 0,
+            });
+            identifiers.sort_unstable();
+            assert_eq!(identifiers, [1, 2]);
+        }
+    }
+}

@@ -25,8 +25,8 @@ fn raw(family: Family, protocol: Protocol) -> Result<OwnedFd, Errno> {
 /// Sends whole packets to one target.
 #[derive(Debug)]
 pub(super) struct Sender {
-    socket: OwnedFd,
-    target: SocketAddr,
+    pub(super) socket: OwnedFd,
+    pub(super) target: SocketAddr,
 }
 
 impl Sender {
@@ -52,7 +52,7 @@ pub(super) enum Layer {
 /// Receives what comes for one protocol.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    socket: OwnedFd,
+    pub(super) socket: OwnedFd,
     pub(super) layer: Layer,
 }
 
@@ -75,34 +75,40 @@ impl Receiver {
         connect(&self.socket, &target)
     }
 
-    /// The next packet that is there already, and who sent it.
-    pub(super) fn read<'a>(
-        &self,
-        buffer: &'a mut [u8],
-    ) -> Result<Option<(IpAddr, &'a [u8])>, Errno> {
-        loop {
-            return match recvfrom(&self.socket, &mut *buffer, RecvFlags::empty()) {
-                Ok((len, _, from)) => {
-                    let from = from.and_then(|from| SocketAddr::try_from(from).ok());
-                    let packet = buffer.get(..len).unwrap_or_default();
-                    Ok(from.map(|from| (from.ip(), packet)))
-                }
-                Err(Errno::AGAIN) => Ok(None),
-                // What an ICMP error says about the connected target; the ICMP socket hears the error itself.
-                Err(
-                    Errno::INTR
-                    | Errno::CONNREFUSED
-                    | Errno::HOSTUNREACH
-                    | Errno::NETUNREACH
-                    | Errno::PROTO
-                    | Errno::NOPROTOOPT
-                    | Errno::ACCESS
-                    | Errno::MSGSIZE,
-                ) => continue,
-                Err(errno) => Err(errno),
-            };
+    /// What is there already.
+    pub(super) fn read<'a>(&self, buffer: &'a mut [u8]) -> Result<Received<'a>, Errno> {
+        match recvfrom(&self.socket, &mut *buffer, RecvFlags::empty()) {
+            Ok((len, _, from)) => {
+                let from = from.and_then(|from| SocketAddr::try_from(from).ok());
+                let packet = buffer.get(..len).unwrap_or_default();
+                Ok(from.map_or(Received::Skipped, |from| Received::Packet(from.ip(), packet)))
+            }
+            Err(Errno::AGAIN) => Ok(Received::Nothing),
+            // What an ICMP error says about the connected target; the ICMP socket hears the error itself.
+            Err(
+                Errno::INTR
+                | Errno::CONNREFUSED
+                | Errno::HOSTUNREACH
+                | Errno::NETUNREACH
+                | Errno::PROTO
+                | Errno::NOPROTOOPT
+                | Errno::ACCESS
+                | Errno::MSGSIZE,
+            ) => Ok(Received::Skipped),
+            Err(errno) => Err(errno),
         }
     }
+}
+
+/// What one look at a receiver finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Received<'a> {
+    /// A packet, and who sent it.
+    Packet(IpAddr, &'a [u8]),
+    /// Nothing of use, but there may be more.
+    Skipped,
+    /// Nothing is there.
+    Nothing,
 }
 
 impl AsFd for Receiver {
