@@ -7,6 +7,7 @@ mod kit;
 
 use kit::bench::{Bench, Probe, Settings, program, topology};
 use kit::counters::UNASKED;
+use kit::crowd::Crowds;
 use kit::drops::{frames_that_no_router_passes_on, what_routers_pass_on};
 use kit::exchange::{PROTOCOLS, choices_and_refusals, closed_ports, every_answer, ping};
 use kit::packet::RESPONDER_MAC;
@@ -78,6 +79,71 @@ fn neighbours() {
 }
 
 #[test]
+fn two_workers() {
+    let settings = Settings { workers: 2, ..Settings::default() };
+    let mut bench = Bench::on_tap(&topology("line.toml"), &settings);
+    for family in Family::ALL {
+        let mut crowds = Crowds::gather(&bench.lab, family, 9);
+        for (protocol, flow, at_client) in PROTOCOLS {
+            let exceeded = Outcome::ResponseTimeExceeded;
+            crowds.hop(&mut bench, Probe { protocol, ttl: 1, flow }, "R2", exceeded);
+            crowds.hop(&mut bench, Probe { protocol, ttl: 2, flow }, "R1", exceeded);
+            crowds.hop(&mut bench, Probe { protocol, ttl: 3, flow }, "client", at_client);
+        }
+    }
+    bench.finish();
+}
+
+#[test]
+fn replies_leave_by_the_port_of_their_route() {
+    // Those asked for by R2 leave by R3, whose own answers come in by the second port, the others' by
+    // the first one.
+    two_ports(
+        "route",
+        "R3",
+        [Passed { received: 18 + 12, sent: 0 }, Passed { received: 42, sent: 72 }],
+    );
+}
+
+#[test]
+fn replies_leave_by_the_port_of_their_request() {
+    two_ports("hairpin", "R2", [Passed { received: 36, sent: 36 }; 2]);
+}
+
+/// Frames that passed a port, without neighbours' talk.
+#[derive(Clone, Copy)]
+struct Passed {
+    received: u64,
+    sent: u64,
+}
+
+/// Traces from a responder with a port at R2, and another at R3, which its routes lead to: 18 probes
+/// are asked for at the address of each port. Those that are asked for by R2 meet `first` first.
+#[track_caller]
+fn two_ports(reply_path: &'static str, first: &str, expected: [Passed; 2]) {
+    let settings =
+        Settings { two_ports: true, routes_of: Some("www2"), reply_path, ..Settings::default() };
+    let mut bench = Bench::on_tap(&topology("exchange.toml"), &settings);
+    for (responder, first) in [("www", first), ("www2", "R3")] {
+        bench.ask_at(responder);
+        for family in Family::ALL {
+            for (protocol, flow, at_client) in PROTOCOLS {
+                let exceeded = Outcome::ResponseTimeExceeded;
+                bench.hop(family, Probe { protocol, ttl: 1, flow }, first, exceeded);
+                bench.hop(family, Probe { protocol, ttl: 2, flow }, "R1", exceeded);
+                bench.hop(family, Probe { protocol, ttl: 3, flow }, "client", at_client);
+            }
+        }
+    }
+    let (counters, _) = bench.finish();
+    // Neighbours may talk at any port, so each has these at least; in all there are no more.
+    for (port, Passed { received, sent }) in expected.into_iter().enumerate() {
+        assert!(counters.port(port, "received") >= received, "{port}: {counters:?}");
+        assert!(counters.port(port, "sent") >= sent, "{port}: {counters:?}");
+    }
+}
+
+#[test]
 fn ping_by_the_systems_own() {
     let mut bench = Bench::on_tap(&topology("line.toml"), &Settings::default());
     for family in Family::ALL {
@@ -95,7 +161,7 @@ fn ping_by_the_systems_own() {
 #[test]
 fn the_first_request_of_an_unknown_neighbour_is_answered() {
     // No routes, so nobody is asked before there is a reason to.
-    let settings = Settings { routes: false, ..Settings::default() };
+    let settings = Settings { routes_of: None, ..Settings::default() };
     let mut bench = Bench::on_tap(&topology("direct.toml"), &settings);
     for family in Family::ALL {
         // The client knows the responder, so it never asks, and the responder must.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -9,15 +10,20 @@ use std::time::{Duration, Instant};
 
 use otherhalf_engine::Outcome;
 use otherhalf_lab::{Family, Lab, Topology};
+use otherhalf_wire::ethernet::Mac;
 use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::trace::{Refusal, Request};
 use tempfile::TempDir;
 
-use super::client::{Client, Heard, Said};
+use super::client::{Client, Said};
 use super::counters::{Counters, Tally};
-use super::of;
 use super::packet::RESPONDER_MAC;
 use super::process::Process;
+use super::{of, output};
+
+/// The interface of the second port.
+const SECOND_TAP: &str = "dtap1";
+const SECOND_MAC: Mac = Mac([2, 0, 0, 0, 0, 0x82]);
 
 /// How long the responder's tap may take to appear.
 const TAP_LIMIT: Duration = Duration::from_secs(10);
@@ -29,8 +35,13 @@ pub(crate) struct Settings {
     pub(crate) device: String,
     pub(crate) huge_pages: bool,
     pub(crate) vlan: Option<u16>,
-    /// Whether it has default routes.
-    pub(crate) routes: bool,
+    /// A second port, a tap, which has the addresses of the node `www2`.
+    pub(crate) two_ports: bool,
+    /// The node whose default routes it has.
+    pub(crate) routes_of: Option<&'static str>,
+    /// `reply.path`.
+    pub(crate) reply_path: &'static str,
+    pub(crate) workers: usize,
 }
 
 impl Default for Settings {
@@ -39,7 +50,10 @@ impl Default for Settings {
             device: "net_tap0,iface=dtap0".to_owned(),
             huge_pages: false,
             vlan: None,
-            routes: true,
+            two_ports: false,
+            routes_of: Some("www"),
+            reply_path: "route",
+            workers: 1,
         }
     }
 }
@@ -98,8 +112,19 @@ impl Bench {
         let mut responder = Process::start(&lab, &mut command);
         responder.wait_for(" ready");
         lab.attach("www", TAP_LIMIT).unwrap_or_else(|error| panic!("{error}"));
-        let clients = Family::ALL.map(|family| Client::open(&lab, family));
+        if settings.two_ports {
+            let there = ["link", "set", SECOND_TAP, "netns", &lab.namespace("www2")];
+            output(lab.command("www", "ip").args(there));
+            lab.attach("www2", TAP_LIMIT).unwrap_or_else(|error| panic!("{error}"));
+        }
+        let clients = clients(&lab, "www");
         Self { clients, expected: Tally::default(), responder, _folder: folder, lab }
+    }
+
+    /// From now on the clients ask at the address of `responder`.
+    #[track_caller]
+    pub(crate) fn ask_at(&mut self, responder: &str) {
+        self.clients = clients(&self.lab, responder);
     }
 
     pub(crate) fn address(&self, node: &str, family: Family) -> IpAddr {
@@ -141,13 +166,7 @@ impl Bench {
         let client = of(family, &self.clients);
         let start = Instant::now();
         send(client, request);
-        let Heard { identifier, said } = client.receive();
-        let wall = start.elapsed();
-        assert_eq!(identifier, request.identifier, "{what}: {said:?}");
-        let Said::Hop(address, rtt) = said else { panic!("{what}: {said:?}") };
-        assert_eq!(address, self.address(node, family), "{what}");
-        let rtt = Duration::from_nanos(rtt.ns().expect("a known time").into());
-        assert!(!rtt.is_zero() && rtt < wall, "{what}: {rtt:?} within {wall:?}");
+        client.receive_hop(request.identifier, self.address(node, family), start, &what);
         self.expect(probe.outcome(), 1);
         self.expect(outcome, 1);
     }
@@ -215,6 +234,14 @@ impl Bench {
     }
 }
 
+#[track_caller]
+fn clients(lab: &Lab, responder: &str) -> [Client; 2] {
+    Family::ALL.map(|family| {
+        let own = lab.address("client", family);
+        Client::open(lab, own, lab.address(responder, family))
+    })
+}
+
 /// A probe that is asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Probe {
@@ -238,15 +265,10 @@ impl Probe {
 
 /// The configuration of a responder in the node `www`.
 fn configuration(lab: &Lab, settings: &Settings) -> String {
-    let Settings { device, huge_pages, vlan, routes } = settings;
-    let link = lab.topology().links_of("www").next().expect("www has a link");
-    let addresses = Family::ALL.map(|family| {
-        let subnet = link.subnets.iter().find(|subnet| family.holds(subnet.addr())).unwrap();
-        format!("\"{}/{}\"", lab.address("www", family), subnet.prefix_len())
-    });
-    // The last core; a machine may have but one.
-    let cpu = thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
-    let vlan = vlan.map(|id| format!("vlan = {id}")).unwrap_or_default();
+    let Settings { device, huge_pages, vlan, two_ports, routes_of, reply_path, workers } = settings;
+    // From the last core on; a machine may have fewer than workers.
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let cpus: Vec<usize> = (0..*workers).map(|worker| cores - 1 - worker % cores).collect();
     let mut text = format!(
         r#"
 [eal]
@@ -255,36 +277,47 @@ memory_mb = 64
 file_prefix = "{}"
 
 [workers]
-cpus = [{cpu}]
+cpus = {cpus:?}
 idle_sleep_us = 50
 
 [pending]
 entries = 4096
 
-[[port]]
-device = "{device},mac={RESPONDER_MAC}"
-
-[[port.interface]]
-addresses = [{}]
-{vlan}
+[reply]
+path = "{reply_path}"
 "#,
         file_prefix(),
-        addresses.join(", "),
     );
-    if *routes {
-        let [v4, v6] = Family::ALL.map(|family| lab.gateway("www", family));
-        let routes = format!(
-            r#"
-[[route]]
-to = "0.0.0.0/0"
-via = "{v4}"
-
-[[route]]
-to = "::/0"
-via = "{v6}"
-"#
-        );
-        text.push_str(&routes);
+    text += &port(lab, "www", device, RESPONDER_MAC, *vlan);
+    if *two_ports {
+        text += &port(lab, "www2", &format!("net_tap1,iface={SECOND_TAP}"), SECOND_MAC, None);
+    }
+    for (family, to) in Family::ALL.into_iter().zip(["0.0.0.0/0", "::/0"]) {
+        if let Some(node) = routes_of {
+            let via = lab.gateway(node, family);
+            let route = format!("\n[[route]]\nto = \"{to}\"\nvia = \"{via}\"\n");
+            text.push_str(&route);
+        }
     }
     text
+}
+
+/// A port with the addresses of `node`.
+fn port(lab: &Lab, node: &str, device: &str, mac: Mac, vlan: Option<u16>) -> String {
+    let link = lab.topology().links_of(node).next().expect("a responder has a link");
+    let addresses = Family::ALL.map(|family| {
+        let subnet = link.subnets.iter().find(|subnet| family.holds(subnet.addr())).unwrap();
+        format!("{}/{}", lab.address(node, family), subnet.prefix_len())
+    });
+    let vlan = vlan.map(|id| format!("vlan = {id}")).unwrap_or_default();
+    format!(
+        r#"
+[[port]]
+device = "{device},mac={mac}"
+
+[[port.interface]]
+addresses = {addresses:?}
+{vlan}
+"#
+    )
 }

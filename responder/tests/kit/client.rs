@@ -4,14 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use otherhalf_lab::{Family, Lab};
+use otherhalf_lab::Lab;
 use otherhalf_wire::icmp::{Kind, Message};
 use otherhalf_wire::ip::{self, Packet};
 use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::trace::{self, RESPONSE_TTL, Refusal, Request, Response, Rtt, Verdict};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
-    AddressFamily, SendFlags, SocketFlags, SocketType, ipproto, sendto, socket_with,
+    AddressFamily, SendFlags, SocketFlags, SocketType, bind, ipproto, sendto, socket_with,
 };
 
 use super::packet;
@@ -45,23 +45,20 @@ pub(crate) struct Heard {
 }
 
 impl Client {
-    /// Opens the sockets of the node `client` to ask the node `www`.
-    pub(crate) fn open(lab: &Lab, family: Family) -> Self {
-        let (domain, icmp) = match family {
-            Family::V4 => (AddressFamily::INET, ipproto::ICMP),
-            Family::V6 => (AddressFamily::INET6, ipproto::ICMPV6),
+    /// Opens the sockets of the node `client` to ask `responder` from its address `own`.
+    #[track_caller]
+    pub(crate) fn open(lab: &Lab, own: IpAddr, responder: IpAddr) -> Self {
+        let (domain, icmp) = match own {
+            IpAddr::V4(_) => (AddressFamily::INET, ipproto::ICMP),
+            IpAddr::V6(_) => (AddressFamily::INET6, ipproto::ICMPV6),
         };
         let open = |protocol| {
             socket_with(domain, SocketType::RAW, SocketFlags::CLOEXEC, Some(protocol)).unwrap()
         };
         let (icmp, packets) = lab.within("client", || (open(icmp), open(ipproto::RAW))).unwrap();
-        Self {
-            own: lab.address("client", family),
-            responder: lab.address("www", family),
-            icmp,
-            packets,
-            next_identifier: 1,
-        }
+        // The client may have more addresses than this one.
+        bind(&icmp, &SocketAddr::new(own, 0)).unwrap();
+        Self { own, responder, icmp, packets, next_identifier: 1 }
     }
 
     /// A request with an identifier that was not used before.
@@ -106,6 +103,19 @@ impl Client {
                 return heard;
             }
         }
+    }
+
+    /// The response to the request of `identifier`, sent after `start`, which must tell of an answer
+    /// by `hop`, with a time that is possible.
+    #[track_caller]
+    pub(crate) fn receive_hop(&self, identifier: u16, hop: IpAddr, start: Instant, what: &str) {
+        let heard = self.receive();
+        let wall = start.elapsed();
+        assert_eq!(heard.identifier, identifier, "{what}: {heard:?}");
+        let Said::Hop(address, rtt) = heard.said else { panic!("{what}: {heard:?}") };
+        assert_eq!(address, hop, "{what}");
+        let rtt = Duration::from_nanos(rtt.ns().expect("a known time").into());
+        assert!(!rtt.is_zero() && rtt < wall, "{what}: {rtt:?} within {wall:?}");
     }
 
     /// The response in what the socket gave: in IPv4 a packet, in IPv6 a message.

@@ -32,7 +32,7 @@ impl Tally {
 pub(crate) struct Counters {
     text: String,
     values: BTreeMap<String, u64>,
-    port: BTreeMap<String, u64>,
+    ports: Vec<BTreeMap<String, u64>>,
 }
 
 impl Counters {
@@ -40,11 +40,11 @@ impl Counters {
     #[track_caller]
     pub(crate) fn parse(text: &str) -> Self {
         let mut counters =
-            Self { text: text.to_owned(), values: BTreeMap::new(), port: BTreeMap::new() };
+            Self { text: text.to_owned(), values: BTreeMap::new(), ports: Vec::new() };
         for line in text.lines() {
             let words: Vec<_> = line.split_whitespace().collect();
             match words[..] {
-                ["port", _, ref rest @ ..] => counters.port = port(rest),
+                ["port", _, ref rest @ ..] => counters.ports.push(port(rest)),
                 [name, value] => {
                     counters.values.insert(name.to_owned(), value.parse().unwrap());
                 }
@@ -66,6 +66,18 @@ impl Counters {
         self.get(outcome.name())
     }
 
+    /// The counter `name` of the port `number`, in the order of the configuration.
+    #[track_caller]
+    pub(crate) fn port(&self, number: usize, name: &str) -> u64 {
+        self.ports[number][name]
+    }
+
+    /// The counter `name` of all ports.
+    #[track_caller]
+    fn ports(&self, name: &str) -> u64 {
+        self.ports.iter().map(|port| port[name]).sum()
+    }
+
     /// Checks that the outcomes are the expected ones, each as often as expected.
     #[track_caller]
     pub(crate) fn check(&self, expected: &Tally) {
@@ -83,7 +95,7 @@ impl Counters {
         outcomes.filter(|outcome| wanted(*outcome)).map(|outcome| self.outcome(outcome)).sum()
     }
 
-    /// Checks that all counters add up with each other and with those of the port, and that no
+    /// Checks that all counters add up with each other and with those of the ports, and that no
     /// buffer was lost.
     #[track_caller]
     pub(crate) fn check_sums(&self) {
@@ -94,10 +106,10 @@ impl Counters {
             outcome != Outcome::NeighbourLearned && !outcome.name().starts_with("drop_")
         });
         let sent = answered + self.get("resets_sent") + self.get("solicitations_sent");
-        assert_eq!(self.port["sent"], sent, "frames sent, and reasons to:\n{}", self.text);
-        assert_eq!(self.port["received"], received, "{}", self.text);
+        assert_eq!(self.ports("sent"), sent, "frames sent, and reasons to:\n{}", self.text);
+        assert_eq!(self.ports("received"), received, "{}", self.text);
         for name in ["missed", "errors", "send errors", "no_mbuf"] {
-            assert_eq!(self.port[name], 0, "{name} of the port:\n{}", self.text);
+            assert_eq!(self.ports(name), 0, "{name} of the ports:\n{}", self.text);
         }
         for name in ["own_frames_dropped", "notices_dropped", "neighbours_refused", "mbufs_in_use"]
         {

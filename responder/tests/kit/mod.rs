@@ -4,6 +4,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod client;
+pub(crate) mod crowd;
 pub(crate) mod counters;
 pub(crate) mod drops;
 pub(crate) mod exchange;
