@@ -30,6 +30,7 @@ pub mod query;
 pub mod identifiers;
 pub mod secret;
 pub mod hop;
+mod repetition;
 pub mod trace;
 pub mod network;
 pub mod packet;

@@ -18,6 +18,7 @@ use crate::hop::{Hop, Outcome, Sample};
 use crate::identifiers::Identifiers;
 use crate::options::{Direction, Options};
 use crate::query::{Answer, Query, Reply, Unreachable};
+use crate::repetition;
 use crate::secret::Secret;
 use crate::ttl::Ttl;
 
@@ -30,11 +31,6 @@ const LEAST_WAIT: Duration = Duration::from_millis(250);
 /// After some answers, so many errors about requests in a row end a reverse trace: one alone may be transient, or forged
 /// by somebody who guessed an identifier.
 const ERRORS_IN_A_ROW: u8 = 3;
-/// A translator answers for itself and for all behind it, so its address shows at every TTL from its own on: at so many
-/// it is taken for the end. Two are too few, as a router on the way may show twice.
-const TRANSLATOR_HOPS: usize = 3;
-/// ... unless silence follows: translators limit their errors, Linux to six at once (`icmp_ratelimit`), which is two hops.
-const TRANSLATOR_HOPS_BEFORE_SILENCE: usize = 2;
 
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -399,56 +395,14 @@ impl Trace {
         self.shorten(ttl, end, now);
     }
 
-    /// In reverse nothing says why a probe was answered: a filter on the way, or the translator in front of us,
-    /// shows as one address from there on.
+    /// In reverse nothing says why a probe was answered: what ends a path shows as one address from there on.
     fn look_for_repetition(&mut self, now: Instant) {
         if self.options.direction == Direction::Forward || self.last.is_some() {
             return;
         }
-        let found = self.translator(TRANSLATOR_HOPS).or_else(|| self.repetition());
-        if let Some((ttl, end)) = found {
+        if let Some((ttl, end)) = repetition::end(&self.hops, &self.options) {
             self.shorten(ttl, end, now);
         }
-    }
-
-    /// The translator in front of us, if one public address alone answered at the last `least` hops or more,
-    /// two of them successive: the second of these two is the end.
-    fn translator(&self, least: usize) -> Option<(Ttl, End)> {
-        if !is_private(self.options.source) {
-            return None;
-        }
-        let settled = self.hops.iter().take_while(|hop| hop.is_settled()).count();
-        let last = self.hops.iter().take(settled).rfind(|hop| hop.is_answered())?;
-        let address = last.only_address().filter(|address| !is_private(*address))?;
-        // Any other address, be it at a hop that is not settled, lies behind: so this one is a router on the way.
-        let others = self
-            .hops
-            .iter()
-            .rposition(|hop| hop.samples().any(|sample| sample.from != address))
-            .map_or(0, |other| other + 1);
-        let tail = self.hops.get(others..settled)?;
-        let shown = tail.iter().filter(|hop| hop.is_answered()).count();
-        let [_, second] = tail.array_windows().find(|[a, b]| a.is_answered() && b.is_answered())?;
-        (shown >= least).then(|| (second.ttl(), End::ReachedTranslator(address)))
-    }
-
-    /// The one address that answers at every TTL from some hop on.
-    fn repetition(&self) -> Option<(Ttl, End)> {
-        // A gap of 1 would take every hop for a repetition; a translator must have its chance before.
-        let least = usize::from(self.options.gap.get()).max(TRANSLATOR_HOPS);
-        let mut run: Option<(IpAddr, usize)> = None;
-        for hop in self.hops.iter().take_while(|hop| hop.is_settled()) {
-            run = hop.only_address().map(|address| match run {
-                Some((same, length)) if address == same => (address, length + 1),
-                _ => (address, 1),
-            });
-            if let Some((address, length)) = run
-                && length >= least
-            {
-                return Some((hop.ttl(), End::Repeating(address)));
-            }
-        }
-        None
     }
 
     /// The path ends at `ttl`: nothing beyond is of interest.
@@ -475,7 +429,7 @@ impl Trace {
         if self.options.direction == Direction::Reverse
             && self.last.is_none()
             && !at_last
-            && let Some((ttl, end)) = self.translator(TRANSLATOR_HOPS_BEFORE_SILENCE)
+            && let Some((ttl, end)) = repetition::end_before_silence(&self.hops, &self.options)
         {
             self.shorten(ttl, end, now);
         }
@@ -524,15 +478,4 @@ impl Name {
 pub(crate) const fn body(request: Request) -> [u8; 4] {
     let [high, low] = request.flow.to_be_bytes();
     [request.ttl, request.protocol, high, low]
-}
-
-/// Whether `address` is one that a translator stands in front of (RFC 1918, RFC 6598, RFC 4193).
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            v4.is_private() || (a == 100 && b & 0xc0 == 64)
-        }
-        IpAddr::V6(v6) => v6.is_unique_local(),
-    }
 }
