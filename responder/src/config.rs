@@ -147,6 +147,7 @@ pub struct PortInterface {
     #[serde(default, deserialize_with = "vlan")]
     pub vlan: Option<VlanId>,
     /// Own addresses, each with the length of the prefix that is on the link.
+    #[serde(deserialize_with = "addresses")]
     pub addresses: Vec<IpNet>,
 }
 
@@ -160,6 +161,23 @@ impl PortInterface {
             (None, None) => port.device_name().to_owned(),
         }
     }
+}
+
+fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| address(text).map_err(de::Error::custom)).collect()
+}
+
+fn address(text: &str) -> Result<IpNet, String> {
+    text.parse().map_err(|_| match text.parse::<std::net::IpAddr>() {
+        Ok(ip) if ip.is_ipv4() => {
+            format!("{text} lacks the length of its prefix: write it as {text}/24")
+        }
+        Ok(_) => format!("{text} lacks the length of its prefix: write it as {text}/64"),
+        Err(_) => {
+            format!("{text:?} is no address with the length of its prefix, such as 192.0.2.2/24")
+        }
+    })
 }
 
 fn vlan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<VlanId>, D::Error> {

@@ -39,6 +39,15 @@ pub enum End {
     WorkerLost,
 }
 
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Stopped => "told to",
+            Self::WorkerLost => "a worker ended by itself",
+        })
+    }
+}
+
 /// The control thread's own.
 pub struct Control {
     /// What it shares with the workers.

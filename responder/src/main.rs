@@ -101,8 +101,6 @@ impl Signals {
     fn register() -> Result<Self> {
         let signals = Self { stop: Arc::default(), print: Arc::default() };
         for signal in [SIGINT, SIGTERM] {
-            // The second one ends the process at once, should the first not be heard.
-            signal_hook::flag::register_conditional_shutdown(signal, 1, Arc::clone(&signals.stop))?;
             signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
         }
         signal_hook::flag::register(SIGUSR1, Arc::clone(&signals.print))?;
@@ -132,7 +130,7 @@ fn run(config: &Config) -> Result<()> {
     info!("ready");
 
     let end = control.run(&handles, &signals);
-    info!(reason = ?end, "stopping");
+    info!(reason = %end, "stopping");
     control.shared.stop();
     let mut lost = None;
     for handle in handles {

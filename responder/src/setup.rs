@@ -26,6 +26,8 @@ const HEADROOM: u16 = 128;
 const DATA_ROOM: u16 = 2048;
 /// How long a frame may wait for a neighbour: a question, and one repetition of it.
 const HOLD_MS: u64 = 2000;
+/// How long the time stamp counter is measured at the start, for round-trip times that are right to a few parts in a million.
+const CALIBRATION: Duration = Duration::from_millis(50);
 /// How long frames are still taken in after the order to stop: a full queue is empty long before.
 const DRAIN_MS: u64 = 100;
 
@@ -75,7 +77,7 @@ impl Responder {
             info!(interface = name, mac = %interface.mac, addresses = addresses.join(" "), "interface");
         }
 
-        let clock = Clock::new(eal.tsc_hz())
+        let clock = Clock::new(dpdk::measure_tsc_hz(CALIBRATION))
             .context("this machine's time stamp counter is too slow to measure with")?;
         let table = Arc::new(make_table(config, &clock)?);
         let neighbours = Cache::new(config.neighbours.entries, network.routers(), Instant::now());
@@ -200,6 +202,11 @@ fn open_port(
     let queues = port.start()?;
     if !Mac(port.mac()).is_unicast() {
         bail!("its hardware address {} is no station's", Mac(port.mac()));
+    }
+    if port.driver() == "net_tap" {
+        info!(
+            "net_tap's lines about rt-signals, multiq, flow rules and a secondary process are its usual ones"
+        );
     }
     info!(
         port = port.name(),

@@ -236,7 +236,8 @@ fn values_of_another_kind_are_refused_with_their_line() {
     );
     let text = error("[[port]]\ndevice = \"x\"\n[[port.interface]]\naddresses = [\"192.0.2.2\"]");
     assert!(
-        text.contains("line 4, column ") && text.ends_with("invalid IP address syntax"),
+        text.contains("line 4, column ")
+            && text.ends_with("192.0.2.2 lacks the length of its prefix: write it as 192.0.2.2/24"),
         "{text}"
     );
     assert!(error("[[port]\n").starts_with("TOML parse error at line 1, column "));
@@ -250,6 +251,14 @@ const NUMBERS: &[Said] = &[
     (
         "[eal]\ncontrol_cpus = []",
         "eal.control_cpus: there is none: name at least one CPU for the control thread",
+    ),
+    (
+        "[eal]\nfile_prefix = \"a/b\"",
+        "eal.file_prefix: \"a/b\" can't name an instance: take up to 64 letters, digits, '-', '_' and '.', no '.' in front",
+    ),
+    (
+        "[[route]]\nto = \"10.1.2.3/8\"\nvia = \"192.0.2.1\"",
+        "route[0].to: 10.1.2.3/8 has bits set behind its prefix length: write 10.0.0.0/8, or the length that was meant",
     ),
     ("[eal]\nmemory_mb = 0", "eal.memory_mb: 0 is out of range: 1 to 1048576 (a terabyte)"),
     (
@@ -317,18 +326,18 @@ const PORTS: &[Said] = &[
     ),
     (
         "[[port.interface]]\nvlan = 7\naddresses = [\"10.0.0.0/8\"]",
-        "port[0].interface[1].addresses: 10.0.0.0/8 is the address of a network, not of a host \
-             in it",
+        "port[0].interface[1].addresses: 10.0.0.0/8 is the address of a network, or its \
+             broadcast address, not that of a host in it",
     ),
     (
         "[[port.interface]]\nvlan = 7\naddresses = [\"10.255.255.255/8\"]",
-        "port[0].interface[1].addresses: 10.255.255.255/8 is the address of a network, not of \
-             a host in it",
+        "port[0].interface[1].addresses: 10.255.255.255/8 is the address of a network, or its \
+             broadcast address, not that of a host in it",
     ),
     (
         "[[port.interface]]\nvlan = 7\naddresses = [\"2001:db8:7::/64\"]",
-        "port[0].interface[1].addresses: 2001:db8:7::/64 is the address of a network, not of a \
-             host in it",
+        "port[0].interface[1].addresses: 2001:db8:7::/64 is the address of a network, or its \
+             broadcast address, not that of a host in it",
     ),
     (
         "[[port.interface]]\nvlan = 7\naddresses = [\"224.0.0.1/24\"]",

@@ -104,7 +104,9 @@ pub enum EalError {
     )]
     PciDeviceRefused(String),
     /// EAL started, and this virtual device did not become a port.
-    #[error("virtual device {0:?} was refused; check its arguments and see DPDK's own lines above")]
+    #[error(
+        "virtual device {0:?} was refused; DPDK's own lines above say why: wrong arguments, a missing socket or interface, or missing rights (net_tap and af_packet need CAP_NET_ADMIN)"
+    )]
     VdevRefused(String),
     /// `rte_eal_init` failed. The process cannot try again.
     #[error(

@@ -50,7 +50,7 @@ mod error;
 
 pub use builder::{EalBuilder, LogLevel, Memory, Vdev};
 pub use burst::{Burst, Drain};
-pub use clock::tsc;
+pub use clock::{measure_tsc_hz, tsc};
 pub use eal::Eal;
 pub use error::{EalError, Errno, LcoreError, MbufError, MempoolError, PortError};
 pub use lcore::{LcoreHandle, LcoreId, RegisteredThread, current_lcore};

@@ -32,6 +32,12 @@ impl Config {
         if eal.control_cpus.is_empty() {
             return Err(Invalid::new("eal.control_cpus", Problem::NoControlCpu));
         }
+        let usable = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let prefix = eal.file_prefix.as_str();
+        let named = !prefix.is_empty() && prefix.len() <= 64 && !prefix.starts_with('.');
+        if !named || !prefix.chars().all(usable) {
+            return Err(Invalid::new("eal.file_prefix", Problem::FilePrefix(prefix.to_owned())));
+        }
         in_range("eal.memory_mb", eal.memory_mb, 1..=1 << 20, "1 to 1048576 (a terabyte)")?;
         in_range("workers.idle_sleep_us", workers.idle_sleep_us, 0..=10_000, "0 to 10000 (10 ms)")?;
         // As many as a pending table takes (otherhalf_pending::Settings).
@@ -91,6 +97,10 @@ impl Config {
     fn check_routes(&self) -> Result<(), Invalid> {
         for (place, route) in self.route.iter().enumerate() {
             let to = route.to.trunc();
+            if to != route.to {
+                let problem = Problem::HostBits { to: route.to, network: to };
+                return Err(Invalid::new(format!("route[{place}].to"), problem));
+            }
             let mut earlier = self.route.iter().take(place);
             if let Some(other) = earlier.position(|earlier| earlier.to.trunc() == to) {
                 let problem = Problem::SameRoute { to, other };

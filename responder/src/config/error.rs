@@ -84,7 +84,7 @@ pub enum Problem {
     #[error("there is none: give at least one with its prefix length, such as \"192.0.2.2/24\"")]
     NoAddress,
     /// The address of a network instead of a host's.
-    #[error("{0} is the address of a network, not of a host in it")]
+    #[error("{0} is the address of a network, or its broadcast address, not that of a host in it")]
     NotAHost(IpNet),
     /// Two interfaces with one name.
     #[error("another interface is called {0:?} too: give each a name of its own")]
@@ -97,6 +97,21 @@ pub enum Problem {
         /// What there is.
         known: String,
     },
+    /// A route to a host's address with a network's length.
+    #[error(
+        "{to} has bits set behind its prefix length: write {network}, or the length that was meant"
+    )]
+    HostBits {
+        /// As it was written.
+        to: IpNet,
+        /// The network that it would be.
+        network: IpNet,
+    },
+    /// A file prefix that can't be a folder's name.
+    #[error(
+        "{0:?} can't name an instance: take up to 64 letters, digits, '-', '_' and '.', no '.' in front"
+    )]
+    FilePrefix(String),
     /// Two routes to one prefix.
     #[error("route[{other}] leads to {to} too: remove one")]
     SameRoute {
