@@ -371,7 +371,7 @@ const ROUTES_AND_FLOWS: &[Said] = &[
         "route[0].interface: there is no interface \"eth0\"; there are: net_null0",
     ),
     (
-        "[[route]]\nto = \"10.0.0.0/8\"\nvia = \"192.0.2.1\"\n[[route]]\nto = \"10.1.2.3/8\"\n\
+        "[[route]]\nto = \"10.0.0.0/8\"\nvia = \"192.0.2.1\"\n[[route]]\nto = \"10.0.0.0/8\"\n\
              via = \"192.0.2.3\"",
         "route[1].to: route[0] leads to 10.0.0.0/8 too: remove one",
     ),
