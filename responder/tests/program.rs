@@ -151,8 +151,9 @@ fn what_can_not_start_says_why() {
     assert_eq!(
         failure("refused", (DEVICE, "net_pcap0,rx_pcap=no/such.pcap")),
         format!(
-            "{start}virtual device \"net_pcap0,rx_pcap=no/such.pcap\" was refused; check its \
-             arguments and see DPDK's own lines above"
+            "{start}virtual device \"net_pcap0,rx_pcap=no/such.pcap\" was refused; DPDK's own \
+             lines above say why: wrong arguments, a missing socket or interface, or missing rights \
+             (net_tap and af_packet need CAP_NET_ADMIN)"
         )
     );
     assert_eq!(
