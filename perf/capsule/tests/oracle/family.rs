@@ -98,12 +98,17 @@ pub(crate) fn finish(mut packet: impl Packet) -> Mbuf {
     packet.reset()
 }
 
-/// An upper layer whose checksum capsule computes anew over the octets that we sent.
-#[track_caller]
-pub(crate) fn assert_reconciled<T: Packet>(packet: &mut T, checksum: impl Fn(&T) -> u16) {
+/// The checksum that we sent, and the one that capsule computes over the octets that we sent.
+pub(crate) fn checksums<T: Packet>(packet: &mut T, checksum: impl Fn(&T) -> u16) -> [u16; 2] {
     let ours = checksum(packet);
     packet.reconcile_all();
-    assert_eq!(ours, checksum(packet), "the checksum that capsule computes");
+    [ours, checksum(packet)]
+}
+
+#[track_caller]
+pub(crate) fn assert_reconciled<T: Packet>(packet: &mut T, checksum: impl Fn(&T) -> u16) {
+    let [ours, theirs] = checksums(packet, checksum);
+    assert_eq!(ours, theirs, "the checksum that capsule computes");
 }
 
 pub(crate) fn udp<F: Family>(packet: F::Packet) -> Udp<F::Packet> {

@@ -18,8 +18,9 @@ use capsule::packets::icmp::v6::ndp::{
 };
 use capsule::packets::ip::v6::Ipv6;
 use capsule::packets::ip::{ProtocolNumber, ProtocolNumbers};
-use capsule::packets::{EtherTypes, Ethernet, Packet, Tcp};
+use capsule::packets::{EtherTypes, Ethernet, Packet, Tcp, Udp};
 use family::{DSCP, Echo, FLOW_LABEL, Family, Ip, Rest, V4, V6};
+use otherhalf_capsule::octets::octets_mut;
 use otherhalf_engine::Outcome;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -102,7 +103,7 @@ fn icmp_probe<F: Family>(ends: Ends) {
     let mut bench = Bench::new();
     for answered_by_the_client in [false, true] {
         let mut probe = bench.play(request::<F>(ends, F::ICMP));
-        let copy = Mbuf::from_bytes(otherhalf_capsule::octets::octets_mut(&mut probe)).unwrap();
+        let copy = Mbuf::from_bytes(octets_mut(&mut probe)).unwrap();
         let (ip, packet) = family::open::<F>(probe);
         assert_probe(&ip, ends, F::ICMP, 16);
         let echo = F::echo_request(packet);
@@ -235,6 +236,29 @@ fn a_burst<F: Family>(ends: Ends) {
     }
     let tally = &bench.shared.tally;
     assert_eq!((tally.received(), tally.get(Outcome::DropTruncated)), (40, 1));
+}
+
+/// The oracle itself: of what it is given with one bit flipped, it computes another checksum.
+fn flipped<F: Family>(ends: Ends) {
+    for protocol in [ProtocolNumbers::Udp, ProtocolNumbers::Tcp] {
+        let mut probe = Bench::new().play(request::<F>(ends, protocol));
+        if let Some(last) = octets_mut(&mut probe).last_mut() {
+            *last ^= 1;
+        }
+        let packet = family::open::<F>(probe).1;
+        let [ours, theirs] = if protocol == ProtocolNumbers::Udp {
+            family::checksums(&mut packet.parse::<Udp<F::Packet>>().unwrap(), Udp::checksum)
+        } else {
+            family::checksums(&mut packet.parse::<Tcp<F::Packet>>().unwrap(), Tcp::checksum)
+        };
+        assert_ne!(ours, theirs);
+    }
+}
+
+#[capsule::test]
+fn a_flipped_bit_is_noticed() {
+    flipped::<V4>(v4());
+    flipped::<V6>(v6());
 }
 
 #[capsule::test]
