@@ -129,6 +129,27 @@ static inline uint64_t table_age(const struct table *self, uint64_t data, uint64
 	return age > TIME - self->timeout ? 0 : UINT64_MAX;
 }
 
+/* What an insert sees of a bucket: a bit for each slot, without a branch. */
+struct survey {
+	uint64_t tags[SLOTS];
+	unsigned twins, vacant;
+};
+
+static inline void survey(const struct table *self, struct bucket *bucket, uint64_t fingerprint,
+			  uint64_t now, struct survey *result)
+{
+	result->twins = result->vacant = 0;
+	for (int i = 0; i < SLOTS; i++) {
+		uint64_t tag = __atomic_load_n(&bucket->slots[i].tag, __ATOMIC_ACQUIRE);
+		uint64_t data = __atomic_load_n(&bucket->slots[i].data, __ATOMIC_ACQUIRE);
+		bool live = ((now - (data >> 16) + self->timeout) & TIME) < 2 * self->timeout;
+		bool vacant = ((tag & STATE) == EMPTY) | (((tag & STATE) == LIVE) & !live);
+		result->tags[i] = tag;
+		result->vacant |= (unsigned)vacant << i;
+		result->twins |= (unsigned)(!vacant & ((tag & FINGERPRINT) == fingerprint)) << i;
+	}
+}
+
 static inline enum insert table_insert(struct table *self, struct place place, uint16_t request,
 				       uint64_t now)
 {
@@ -136,44 +157,26 @@ static inline enum insert table_insert(struct table *self, struct place place, u
 	table_pair(self, place, pair);
 	uint64_t fingerprint = place.place << 16;
 	for (;;) {
-		struct slot *vacant[2] = { NULL, NULL }, *slot = NULL;
-		uint64_t vacant_tag[2] = { 0, 0 }, tag = 0;
-		int free_slots[2] = { 0, 0 };
-		for (int b = 0; b < 2 && !slot; b++) {
-			for (int i = 0; i < SLOTS; i++) {
-				struct slot *at = &pair[b]->slots[i];
-				uint64_t seen = __atomic_load_n(&at->tag, __ATOMIC_ACQUIRE);
-				bool twin = (seen & FINGERPRINT) == fingerprint;
-				if ((seen & STATE) == LIVE) {
-					uint64_t data = __atomic_load_n(&at->data, __ATOMIC_ACQUIRE);
-					if (table_age(self, data, now) != UINT64_MAX) {
-						if (!twin)
-							continue;
-						if ((uint16_t)data != request)
-							return INSERT_CONFLICT;
-						slot = at;
-						tag = seen;
-						break;
-					}
-				} else if ((seen & STATE) == BUSY) {
-					if (twin)
-						return INSERT_CONFLICT;
-					continue;
-				}
-				if (!vacant[b]) {
-					vacant[b] = at;
-					vacant_tag[b] = seen;
-				}
-				free_slots[b]++;
-			}
-		}
-		if (!slot) {
-			int b = free_slots[0] < 2 && free_slots[1] > free_slots[0];
-			slot = vacant[b];
-			tag = vacant_tag[b];
-			if (!slot)
+		struct survey seen[2];
+		survey(self, pair[0], fingerprint, now, &seen[0]);
+		survey(self, pair[1], fingerprint, now, &seen[1]);
+		int b, i;
+		if (__builtin_expect(seen[0].twins | seen[1].twins, 0)) {
+			b = !seen[0].twins;
+			i = __builtin_ctz(seen[b].twins);
+			if ((seen[b].tags[i] & STATE) == BUSY ||
+			    (uint16_t)__atomic_load_n(&pair[b]->slots[i].data, __ATOMIC_ACQUIRE) !=
+				    request)
+				return INSERT_CONFLICT;
+		} else {
+			int first = __builtin_popcount(seen[0].vacant);
+			b = first < 2 && __builtin_popcount(seen[1].vacant) > first;
+			if (!seen[b].vacant)
 				return INSERT_FULL;
+			i = __builtin_ctz(seen[b].vacant);
 		}
+		struct slot *slot = &pair[b]->slots[i];
+		uint64_t tag = seen[b].tags[i];
 		uint64_t claimed = fingerprint | ((tag + VERSION_ONE) & VERSION) | BUSY;
 		if (!__atomic_compare_exchange_n(&slot->tag, &tag, claimed, false, __ATOMIC_ACQ_REL,
 						 __ATOMIC_RELAXED))
@@ -191,8 +194,13 @@ static inline bool table_take(struct table *self, struct place place, uint64_t n
 	table_pair(self, place, pair);
 	uint64_t wanted = place.place << 16 | LIVE;
 	for (int b = 0; b < 2; b++) {
+		unsigned candidates = 0;
 		for (int i = 0; i < SLOTS; i++) {
-			struct slot *slot = &pair[b]->slots[i];
+			uint64_t tag = __atomic_load_n(&pair[b]->slots[i].tag, __ATOMIC_ACQUIRE);
+			candidates |= (unsigned)((tag & (FINGERPRINT | STATE)) == wanted) << i;
+		}
+		for (; candidates; candidates &= candidates - 1) {
+			struct slot *slot = &pair[b]->slots[__builtin_ctz(candidates)];
 			for (;;) {
 				uint64_t seen = __atomic_load_n(&slot->tag, __ATOMIC_ACQUIRE);
 				if ((seen & (FINGERPRINT | STATE)) != wanted)

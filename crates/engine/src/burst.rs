@@ -11,9 +11,9 @@ use otherhalf_wire::probe::{Cookie, Identity, Protocol};
 use otherhalf_wire::trace::Rtt;
 
 use crate::answer::Match;
-use crate::classify::{Found, Seen, Task, classify};
+use crate::classify::{Found, Ingress, Task, classify, enter};
 use crate::closed::{Budget, Closed};
-use crate::emit::{Action, ResetFrame, write};
+use crate::emit::{self, Action, ResetFrame, write};
 use crate::frame::Frame;
 use crate::neighbour::{Neighbours, Notice};
 use crate::network::{Network, PortId};
@@ -101,17 +101,29 @@ impl Engine {
         mut fate: impl FnMut(Fate),
     ) {
         for group in frames.chunks_mut(BURST) {
-            let mut seen = [Seen::dropped(Outcome::DropBuffer); BURST];
+            let mut ingress = [Ingress::UNKNOWN; BURST];
+            let mut found: [Found; BURST] = [Err(Outcome::DropBuffer); BURST];
             let mut places = [(Hash::default(), Lines::None); BURST];
-            for ((frame, seen), place) in group.iter().zip(&mut seen).zip(&mut places) {
-                *seen = classify(view, frame);
-                *place = self.place(&seen.found);
+            let looks = ingress.iter_mut().zip(&mut found).zip(&mut places);
+            for (frame, ((ingress, found), place)) in group.iter().zip(looks) {
+                *found = match enter(view, frame) {
+                    Ok(entered) => {
+                        *ingress = entered.ingress;
+                        classify(view, &entered)
+                    }
+                    Err(outcome) => Err(outcome),
+                };
+                *place = self.place(found);
                 self.table.prefetch(place.0, place.1);
             }
             self.table.fetch(&places);
             let mut ways = Ways::new(view);
-            for ((frame, seen), (hash, _)) in group.iter_mut().zip(&seen).zip(places) {
-                fate(self.answer(&mut ways, now, frame, seen, hash));
+            let looks = ingress.iter().zip(&found).zip(&places);
+            for (frame, ((ingress, found), (hash, _))) in group.iter_mut().zip(looks) {
+                fate(match found {
+                    Ok(task) => self.answer(&mut ways, now, frame, *ingress, task, *hash),
+                    Err(outcome) => Fate::dropped(*outcome),
+                });
             }
         }
     }
@@ -127,21 +139,17 @@ impl Engine {
     }
 
     /// Does what was found to be done for `frame`; `hash` is its place in the table.
-    #[inline]
+    #[inline(always)]
     fn answer(
         &self,
         ways: &mut Ways<'_>,
         now: u64,
         frame: &mut Frame<'_>,
-        seen: &Seen,
+        ingress: Ingress,
+        task: &Task,
         hash: Hash,
     ) -> Fate {
         let port = frame.port();
-        let ingress = seen.ingress;
-        let task = match &seen.found {
-            Ok(task) => task,
-            Err(outcome) => return Fate::dropped(*outcome),
-        };
         let mut way_to = |receiver| ways.to(receiver, port, ingress);
         match task {
             Task::Ask(ask) => match way_to(ask.requester) {
@@ -158,11 +166,11 @@ impl Engine {
                 },
             },
             Task::Refuse(refuse) => match way_to(refuse.requester) {
-                Ok(way) => sent(refuse.outcome, &Action::Refusal(refuse), &way, frame),
+                Ok(way) => sent(refuse.outcome, &way, write(&Action::Refusal(refuse), &way, frame)),
                 Err(blocked) => held(blocked),
             },
             Task::Ping(ping) => match way_to(ping.pinger) {
-                Ok(way) => sent(Outcome::PingReply, &Action::Echo(*ping), &way, frame),
+                Ok(way) => sent(Outcome::PingReply, &way, write(&Action::Echo(*ping), &way, frame)),
                 Err(blocked) => held(blocked),
             },
             Task::Closed(closed) => match way_to(closed.sender()) {
@@ -170,18 +178,20 @@ impl Engine {
                 Ok(way) => match closed {
                     Closed::Udp(datagram) => {
                         let action = Action::Unreachable(*datagram);
-                        sent(Outcome::ClosedUdpUnreachable, &action, &way, frame)
+                        sent(Outcome::ClosedUdpUnreachable, &way, write(&action, &way, frame))
                     }
-                    Closed::Tcp(reset) => {
-                        sent(Outcome::ClosedTcpReset, &Action::Reset(*reset), &way, frame)
-                    }
+                    Closed::Tcp(reset) => sent(
+                        Outcome::ClosedTcpReset,
+                        &way,
+                        write(&Action::Reset(*reset), &way, frame),
+                    ),
                 },
                 Err(blocked) => held(blocked),
             },
             Task::Neighbour(answer, notice) => match ways.to_neighbour(answer, port, ingress) {
                 Some(way) => {
                     let action = Action::Neighbour(*answer);
-                    let fate = sent(Outcome::NeighbourReply, &action, &way, frame);
+                    let fate = sent(Outcome::NeighbourReply, &way, write(&action, &way, frame));
                     Fate { notice: *notice, ..fate }
                 }
                 None => Fate::dropped(Outcome::DropNoRoute),
@@ -193,7 +203,7 @@ impl Engine {
     }
 
     /// Finds a place and a name for the probe that `ask` deserves, and writes it.
-    #[inline]
+    #[inline(always)]
     fn probe(&self, ask: &Ask, hash: Hash, now: u64, way: &Way, frame: &mut Frame<'_>) -> Fate {
         let outcome = match ask.protocol {
             Protocol::Icmp => Outcome::ProbeIcmp,
@@ -206,7 +216,7 @@ impl Engine {
             match self.table.insert(hash, ask.identifier, now) {
                 Insert::New | Insert::Replaced => {
                     let cookie = Cookie(hash.cookie());
-                    return sent(outcome, &Action::Probe { ask, identifier, cookie }, way, frame);
+                    return sent(outcome, way, emit::probe(ask, identifier, cookie, way, frame));
                 }
                 Insert::Full => return Fate::dropped(Outcome::DropTableFull),
                 Insert::Conflict => {
@@ -219,7 +229,7 @@ impl Engine {
     }
 
     /// Finds the probe that an answer is about, and writes the response.
-    #[inline]
+    #[inline(always)]
     fn respond(
         &self,
         found: &Match,
@@ -236,13 +246,15 @@ impl Engine {
         let Some(entry) = self.table.take(hash, frame.received(now)) else {
             return match found.reset() {
                 // It knows our keyed bits, so a probe of ours caused it: nobody can be hit by asking for this.
-                Some(reset) => sent(Outcome::StraySynAckReset, &Action::Reset(reset), way, frame),
+                Some(reset) => {
+                    sent(Outcome::StraySynAckReset, way, write(&Action::Reset(reset), way, frame))
+                }
                 None => Fate::dropped(Outcome::DropUnmatched),
             };
         };
         let rtt = Rtt::from_ns(self.clock.ns(entry.age_ticks));
-        let action = Action::Hop { found, identifier: entry.request_id, rtt };
-        let mut fate = sent(found.outcome, &action, way, frame);
+        let written = emit::response(found, entry.request_id, rtt, way, frame);
+        let mut fate = sent(found.outcome, way, written);
         if let (Some(reset), Verdict::Send(port)) = (found.reset(), fate.verdict) {
             fate.verdict = Verdict::SendAndReset(port, ResetFrame { reset, way: *way });
         }
@@ -335,10 +347,10 @@ fn halves(address: IpAddr) -> [u64; 2] {
     }
 }
 
-/// Writes `action` over `frame`, which thereby has its fate.
+/// The fate of a frame that was `written` over, if its buffer had the room.
 #[inline]
-fn sent(outcome: Outcome, action: &Action<'_>, way: &Way, frame: &mut Frame<'_>) -> Fate {
-    match write(action, way, frame) {
+fn sent(outcome: Outcome, way: &Way, written: Option<()>) -> Fate {
+    match written {
         Some(()) => Fate { verdict: Verdict::Send(way.port), outcome, notice: None },
         None => Fate::dropped(Outcome::DropBuffer),
     }

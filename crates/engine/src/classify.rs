@@ -27,20 +27,18 @@ pub(crate) struct Ingress {
     pub(crate) mac: Mac,
 }
 
-/// What the first look at a frame found.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen {
-    /// Of a frame that is dropped, any.
-    pub(crate) ingress: Ingress,
-    pub(crate) found: Found,
+impl Ingress {
+    /// Of a frame that has not been looked at.
+    pub(crate) const UNKNOWN: Self = Self { interface: InterfaceId(0), mac: Mac([0; 6]) };
 }
 
-impl Seen {
-    #[inline]
-    pub(crate) const fn dropped(outcome: Outcome) -> Self {
-        let ingress = Ingress { interface: InterfaceId(0), mac: Mac([0; 6]) };
-        Self { ingress, found: Err(outcome) }
-    }
+/// A frame that came in by an interface of ours.
+pub(crate) struct Entered<'a> {
+    pub(crate) ingress: Ingress,
+    /// To us alone, not to a group.
+    unicast: bool,
+    ethertype: u16,
+    payload: &'a [u8],
 }
 
 /// What is left to do for a frame.
@@ -65,29 +63,33 @@ pub(crate) enum Task {
 /// A task, or why there is none.
 pub(crate) type Found = Result<Task, Outcome>;
 
-/// Looks at `frame`.
+/// Looks at the link layer of `frame`.
 #[inline(always)]
-pub(crate) fn classify(view: &View<'_>, frame: &Frame<'_>) -> Seen {
-    let (link, payload) = match Link::parse(frame.octets()) {
-        Ok(parsed) => parsed,
-        Err(Malformed::Truncated) => return Seen::dropped(Outcome::DropTruncated),
-        Err(_) => return Seen::dropped(Outcome::DropUnknownVlan),
-    };
-    let Some((interface, known)) = view.network.interface_for(frame.port(), link.vlan) else {
-        return Seen::dropped(Outcome::DropUnknownVlan);
-    };
+pub(crate) fn enter<'a>(view: &View<'_>, frame: &'a Frame<'_>) -> Result<Entered<'a>, Outcome> {
+    let (link, payload) = Link::parse(frame.octets()).map_err(|malformed| match malformed {
+        Malformed::Truncated => Outcome::DropTruncated,
+        _ => Outcome::DropUnknownVlan,
+    })?;
+    let (interface, known) =
+        view.network.interface_for(frame.port(), link.vlan).ok_or(Outcome::DropUnknownVlan)?;
     let unicast = link.dst == known.mac;
     if !(unicast || link.dst.is_group()) || !link.src.is_unicast() {
-        return Seen::dropped(Outcome::DropNotOurMac);
+        return Err(Outcome::DropNotOurMac);
     }
     let ingress = Ingress { interface, mac: link.src };
-    let found = match link.ethertype {
+    Ok(Entered { ingress, unicast, ethertype: link.ethertype, payload })
+}
+
+/// Looks at what follows the link layer.
+#[inline(always)]
+pub(crate) fn classify(view: &View<'_>, entered: &Entered<'_>) -> Found {
+    let Entered { ingress: Ingress { interface, .. }, unicast, ethertype, payload } = *entered;
+    match ethertype {
         ethertype::IPV4 => internet_layer(view, interface, unicast, Packet::parse_v4(payload)),
         ethertype::IPV6 => internet_layer(view, interface, unicast, Packet::parse_v6(payload)),
         ethertype::ARP => neighbour::arp(view.network, interface, payload),
         _ => Err(Outcome::DropUnknownEthertype),
-    };
-    Seen { ingress, found }
+    }
 }
 
 /// Looks whether an IP packet is for us. Once for each family: what is known of one costs the other nothing.

@@ -25,14 +25,10 @@ use crate::way::Way;
 /// The TTL of what answers for ourselves: RFC 1122's default as revised by the assigned numbers.
 const OWN_TTL: u8 = 64;
 
-/// What a frame is to become.
+/// What a frame is to become, besides a [probe] or a [response].
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Action<'a> {
-    /// The probe that was asked for.
-    Probe { ask: &'a Ask, identifier: u16, cookie: Cookie },
-    /// A response with a result.
-    Hop { found: &'a Match, identifier: u16, rtt: Rtt },
-    /// A response without.
+    /// A response without a result.
     Refusal(&'a Refuse),
     /// An echo reply.
     Echo(Ping),
@@ -72,8 +68,61 @@ impl ResetFrame {
     }
 }
 
+/// Makes of `frame` the probe that was asked for, to go `way`. `None` if the buffer is too small.
+#[inline(always)]
+pub(crate) fn probe(
+    ask: &Ask,
+    identifier: u16,
+    cookie: Cookie,
+    way: &Way,
+    frame: &mut Frame<'_>,
+) -> Option<()> {
+    let fields = Fields {
+        src: ask.own,
+        dst: ask.requester,
+        ttl: ask.ttl,
+        traffic_class: ask.traffic_class,
+        flow_label: ask.flow_label,
+        identification: Some(cookie.identification()),
+        protocol: ask.protocol.number(Family::of(ask.own)),
+    };
+    let probe = Probe {
+        protocol: ask.protocol,
+        source_port: SOURCE_PORT,
+        flow: ask.flow,
+        identifier,
+        cookie,
+    };
+    let room = frame.room();
+    let room_len = room.len();
+    let rest = packet(way, &fields, ask.protocol.probe_len(), room)?;
+    let headers_len = room_len.checked_sub(rest.len())?;
+    let len = headers_len.checked_add(probe.emit(ask.own, ask.requester, rest)?)?;
+    frame.set_len(len);
+    Some(())
+}
+
+/// Makes of `frame` the response that `found` gives, to go `way`. `None` if the buffer is too small.
+#[inline(always)]
+pub(crate) fn response(
+    found: &Match,
+    identifier: u16,
+    rtt: Rtt,
+    way: &Way,
+    frame: &mut Frame<'_>,
+) -> Option<()> {
+    let (own, requester) = (found.own, found.target);
+    let response = Response { identifier, verdict: Verdict::Hop { address: found.hop, rtt } };
+    let room = frame.room();
+    let room_len = room.len();
+    let rest = packet(way, &response_fields(own, requester), RESPONSE_LEN, room)?;
+    let headers_len = room_len.checked_sub(rest.len())?;
+    let len = headers_len.checked_add(response.emit(own, requester, rest)?)?;
+    frame.set_len(len);
+    Some(())
+}
+
 /// Makes of `frame` what `action` says, to go `way`. `None` if the buffer is too small.
-#[inline]
 pub(crate) fn write(action: &Action<'_>, way: &Way, frame: &mut Frame<'_>) -> Option<()> {
     // These two answers keep some of what the frame carries.
     if let Action::Echo(ping) = action {
@@ -90,36 +139,9 @@ pub(crate) fn write(action: &Action<'_>, way: &Way, frame: &mut Frame<'_>) -> Op
 }
 
 /// Writes `action` to the front of `room`; returns the frame's length.
-#[inline]
 fn emit(action: &Action<'_>, way: &Way, room: &mut [u8]) -> Option<usize> {
     let room_len = room.len();
     let (rest_len, payload_len) = match *action {
-        Action::Probe { ask, identifier, cookie } => {
-            let fields = Fields {
-                src: ask.own,
-                dst: ask.requester,
-                ttl: ask.ttl,
-                traffic_class: ask.traffic_class,
-                flow_label: ask.flow_label,
-                identification: Some(cookie.identification()),
-                protocol: ask.protocol.number(Family::of(ask.own)),
-            };
-            let rest = packet(way, &fields, ask.protocol.probe_len(), room)?;
-            let probe = Probe {
-                protocol: ask.protocol,
-                source_port: SOURCE_PORT,
-                flow: ask.flow,
-                identifier,
-                cookie,
-            };
-            (rest.len(), probe.emit(ask.own, ask.requester, rest)?)
-        }
-        Action::Hop { found, identifier, rtt } => {
-            let (own, requester) = (found.own, found.target);
-            let rest = packet(way, &response_fields(own, requester), RESPONSE_LEN, room)?;
-            let verdict = Verdict::Hop { address: found.hop, rtt };
-            (rest.len(), Response { identifier, verdict }.emit(own, requester, rest)?)
-        }
         Action::Refusal(refuse) => {
             let (own, requester) = (refuse.own, refuse.requester);
             let rest = packet(way, &response_fields(own, requester), REFUSAL_LEN, room)?;
@@ -202,10 +224,12 @@ fn packet<'a>(
     fields.emit(payload, rest)
 }
 
+#[inline(always)]
 const fn link(way: &Way, ethertype: u16) -> Link {
     Link { dst: way.dst, src: way.src, vlan: way.vlan, ethertype }
 }
 
+#[inline(always)]
 const fn response_fields(src: IpAddr, dst: IpAddr) -> Fields {
     Fields {
         src,

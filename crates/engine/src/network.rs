@@ -232,7 +232,7 @@ impl Network {
 
     /// Whether `address` is ours; a link-local one must be that of the interface `ingress`.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn owns(&self, address: IpAddr, ingress: InterfaceId) -> bool {
         match address {
             IpAddr::V4(v4) => self.own_v4.contains(&v4),
@@ -261,7 +261,7 @@ impl Network {
     }
 
     /// The route to `destination` and its interface; no route for what is on the link.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn route(
         &self,
         destination: IpAddr,
@@ -312,7 +312,7 @@ impl Network {
 
     /// Whether a packet may ever be sent to `address`: one host elsewhere, not many and not ourselves.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn may_be_sent_to(&self, address: IpAddr) -> bool {
         let own = match address {
             IpAddr::V4(v4) => self.own_v4.contains(&v4) || self.broadcasts.contains(&v4),

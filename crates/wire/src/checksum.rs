@@ -2,7 +2,8 @@
 
 use core::net::IpAddr;
 
-/// A running one's complement sum of big-endian 16-bit words.
+/// A running one's complement sum of 16-bit words, kept in the machine's byte order: the sum of swapped words
+/// is the swapped sum (RFC 1071 §2 B), so octets are swapped once, at the end.
 ///
 /// Sums of parts add up to the sum of the whole as long as each part starts at an even offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,19 +22,26 @@ impl Sum {
         let (words, tail) = bytes.as_chunks::<4>();
         let sum = words
             .iter()
-            .fold(self.0, |sum, word| sum.wrapping_add(u64::from(u32::from_be_bytes(*word))));
+            .fold(self.0, |sum, word| sum.wrapping_add(u64::from(u32::from_ne_bytes(*word))));
         let mut last = [0u8; 4];
         for (to, from) in last.iter_mut().zip(tail) {
             *to = *from;
         }
-        Self(sum.wrapping_add(u64::from(u32::from_be_bytes(last))))
+        Self(sum.wrapping_add(u64::from(u32::from_ne_bytes(last))))
+    }
+
+    /// Adds another sum.
+    #[must_use]
+    #[inline]
+    pub const fn add(self, other: Self) -> Self {
+        Self(self.0.wrapping_add(other.0))
     }
 
     /// Adds one 16-bit word.
     #[must_use]
     #[inline]
     pub const fn word(self, word: u16) -> Self {
-        Self(self.0.wrapping_add(word as u64))
+        Self(self.0.wrapping_add(word.to_be() as u64))
     }
 
     /// Adds the part of a pseudo header that names the two addresses (RFC 793 §3.1, RFC 8200 §8.1).
@@ -68,8 +76,9 @@ impl Sum {
         let sum = (sum >> 32).wrapping_add(sum & 0xffff_ffff);
         let sum = (sum >> 16).wrapping_add(sum & 0xffff);
         let sum = (sum >> 16).wrapping_add(sum & 0xffff);
+        // Below 2^16 by now.
         let [.., high, low] = sum.to_be_bytes();
-        u16::from_be_bytes([high, low])
+        u16::from_be(u16::from_be_bytes([high, low]))
     }
 
     /// The checksum field for what was summed up (with the field itself as zero).

@@ -84,6 +84,7 @@ impl<'a> Objects<'a> {
     /// Bytes with another version are padding (PROTOCOL §5), and so are those whose checksum fails:
     /// requests have always been padded with anything. A checksum of 0 was not computed (RFC 4884 §7).
     #[must_use]
+    #[inline]
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let (header, rest) = Header::ref_from_prefix(bytes).ok()?;
         let sealed = header.checksum.get() == 0 || Sum::ZERO.bytes(bytes).verifies();

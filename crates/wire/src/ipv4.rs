@@ -12,6 +12,8 @@ use crate::checksum::Sum;
 const MORE_FRAGMENTS: u16 = 0x2000;
 /// Where the fragment belongs, in units of 8 octets.
 const FRAGMENT_OFFSET: u16 = 0x1fff;
+/// Version 4, and a header of 5 units of 4 octets: without options.
+const VERSION_IHL: u8 = 0x45;
 /// Don't fragment.
 pub const DONT_FRAGMENT: u16 = 0x4000;
 
@@ -92,20 +94,29 @@ impl Fields {
     #[inline]
     pub fn emit<'a>(&self, payload: usize, out: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let total = u16::try_from(payload.checked_add(HEADER_LEN)?).ok()?;
+        let fragment = if self.dont_fragment { DONT_FRAGMENT } else { 0 };
+        // Summed up from the fields, not from the octets: those are still on their way to memory.
+        let sum = Sum::ZERO
+            .word(u16::from_be_bytes([VERSION_IHL, self.tos]))
+            .word(total)
+            .word(self.identification)
+            .word(fragment)
+            .word(u16::from_be_bytes([self.ttl, self.protocol]))
+            .bytes(&self.src.octets())
+            .bytes(&self.dst.octets());
         let (header, rest) = Header::mut_from_prefix(out).ok()?;
         *header = Header {
-            version_ihl: 0x45,
+            version_ihl: VERSION_IHL,
             tos: self.tos,
             total_length: total.into(),
             identification: self.identification.into(),
-            fragment: if self.dont_fragment { DONT_FRAGMENT } else { 0 }.into(),
+            fragment: fragment.into(),
             ttl: self.ttl,
             protocol: self.protocol,
-            checksum: 0.into(),
+            checksum: sum.checksum().into(),
             src: self.src.octets(),
             dst: self.dst.octets(),
         };
-        header.checksum.set(Sum::ZERO.bytes(header.as_bytes()).checksum());
         Some(rest)
     }
 }

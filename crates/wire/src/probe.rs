@@ -11,7 +11,7 @@
 
 use core::net::IpAddr;
 
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::FromBytes;
 
 use crate::checksum::{self, Sum};
 use crate::icmp::{self, Kind};
@@ -24,6 +24,8 @@ pub const SOURCE_PORT: u16 = 1021;
 pub const ICMP_SEQUENCE: u16 = 0xffff;
 /// The window of a TCP probe.
 pub const TCP_WINDOW: u16 = 1024;
+/// The data offset of a TCP probe: 6 units of 4 octets, the option included.
+const SYN_DATA_OFFSET: u8 = 6 << 4;
 /// The maximum segment size that a TCP probe offers, as an option (RFC 9293 §3.7.1).
 const MSS_OPTION: [u8; 4] = [2, 4, 0x05, 0xb4];
 /// Random octets of a payload; two more balance the checksum.
@@ -154,7 +156,7 @@ impl Probe {
     /// `None` if it does not fit, or for UDP with the identifier 0, which as a checksum means
     /// "none" in IPv4 (RFC 768) and is forbidden in IPv6 (RFC 8200 §8.1).
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn emit(&self, src: IpAddr, dst: IpAddr, out: &mut [u8]) -> Option<usize> {
         let len = self.protocol.probe_len();
         let out = out.get_mut(..len)?;
@@ -167,41 +169,57 @@ impl Probe {
         match self.protocol {
             Protocol::Icmp => {
                 let (header, payload) = icmp::Header::mut_from_prefix(out).ok()?;
+                let kind = Kind::EchoRequest.number(Family::of(src));
                 *header = icmp::Header {
-                    kind: Kind::EchoRequest.number(Family::of(src)),
+                    kind,
                     code: 0,
                     checksum: self.flow.into(),
                     identifier: self.identifier.into(),
                     sequence: ICMP_SEQUENCE.into(),
                 };
-                self.balance(sum.bytes(header.as_bytes()), payload)?;
+                let sum = sum
+                    .word(u16::from_be_bytes([kind, 0]))
+                    .word(self.flow)
+                    .word(self.identifier)
+                    .word(ICMP_SEQUENCE);
+                self.balance(sum, payload)?;
             }
             Protocol::Udp if self.identifier == 0 => return None,
             Protocol::Udp => {
                 let (header, payload) = udp::Header::mut_from_prefix(out).ok()?;
+                let length = u16::try_from(len).ok()?;
                 *header = udp::Header {
                     src_port: self.source_port.into(),
                     dst_port: self.flow.into(),
-                    length: u16::try_from(len).ok()?.into(),
+                    length: length.into(),
                     checksum: self.identifier.into(),
                 };
-                self.balance(sum.bytes(header.as_bytes()), payload)?;
+                let sum =
+                    sum.word(self.source_port).word(self.flow).word(length).word(self.identifier);
+                self.balance(sum, payload)?;
             }
             Protocol::Tcp => {
                 let (header, options) = tcp::Header::mut_from_prefix(out).ok()?;
+                let sum = sum
+                    .word(self.source_port)
+                    .word(self.flow)
+                    .word(self.cookie.sequence())
+                    .word(self.identifier)
+                    .word(u16::from_be_bytes([SYN_DATA_OFFSET, tcp::flag::SYN]))
+                    .word(TCP_WINDOW)
+                    .bytes(&MSS_OPTION);
                 *header = tcp::Header {
                     src_port: self.source_port.into(),
                     dst_port: self.flow.into(),
                     sequence: self.sequence().into(),
                     acknowledgement: 0.into(),
-                    data_offset: 6 << 4,
+                    data_offset: SYN_DATA_OFFSET,
                     flags: tcp::flag::SYN,
                     window: TCP_WINDOW.into(),
-                    checksum: 0.into(),
+                    checksum: sum.checksum().into(),
                     urgent: 0.into(),
                 };
                 *options.first_chunk_mut()? = MSS_OPTION;
-                header.checksum.set(sum.bytes(header.as_bytes()).bytes(&MSS_OPTION).checksum());
             }
         }
         Some(len)
@@ -215,11 +233,14 @@ impl Probe {
     }
 
     /// Fills the payload so that all words, with those already summed up, verify.
-    #[inline]
+    ///
+    /// Sums are made of fields, not of the octets written: those are still on their way to memory.
+    #[inline(always)]
     fn balance(&self, sum: Sum, payload: &mut [u8]) -> Option<()> {
-        let (random, rest) = payload.split_first_chunk_mut::<RANDOM_LEN>()?;
-        *random = self.cookie.payload();
-        *rest.first_chunk_mut()? = sum.bytes(random).checksum().to_be_bytes();
+        let random = self.cookie.payload();
+        let (place, rest) = payload.split_first_chunk_mut::<RANDOM_LEN>()?;
+        *place = random;
+        *rest.first_chunk_mut()? = sum.bytes(&random).checksum().to_be_bytes();
         Some(())
     }
 }
@@ -244,7 +265,7 @@ impl Identity {
     ///
     /// `None` if no probe looks like that. `transport` has at least [`crate::quote::LEAST`] octets.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn from_quote(family: Family, number: u8, transport: &[u8]) -> Option<Self> {
         let protocol = Protocol::from_number(family, number)?;
         match protocol {

@@ -35,7 +35,7 @@ pub struct Quote<'a> {
 
 impl<'a> Quote<'a> {
     /// Reads a quote from what follows the 8 octets of an ICMP error's header.
-    #[inline]
+    #[inline(always)]
     pub fn parse(family: Family, bytes: &'a [u8]) -> Result<Self, Malformed> {
         let quote = match family {
             Family::V4 => Self::parse_v4(bytes)?,
@@ -44,7 +44,7 @@ impl<'a> Quote<'a> {
         if quote.transport.len() < LEAST { Err(Malformed::Truncated) } else { Ok(quote) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn parse_v4(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (header, _) = ipv4::Header::ref_from_prefix(bytes).map_err(|_| Malformed::Truncated)?;
         // The inner header's own length: an outer one says nothing about it.
@@ -67,7 +67,7 @@ impl<'a> Quote<'a> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn parse_v6(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (header, rest) =
             ipv6::Header::ref_from_prefix(bytes).map_err(|_| Malformed::Truncated)?;

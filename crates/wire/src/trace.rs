@@ -5,6 +5,7 @@ use core::net::{IpAddr, Ipv6Addr};
 use zerocopy::byteorder::network_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use crate::checksum::Sum;
 use crate::extension::{self, Object, Objects};
 use crate::icmp::{self, Kind};
 use crate::ip::{self, Family, pseudo_header};
@@ -100,6 +101,7 @@ impl Request {
 
     /// The protocol that the probe will have, if the responder knows it.
     #[must_use]
+    #[inline]
     pub const fn probe_protocol(&self, family: Family) -> Option<Protocol> {
         match self.protocol {
             ANY_PROTOCOL => Some(Protocol::Icmp),
@@ -265,42 +267,50 @@ impl<'a> Response<'a> {
     ///
     /// Returns the octets written; `None` if it does not fit or the text is longer than 255 octets.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn emit(&self, src: IpAddr, dst: IpAddr, out: &mut [u8]) -> Option<usize> {
         let (status, value, text) = match self.verdict {
             Verdict::Hop { .. } => (0, 0, &[][..]),
             Verdict::Refused { refusal, text } => (refusal.status(), refusal.value(), text),
         };
+        let family = Family::of(src);
+        let kind = Kind::EchoReply.number(family);
+        let text_len = u8::try_from(text.len()).ok()?;
+        // Summed up from the fields, not from the octets: those are still on their way to memory.
+        let sum = Sum::ZERO
+            .word(u16::from_be_bytes([kind, CODE]))
+            .word(self.identifier)
+            .word(u16::from_be_bytes([status, text_len]))
+            .word(value);
         let (response, rest) = ResponseBytes::mut_from_prefix(out).ok()?;
+        let (sum, len) = if let Verdict::Hop { address, rtt } = self.verdict {
+            let (result, _) = ResultBytes::mut_from_prefix(rest).ok()?;
+            let address = ip::to_mapped(address).octets();
+            *result = ResultBytes { address, rtt_ns: rtt.0.into(), reserved: 0.into() };
+            (sum.bytes(&address).bytes(&rtt.0.to_be_bytes()), RESULT_LEN)
+        } else {
+            rest.get_mut(..text.len())?.copy_from_slice(text);
+            (sum.bytes(text), REFUSAL_LEN.checked_add(text.len())?)
+        };
+        let sum = sum.add(pseudo_header(src, dst, family.icmp(), u16::try_from(len).ok()?));
         *response = ResponseBytes {
             echo: icmp::Header {
-                kind: Kind::EchoReply.number(Family::of(src)),
+                kind,
                 code: CODE,
-                checksum: 0.into(),
+                checksum: sum.checksum().into(),
                 identifier: self.identifier.into(),
                 sequence: 0.into(),
             },
             status,
-            text_len: u8::try_from(text.len()).ok()?,
+            text_len,
             value: value.into(),
         };
-        let len = if let Verdict::Hop { address, rtt } = self.verdict {
-            let (result, _) = ResultBytes::mut_from_prefix(rest).ok()?;
-            *result = ResultBytes {
-                address: ip::to_mapped(address).octets(),
-                rtt_ns: rtt.0.into(),
-                reserved: 0.into(),
-            };
-            RESULT_LEN
-        } else {
-            rest.get_mut(..text.len())?.copy_from_slice(text);
-            REFUSAL_LEN.checked_add(text.len())?
-        };
-        seal(src, dst, len, out)
+        Some(len)
     }
 }
 
 /// Puts the checksum into the message of `len` octets at the front of `out`; returns `len`.
+#[inline(always)]
 fn seal(src: IpAddr, dst: IpAddr, len: usize, out: &mut [u8]) -> Option<usize> {
     let message = out.get_mut(..len)?;
     let sum =
@@ -312,6 +322,7 @@ fn seal(src: IpAddr, dst: IpAddr, len: usize, out: &mut [u8]) -> Option<usize> {
 
 /// The extension objects behind a request, if there are any; see [`Objects::parse`].
 #[must_use]
+#[inline]
 pub fn extensions(trailer: &[u8]) -> Option<Objects<'_>> {
     Objects::parse(trailer)
 }

@@ -67,6 +67,16 @@ impl Rooms {
         self.rooms.iter_mut().map(|room| &mut room.0[..]).zip(&mut self.lens)
     }
 
+    /// Makes the frames those of `other`.
+    pub fn copy_from(&mut self, other: &Self) {
+        for ((room, len), frame) in self.iter_mut().zip(other.frames()) {
+            *len = frame.len();
+            if let Some(place) = room.get_mut(..frame.len()) {
+                place.copy_from_slice(frame);
+            }
+        }
+    }
+
     /// The frames.
     pub fn frames(&self) -> impl Iterator<Item = &[u8]> {
         self.rooms.iter().zip(&self.lens).map(|(room, len)| &room.0[..*len])
