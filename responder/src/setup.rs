@@ -7,9 +7,9 @@ use anyhow::{Context, Result, bail};
 use dpdk::{Eal, LcoreId, Memory, Mempool, MempoolConfig, Port, PortConfig, RxQueue, TxQueue};
 use otherhalf_engine::neighbour::Neighbours;
 use otherhalf_engine::{BURST, Clock, Engine};
-use otherhalf_pending::{Settings, Table};
+use otherhalf_pending::{Lent, Settings, Table};
 use otherhalf_wire::ethernet::{self, Mac};
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::config::{self, Config};
 use crate::control::Control;
@@ -79,7 +79,7 @@ impl Responder {
 
         let clock = Clock::new(dpdk::measure_tsc_hz(CALIBRATION))
             .context("this machine's time stamp counter is too slow to measure with")?;
-        let table = Arc::new(make_table(config, &clock)?);
+        let table = Arc::new(make_table(&eal, config, &clock)?);
         let neighbours = Cache::new(config.neighbours.entries, network.routers(), Instant::now());
         let policy = config.policy()?;
         let snapshot = Snapshot { network, neighbours: Neighbours::default(), policy };
@@ -219,7 +219,7 @@ fn open_port(
     Ok((port, queues))
 }
 
-fn make_table(config: &Config, clock: &Clock) -> Result<Table> {
+fn make_table(eal: &Eal, config: &Config, clock: &Clock) -> Result<Table> {
     let secret = match config.pending.secret {
         Some(secret) => secret.0,
         None => [random()?, random()?],
@@ -229,7 +229,17 @@ fn make_table(config: &Config, clock: &Clock) -> Result<Table> {
         timeout_ticks: clock.ticks_in_ms(config.pending.timeout_ms),
         secret,
     };
-    let table = Table::new(settings).context("the pending table")?;
+    // Random look-ups in ordinary pages miss the address translation besides the cache.
+    let table = if let Some(memory) = eal.zeroed(Table::buckets_for(settings.entries)?) {
+        Table::new_in(Lent { memory, prefetch: dpdk::prefetch }, settings)
+    } else {
+        warn!(
+            "the pending table does not fit into eal.memory_mb = {}: it is in ordinary memory, which is slower",
+            config.eal.memory_mb
+        );
+        Table::new(settings)
+    };
+    let table = table.context("the pending table")?;
     info!(
         entries = table.capacity(),
         bytes = table.bytes(),
