@@ -3,6 +3,7 @@
 
 #![cfg(feature = "e2e")]
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -16,11 +17,15 @@ fn every_response_that_comes_is_right_and_lost_ones_are_accounted_for() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     for profile in ["memif", "virtio"] {
         let folder = tempfile::tempdir().unwrap();
+        // With more patience: a thread may be away from its core for long.
+        let text = fs::read_to_string(top.join("scenarios/mixed.toml")).unwrap();
+        let scenario = folder.path().join("mixed.toml");
+        fs::write(&scenario, text + "\ntimeout_ms = 5000\n").unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_otherhalf-perf"))
             .args(["run", "--window", "128", "--seconds", "60"])
             .args(["--requests", &REQUESTS.to_string()])
             .arg("--scenario")
-            .arg(top.join("scenarios/mixed.toml"))
+            .arg(&scenario)
             .arg("--profile")
             .arg(top.join(format!("profiles/{profile}.toml")))
             .arg("--out")
@@ -35,8 +40,8 @@ fn every_response_that_comes_is_right_and_lost_ones_are_accounted_for() {
         assert_eq!(count("asked"), REQUESTS, "{profile}");
         let ended = ["responses", "unanswered", "lost_requests", "lost_answers"].map(count);
         assert_eq!(ended.iter().sum::<u64>(), REQUESTS, "{profile}: {ended:?}");
-        // A thread that lost its core for long may cost a few; more would be ours.
-        assert!(ended[2] + ended[3] < REQUESTS / 50, "{profile}: {ended:?}");
+        // A thread that lost its core may have let a queue overflow, once or twice; more would be ours.
+        assert!(ended[2] + ended[3] < REQUESTS / 100, "{profile}: {ended:?}");
         assert!(report.run.responder["received"] >= 2 * count("responses"), "{profile}");
     }
 }
