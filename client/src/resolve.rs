@@ -34,6 +34,40 @@ pub enum Error {
         /// What was asked for.
         family: Family,
     },
+    /// Link-local addresses are unique on a link only (RFC 4007, section 6).
+    #[error(
+        "{name} is a link-local address: add the interface that leads there, as in {name}%eth0",
+        name = printable(.name)
+    )]
+    Scope {
+        /// What was looked up.
+        name: String,
+    },
+    /// The target is a group of hosts: a trace goes to one.
+    #[error("{name} is a multicast address: a trace goes to one host", name = printable(.name))]
+    Multicast {
+        /// What was looked up.
+        name: String,
+    },
+    /// The target is all hosts of a link.
+    #[error("{name} is a broadcast address: a trace goes to one host", name = printable(.name))]
+    Broadcast {
+        /// What was looked up.
+        name: String,
+    },
+}
+
+/// Why nothing is sent to `address`.
+fn refuse(name: &str, address: SocketAddr) -> Result<SocketAddr, Error> {
+    let name = name.to_owned();
+    match address {
+        _ if address.ip().is_multicast() => Err(Error::Multicast { name }),
+        SocketAddr::V4(v4) if v4.ip().is_broadcast() => Err(Error::Broadcast { name }),
+        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() == 0 => {
+            Err(Error::Scope { name })
+        }
+        _ => Ok(address),
+    }
 }
 
 /// The address of `name`, which may be an address itself; the first of `family`, or of any.
@@ -51,6 +85,7 @@ pub fn target(name: &str, family: Option<Family>) -> Result<SocketAddr, Error> {
             Some(family) => Error::Family { name: name.to_owned(), family },
             None => unknown(io::ErrorKind::NotFound.into()),
         })
+        .and_then(|address| refuse(plain, address))
 }
 
 /// Names of addresses, looked up beside what else goes on.
@@ -181,6 +216,17 @@ mod tests {
             Err(Error::Family { .. } | Error::Unknown { .. })
         ));
         assert!(matches!(target("", None), Err(Error::Unknown { .. })));
+    }
+
+    #[test]
+    fn a_target_is_one_host() {
+        for group in ["224.0.0.1", "ff02::1%1", "ff0e::1"] {
+            assert!(matches!(target(group, None), Err(Error::Multicast { .. })), "{group}");
+        }
+        assert!(matches!(target("255.255.255.255", None), Err(Error::Broadcast { .. })));
+        let error = target("fe80::1", None).unwrap_err();
+        assert!(error.to_string().contains("as in fe80::1%eth0"), "{error}");
+        assert!(target("fe80::1%1", None).is_ok());
     }
 
     #[test]
