@@ -13,6 +13,8 @@ use otherhalf_wire::trace::Refusal;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::lines::sent;
+
 /// Grows with each change that a reader must know of.
 const SCHEMA_VERSION: u32 = 1;
 
@@ -58,7 +60,7 @@ impl Head<'_> {
     }
 }
 
-/// The document of `traces` and, if there are two, of what they say together.
+/// The document of `traces` and, if there are two, of what they say together; null if that is nothing.
 pub(crate) fn traces(
     head: &Head<'_>,
     traces: &[Trace],
@@ -69,8 +71,9 @@ pub(crate) fn traces(
     for trace in traces {
         body.insert(trace.options().direction.to_string(), self::trace(trace, names));
     }
-    if let Some((found, sentence)) = finding {
-        body.insert("finding".to_owned(), self::finding(found, sentence, names));
+    if traces.len() > 1 {
+        let finding = finding.map(|(found, sentence)| self::finding(found, sentence, names));
+        body.insert("finding".to_owned(), finding.unwrap_or_default());
     }
     head.document(Value::Object(body))
 }
@@ -110,7 +113,7 @@ fn trace(trace: &Trace, names: &Names) -> Value {
         },
         "reached": trace.is_reached(),
         "end": trace.end().map(end),
-        "hops": trace.hops().iter().map(|hop| self::hop(hop, names)).collect::<Vec<_>>(),
+        "hops": sent(trace).iter().map(|hop| self::hop(hop, names)).collect::<Vec<_>>(),
     })
 }
 
@@ -193,6 +196,19 @@ fn finding(finding: &Finding, sentence: &str, names: &Names) -> Value {
     })
 }
 
+/// Milliseconds, to the nanosecond: the rest is noise of the division.
 fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
+    (time.as_secs_f64() * 1e9).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_no_noise() {
+        for (ns, text) in [(117_344, "0.117344"), (1_000, "0.001"), (300_000_001, "300.000001")] {
+            assert_eq!(json!(ms(Duration::from_nanos(ns))).to_string(), text);
+        }
+    }
 }

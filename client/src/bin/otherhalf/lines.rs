@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use otherhalf_client::query::Reply;
 use otherhalf_client::resolve::Names;
-use otherhalf_client::{Hop, Outcome, Sample, Trace};
+use otherhalf_client::{Direction, Hop, Outcome, Sample, Trace};
 
 /// How long a settled hop waits for the names of its addresses.
 pub(crate) const NAME_PATIENCE: Duration = Duration::from_secs(1);
@@ -58,7 +58,29 @@ pub(crate) fn hop(hop: &Hop, names: &Names, numeric: bool) -> String {
     line
 }
 
+/// Whether the hops of `trace` say anything.
+pub(crate) fn is_shown(trace: &Trace) -> bool {
+    trace.options().direction == Direction::Forward || trace.is_answered()
+}
+
+/// The hops of `trace` with no more queries than were sent: one that ended early did not lose the others.
+pub(crate) fn sent(trace: &Trace) -> Vec<Hop> {
+    let mut left = usize::try_from(trace.sent()).unwrap_or(usize::MAX);
+    trace
+        .hops()
+        .iter()
+        .map(|hop| {
+            // In the order of the hops, and of each hop's queries.
+            let sent: Vec<_> = hop.outcomes().iter().take(left).copied().collect();
+            left = left.saturating_sub(hop.outcomes().len());
+            Hop::settled(hop.ttl(), sent)
+        })
+        .collect()
+}
+
 /// Writes the hops of a trace as they settle, in their order, each when its names are known or waited for long enough.
+///
+/// Nothing of a reverse trace before its first answer: if none comes, no probe was sent, and no hop was silent.
 pub(crate) struct Printer {
     numeric: bool,
     printed: usize,
@@ -78,6 +100,9 @@ impl Printer {
         now: Instant,
         out: &mut impl Write,
     ) -> io::Result<()> {
+        if !is_shown(trace) {
+            return Ok(());
+        }
         while let Some(hop) = trace.hops().get(self.printed).filter(|hop| hop.is_settled()) {
             let since = *self.settled.get_or_insert(now);
             let pending = hop.addresses().iter().any(|address| names.is_pending(*address));
@@ -96,8 +121,10 @@ impl Printer {
         names: &Names,
         out: &mut impl Write,
     ) -> io::Result<()> {
-        while let Some(hop) = trace.hops().get(self.printed) {
-            self.write(hop, names, out)?;
+        if is_shown(trace) {
+            for hop in sent(trace).iter().skip(self.printed) {
+                self.write(hop, names, out)?;
+            }
         }
         Ok(())
     }
@@ -114,8 +141,10 @@ impl Printer {
 pub(crate) mod tests {
     use std::thread;
 
-    use otherhalf_client::{Ttl, Unreachable};
+    use otherhalf_client::trace::Step;
+    use otherhalf_client::{Options, Secret, Ttl, Unreachable};
     use otherhalf_wire::ip::Family;
+    use otherhalf_wire::probe::Protocol;
 
     use super::*;
 
@@ -150,6 +179,38 @@ pub(crate) mod tests {
 
     fn unreachable(code: u8) -> Reply {
         Reply::Unreachable(Unreachable { family: Family::V4, code })
+    }
+
+    /// A trace that was stopped after `sent` queries.
+    fn stopped(direction: Direction, sent: u64) -> Trace {
+        let [us, target]: [IpAddr; 2] = [[192, 0, 2, 1].into(), [192, 0, 2, 2].into()];
+        let options = Options::new(direction, Protocol::Udp, us, target);
+        let mut trace = Trace::new(options, Secret::from_bytes([1; 16]));
+        let now = Instant::now();
+        while trace.sent() < sent {
+            assert!(matches!(trace.poll(now), Step::Send(_)));
+        }
+        trace
+    }
+
+    #[test]
+    fn what_was_not_sent_is_not_lost() {
+        let trace = stopped(Direction::Forward, 4);
+        let lines: Vec<_> =
+            sent(&trace).iter().map(|hop| super::hop(hop, &names(), true)).collect();
+        assert_eq!(lines, [" 1  * * *", " 2  *"]);
+    }
+
+    #[test]
+    fn a_reverse_trace_that_nothing_answers_has_no_hops_to_show() {
+        for (direction, lines) in [(Direction::Forward, 2), (Direction::Reverse, 0)] {
+            let trace = stopped(direction, 6);
+            let mut out = Vec::new();
+            let mut printer = Printer::new(true);
+            printer.update(&trace, &names(), Instant::now(), &mut out).unwrap();
+            printer.finish(&trace, &names(), &mut out).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap().lines().count(), lines);
+        }
     }
 
     #[test]

@@ -66,6 +66,9 @@ impl Column {
             average: "avg".to_owned(),
             note: String::new(),
         };
+        if self.rows.is_empty() {
+            return vec![self.title.clone(), "    no answer".to_owned()];
+        }
         let mut lines = vec![self.title.clone(), line(&head)];
         lines.extend(self.rows.iter().map(line));
         lines
