@@ -10,7 +10,9 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The process lacks the privilege to make namespaces.
-    #[error("a lab makes network namespaces, which only root may do: run this with sudo")]
+    #[error(
+        "a lab is made of network namespaces, which only root may make and enter: run this with sudo"
+    )]
     NotRoot,
     /// A file or folder could not be read, written or removed.
     #[error("{path}: {source}")]
@@ -41,11 +43,11 @@ pub enum Error {
     BadName(String),
     /// Another lab has this name.
     #[error(
-        "there is a lab named {0} already: choose another --name, or run `otherhalf-lab down {0}`"
+        "there is a lab named {0} already: choose another --name, or run `{program} down {0}`", program = program()
     )]
     Exists(String),
     /// No lab has this name.
-    #[error("there is no lab named {0}: `otherhalf-lab list` shows those that are up")]
+    #[error("there is no lab named {0}: `{program} list` shows those that are up", program = program())]
     NoLab(String),
     /// The topology has no such node.
     #[error("the lab has no node {node}; its nodes are {nodes}")]
@@ -113,6 +115,12 @@ pub enum Error {
     /// A node that is attached to is not a responder.
     #[error("{0} is no node of kind responder: there is nothing to attach a tap to")]
     NotResponder(String),
+}
+
+/// How the user called the lab's program: by `scripts/lab`, which says so, or by its own name.
+#[must_use]
+pub fn program() -> String {
+    std::env::var("OTHERHALF_LAB_PROGRAM").unwrap_or_else(|_| "otherhalf-lab".to_owned())
 }
 
 /// Names the file in an error of the operating system.

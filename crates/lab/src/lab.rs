@@ -86,17 +86,17 @@ impl Lab {
     }
 
     /// Takes down a lab that [`Lab::start`] or a dead process left. Nothing, if there is none.
-    /// Gives what its links logged.
+    /// Gives what its links logged; `None`, if there was no such lab.
     ///
     /// # Errors
     /// `NotRoot`, `BadName`, `State`, or what the system refused; can be repeated then.
-    pub fn down(name: &str) -> Result<String> {
+    pub fn down(name: &str) -> Result<Option<String>> {
         check_root()?;
         check_name(name)?;
         match Self::open(name) {
-            Ok(mut lab) => lab.take_down(),
-            // Ended between claiming the name and writing what it is.
-            Err(Error::NoLab(_)) => state::remove(name).map(|()| String::new()),
+            Ok(mut lab) => lab.take_down().map(Some),
+            // Perhaps ended between claiming the name and writing what it is.
+            Err(Error::NoLab(_)) => state::remove(name).map(|found| found.then(String::new)),
             Err(error) => Err(error),
         }
     }
@@ -366,8 +366,10 @@ impl Drop for Lab {
         {
             // A drop cannot return it, and a second panic would abort the tests.
             eprintln!(
-                "lab {} is not all gone: {error}; try `otherhalf-lab down {}`",
-                self.name, self.name
+                "lab {} is not all gone: {error}; try `{} down {}`",
+                self.name,
+                crate::error::program(),
+                self.name
             );
         }
     }

@@ -22,7 +22,7 @@ mod state;
 mod topology;
 mod userspace_link;
 
-pub use error::{Error, Result};
+pub use error::{Error, Result, program};
 pub use lab::{Guard, Lab};
 pub use link_request::LinkRequest;
 pub use topology::{Family, Filter, Kind, Link, Node, Protocol, Topology};

@@ -77,7 +77,7 @@ fn main() -> ExitCode {
     match run(Arguments::parse().task) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("otherhalf-lab: {error}");
+            eprintln!("{}: {error}", otherhalf_lab::program());
             ExitCode::FAILURE
         }
     }
@@ -91,10 +91,16 @@ fn run(task: Task) -> Result<(), Box<dyn std::error::Error>> {
             let lab = Lab::start(&topology, &name, &std::env::current_exe()?)?;
             println!("{}", lab.name());
         }
-        Task::Down { name } => eprint!("{}", Lab::down(&name)?),
+        Task::Down { name } => match Lab::down(&name)? {
+            Some(log) => eprint!("{log}"),
+            None => eprintln!("{}: there is no lab named {name}", otherhalf_lab::program()),
+        },
         Task::Exec { name, node, command } => {
             let lab = Lab::open(&name)?;
             lab.topology().node(&node)?;
+            if !rustix::process::geteuid().is_root() {
+                return Err(otherhalf_lab::Error::NotRoot.into());
+            }
             let [program, arguments @ ..] = &command[..] else {
                 return Err("exec needs a command".into());
             };

@@ -31,12 +31,16 @@ fn file(lab: &str) -> PathBuf {
 
 /// Takes the name for a new lab; of two at once, one wins.
 pub(crate) fn claim(lab: &str) -> Result<()> {
-    fs::create_dir_all(ROOT).at(ROOT)?;
-    match fs::create_dir(folder(lab)) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(Error::Exists(lab.to_owned()))
+    loop {
+        fs::create_dir_all(ROOT).at(ROOT)?;
+        match fs::create_dir(folder(lab)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(Error::Exists(lab.to_owned()));
+            }
+            // The last of the others has just removed the folder.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            created => return created.at(folder(lab)),
         }
-        created => created.at(folder(lab)),
     }
 }
 
@@ -61,11 +65,15 @@ pub(crate) fn read(lab: &str) -> Result<Option<State>> {
     }
 }
 
-pub(crate) fn remove(lab: &str) -> Result<()> {
-    match fs::remove_dir_all(folder(lab)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at(folder(lab)),
-        _ => Ok(()),
-    }
+/// Forgets a lab; whether there was one.
+pub(crate) fn remove(lab: &str) -> Result<bool> {
+    let found = match fs::remove_dir_all(folder(lab)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        removed => removed.at(folder(lab)).map(|()| true)?,
+    };
+    // The last one leaves nothing behind; while there are others, this fails, as it should.
+    let _others = fs::remove_dir(ROOT);
+    Ok(found)
 }
 
 /// The names of all labs, sorted.

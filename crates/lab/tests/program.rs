@@ -62,7 +62,9 @@ fn a_network_outlives_up_and_down_leaves_nothing() {
     assert!(time >= 300.0, "{answer}");
 
     assert_eq!(lab(&["down", name]).status.code(), Some(0));
-    assert_eq!(lab(&["down", name]).status.code(), Some(0), "down can be repeated");
+    let again = lab(&["down", name]);
+    assert_eq!(again.status.code(), Some(0), "down can be repeated");
+    assert_eq!(text(&again.stderr), format!("otherhalf-lab: there is no lab named {name}\n"));
     assert_eq!(processes_of(name), Vec::<String>::new());
     assert!(!text(&lab(&["list"]).stdout).contains(name));
     for folder in ["/run/netns", "/etc/netns", "/run/otherhalf-lab"] {
@@ -102,6 +104,16 @@ fn mistakes_are_told_and_leave_nothing() {
     assert!(text(&bad.stderr).contains("a lab's name is"), "{}", text(&bad.stderr));
     let missing = lab(&["exec", "nosuchlab", "a", "--", "true"]);
     assert!(text(&missing.stderr).contains("no lab named nosuchlab"), "{}", text(&missing.stderr));
+    let mut by_script = Command::new(PROGRAM);
+    by_script.env("OTHERHALF_LAB_PROGRAM", "scripts/lab").args([
+        "exec",
+        "nosuchlab",
+        "a",
+        "--",
+        "true",
+    ]);
+    let said = text(&by_script.output().unwrap().stderr);
+    assert!(said.starts_with("scripts/lab: ") && said.contains("`scripts/lab list`"), "{said}");
 }
 
 #[test]
