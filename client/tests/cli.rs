@@ -49,6 +49,31 @@ fn usage() {
         let stderr = fails(arguments, 2);
         assert!(stderr.contains("Usage") || stderr.contains("--help"), "{arguments:?}: {stderr}");
     }
+    for (option, value, range) in [
+        ("-N", "0", "1 to 65535"),
+        ("-N", "100000", "1 to 65535"),
+        ("-q", "-1", "1 to 10"),
+        ("-m", "-1", "1 to 255"),
+        ("--gap", "0", "1 to 255 hops"),
+        ("-w", "abc", "0.001 to 3600 seconds"),
+        ("-w", "-1", "0.001 to 3600 seconds"),
+        ("-w", "0", "0.001 to 3600 seconds"),
+        ("-z", "-1", "0 to 10 seconds"),
+        ("--flow", "-1", "1 to 65535"),
+    ] {
+        let stderr = fails(&["forward", option, value, "192.0.2.1"], 2);
+        assert!(stderr.contains(range), "{option} {value}: {stderr}");
+    }
+    says(&["reverse", "udp"], 2, "TARGET is missing: otherhalf reverse udp TARGET");
+    says(&["reverse", "192.0.2.1", "Tcp"], 2, "comes first: otherhalf reverse Tcp 192.0.2.1");
+    says(
+        &["reverse", "-I", "192.0.2.1"],
+        2,
+        "instead of -I write: otherhalf reverse icmp 192.0.2.1",
+    );
+    says(&["two-way", "-T", "192.0.2.1"], 2, "otherhalf two-way tcp 192.0.2.1");
+    // Read as a protocol: the next mistake is found.
+    says(&["forward", "UDP", "no-such-name.invalid"], 2, "unknown name: no-such-name.invalid");
     says(&["forward", "sctp", "192.0.2.1"], 2, "udp, tcp or icmp, not sctp");
     says(&["forward", "\x1b[2J", "192.0.2.1"], 2, r"not \u{1b}[2J");
     says(
@@ -63,6 +88,9 @@ fn names_that_lead_nowhere() {
     for command in ["forward", "reverse", "two-way", "check"] {
         says(&[command, "no-such-name.invalid"], 2, "unknown name: no-such-name.invalid");
     }
+    says(&["forward", "fe80::1"], 2, "as in fe80::1%eth0");
+    says(&["reverse", "255.255.255.255"], 2, "broadcast");
+    says(&["check", "ff02::1"], 2, "multicast");
     says(&["check", ""], 2, "unknown name");
     says(&["reverse", "-6", "192.0.2.1"], 2, "192.0.2.1");
     says(&["check", "bad\x1bname"], 2, r"bad\u{1b}name");
@@ -76,14 +104,11 @@ fn help_has_examples_and_exit_codes() {
         let output = otherhalf(arguments);
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0));
-        for part in [
-            "Usage: otherhalf",
-            "Examples:",
-            "Exit codes:",
-            "130  interrupted",
-            "setcap cap_net_raw+ep",
-        ] {
+        for part in ["Usage: otherhalf", "Examples:"] {
             assert!(text.contains(part), "{arguments:?} lacks {part}: {text}");
+        }
+        for part in ["Exit codes:", "130  interrupted", "setcap cap_net_raw+ep"] {
+            assert_eq!(text.contains(part), arguments.len() == 1, "{arguments:?}, {part}: {text}");
         }
     }
     let version = String::from_utf8(otherhalf(&["--version"]).stdout).unwrap();

@@ -116,6 +116,9 @@ fn a_target_that_speaks_plain_ping_only() {
         .unwrap();
         assert_eq!(document["reverse_traceroute"]["answer"], "ping_only");
         assert_eq!(document["exit_code"], 3);
+        let both = otherhalf(&lab, &["two-way", "--json", family.flag(), WWW]);
+        let document: Value = serde_json::from_slice(&both.stdout).unwrap();
+        assert!(document["finding"].is_null() && document["forward"]["reached"] == true);
     }
 }
 
@@ -160,8 +163,9 @@ fn a_filter_on_the_way_is_annotated() {
             assert!(err.contains("administratively prohibited"), "{err}");
         }
         // A request is an echo request, so it meets the filter too.
-        let (_, err) = ends(&otherhalf(&lab, &["reverse", family.flag(), WWW]), 4);
+        let (text, err) = ends(&otherhalf(&lab, &["reverse", family.flag(), WWW]), 4);
         assert!(err.contains("requests do not reach www.example.com"), "{err}");
+        assert_eq!(text.lines().count(), 1, "no hop was probed: {text}");
     }
 }
 
@@ -169,7 +173,7 @@ fn a_filter_on_the_way_is_annotated() {
 fn a_host_that_is_not_there() {
     let lab = build(&topology());
     // R2 gives up asking for its neighbour after three seconds.
-    let (text, err) = ends(&otherhalf(&lab, &["forward", "-w", "5", "-q", "1", "192.0.2.99"]), 1);
+    let (text, err) = ends(&otherhalf(&lab, &["forward", "-q", "1", "192.0.2.99"]), 1);
     assert!(text.lines().last().unwrap().ends_with(" ms !H"), "{text}");
     assert!(err.contains("host unreachable"), "{err}");
 }
@@ -202,12 +206,14 @@ fn interrupted_it_prints_what_it_knows() {
     topology.node_mut("www").unwrap().silent = true;
     let lab = build(&topology);
     let mut command = lab.command("client", OTHERHALF);
-    command.args(["forward", "-w", "60", "-n", "-4", WWW]).stdout(Stdio::piped());
+    command.args(["forward", "-w", "60", "-n", "-4", WWW]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     // Long after the routers answered, long before the wait is over.
     thread::sleep(Duration::from_secs(1));
     kill_process(Pid::from_child(&child), Signal::INT).unwrap();
-    let (text, _) = ends(&child.wait_with_output().unwrap(), 130);
+    let (text, err) = ends(&child.wait_with_output().unwrap(), 130);
+    assert_eq!(err, "otherhalf: interrupted\n");
     assert_eq!(text.lines().count(), 3, "{text}");
     assert!(text.contains(" 2  192.0.2.1  "), "{text}");
 }
