@@ -148,7 +148,7 @@ pub struct Options {
     pub queries: Queries,
     /// Queries in flight at once, at most.
     pub parallel: NonZeroU16,
-    /// How long an answer may take.
+    /// How long an answer may take. A router says that a host is unreachable once ARP has failed, on Linux after 3.06 seconds.
     pub wait: Duration,
     /// The least time between two queries.
     pub pause: Duration,
@@ -161,7 +161,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// traceroute's defaults: TTL 1 to 30, 3 probes each, 16 in flight, up to 3 seconds for an answer;
+    /// traceroute's defaults: TTL 1 to 30, 3 probes each, 16 in flight, up to 5 seconds for an answer;
     /// and an end after 5 silent hops in a row.
     #[must_use]
     pub fn new(direction: Direction, protocol: Protocol, source: IpAddr, target: IpAddr) -> Self {
@@ -173,7 +173,7 @@ impl Options {
             last: Ttl::MIN.saturating_add(29),
             queries: Queries::default(),
             parallel: const { NonZeroU16::new(16).unwrap() },
-            wait: Duration::from_secs(3),
+            wait: Duration::from_secs(5),
             pause: Duration::ZERO,
             gap: Ttl::MIN.saturating_add(4),
             source,

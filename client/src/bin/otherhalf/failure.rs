@@ -27,7 +27,7 @@ impl From<Code> for ExitCode {
 /// Why there is no trace.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    #[error("{0}: see otherhalf --help")]
+    #[error("{0}; see otherhalf --help")]
     Usage(String),
     #[error(transparent)]
     Target(#[from] resolve::Error),

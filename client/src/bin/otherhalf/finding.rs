@@ -21,6 +21,10 @@ impl Words<'_> {
     /// The sentence.
     pub(crate) fn sentence(&self, finding: &Finding) -> String {
         match finding {
+            Finding::Nothing if self.reached != [true; 2] => {
+                "As far as traced, no link stands out: the round-trip time rises nowhere by much."
+                    .to_owned()
+            }
             Finding::Nothing => {
                 "No link stands out: the round-trip time rises nowhere by much, in neither direction."
                     .to_owned()
@@ -111,4 +115,23 @@ const fn shows_no_rise(reached: bool) -> &'static str {
 pub(crate) fn amount(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1000.0;
     if ms < 20.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_traced_is_not_judged() {
+        let names = Names::none();
+        for (reached, start) in [
+            ([true, true], "No link"),
+            ([true, false], "As far as traced, no link"),
+            ([false, true], "As far as traced, no link"),
+        ] {
+            let words = Words { names: &names, numeric: true, target: "www", reached };
+            let sentence = words.sentence(&Finding::Nothing);
+            assert!(sentence.starts_with(start), "{sentence}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use crate::cli::{self, Arguments, Command};
 use crate::failure::{Code, Failure};
 use crate::finding::Words;
-use crate::lines::{NAME_PATIENCE, Printer};
+use crate::lines::{NAME_PATIENCE, Printer, is_shown};
 use crate::{json, table, verdict};
 
 /// The width of the table where no terminal says its own.
@@ -25,10 +25,14 @@ const WIDTH: usize = 120;
 /// Does what the arguments say; the exit code.
 pub(crate) fn run(arguments: &Arguments) -> Result<Code, Failure> {
     match &arguments.command {
-        Command::Forward(what) => Session::open(what, &[Direction::Forward])?.trace_one("forward"),
-        Command::Reverse(what) => Session::open(what, &[Direction::Reverse])?.trace_one("reverse"),
+        Command::Forward(what) => {
+            Session::open(what, "forward", &[Direction::Forward])?.trace_one()
+        }
+        Command::Reverse(what) => {
+            Session::open(what, "reverse", &[Direction::Reverse])?.trace_one()
+        }
         Command::TwoWay(what) => {
-            Session::open(what, &[Direction::Forward, Direction::Reverse])?.trace_both()
+            Session::open(what, "two-way", &[Direction::Forward, Direction::Reverse])?.trace_both()
         }
         Command::Check(what) => run_check(what),
     }
@@ -60,6 +64,7 @@ fn proceed(interrupted: &AtomicBool) -> ControlFlow<()> {
 
 /// Traces that are about to run.
 struct Session<'a> {
+    command: &'static str,
     common: &'a cli::Common,
     /// As the user wrote it, fit for a terminal.
     name: String,
@@ -71,9 +76,13 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn open(arguments: &'a cli::Trace, directions: &[Direction]) -> Result<Self, Failure> {
+    fn open(
+        arguments: &'a cli::Trace,
+        command: &'static str,
+        directions: &[Direction],
+    ) -> Result<Self, Failure> {
         let common = &arguments.common;
-        let (protocol, name) = arguments.what().map_err(Failure::Usage)?;
+        let (protocol, name) = arguments.what(command).map_err(Failure::Usage)?;
         let target: SocketAddr = resolve::target(name, common.family())?;
         let own = if directions.contains(&Direction::Forward) { &[protocol][..] } else { &[] };
         let network = RawNetwork::open(target, own)?;
@@ -93,6 +102,7 @@ impl<'a> Session<'a> {
             traces.push(Trace::new(options, network.secret()?));
         }
         Ok(Self {
+            command,
             common,
             name: printable(name),
             target: target.ip(),
@@ -104,7 +114,7 @@ impl<'a> Session<'a> {
     }
 
     /// Hops line by line, as they become known.
-    fn trace_one(mut self, command: &'static str) -> Result<Code, Failure> {
+    fn trace_one(mut self) -> Result<Code, Failure> {
         let mut out = io::stdout().lock();
         let text = !self.common.json;
         if text {
@@ -123,7 +133,7 @@ impl<'a> Session<'a> {
             printer.finish(trace, &self.names, &mut out)?;
             tell(sentence.as_deref());
         } else {
-            self.print_json(command, code, None, &mut out)?;
+            self.print_json(code, None, &mut out)?;
         }
         Ok(code)
     }
@@ -147,14 +157,18 @@ impl<'a> Session<'a> {
         let finding = analyse::compare(&there, &back, same);
         let reached = [forward.is_reached(), reverse.is_reached()];
         let words = Words { names, numeric: self.common.numeric, target: &self.name, reached };
-        let sentence = words.sentence(&finding);
+        // One direction alone says nothing about two.
+        let sentence =
+            (forward.is_answered() && reverse.is_answered()).then(|| words.sentence(&finding));
         if self.common.json {
-            self.print_json("two-way", code, Some((&finding, &sentence)), &mut out)?;
+            let finding = sentence.as_deref().map(|sentence| (&finding, sentence));
+            self.print_json(code, finding, &mut out)?;
             return Ok(code);
         }
         let numeric = self.common.numeric;
         let column = |title: String, trace: &Trace, rise: Option<&Rise>| {
-            table::Column::new(title, trace.hops(), rise, names, numeric)
+            let hops = if is_shown(trace) { trace.hops() } else { &[] };
+            table::Column::new(title, hops, rise, names, numeric)
         };
         let width = width();
         let table = table::render(
@@ -163,12 +177,13 @@ impl<'a> Session<'a> {
             width,
         );
         write!(out, "\n{table}")?;
-        if forward.is_answered() && reverse.is_answered() {
-            write!(out, "\n{}", table::wrap(&sentence, width))?;
+        if let Some(sentence) = &sentence {
+            write!(out, "\n{}", table::wrap(sentence, width))?;
         }
         out.flush()?;
         tell(forward_sentence.as_deref());
-        tell(reverse_sentence.as_deref());
+        // Both are interrupted at once.
+        tell(reverse_sentence.filter(|said| forward_sentence.as_ref() != Some(said)).as_deref());
         Ok(code)
     }
 
@@ -205,7 +220,7 @@ impl<'a> Session<'a> {
         }
         let check = check_target(&mut self.network, self.target, self.common, &self.interrupted)?;
         if proceed(&self.interrupted).is_break() {
-            return Ok((Code::Interrupted, None));
+            return Ok(verdict::interrupted());
         }
         let (code, sentence) = verdict::of_silence(&check, &self.name);
         Ok((code, Some(sentence)))
@@ -220,20 +235,22 @@ impl<'a> Session<'a> {
             _ => "reverse from",
         };
         format!(
-            "otherhalf {way} {} ({}), {} hops max, {}, flow {}",
-            self.name, self.target, options.last, options.protocol, options.flow
+            "otherhalf {way} {}, {} hops max, {}, flow {}",
+            shown(&self.name, self.target),
+            options.last,
+            options.protocol,
+            options.flow
         )
     }
 
     fn print_json(
         &self,
-        command: &'static str,
         code: Code,
         finding: Option<(&analyse::Finding, &str)>,
         out: &mut impl Write,
     ) -> Result<(), Failure> {
         let head = json::Head {
-            command,
+            command: self.command,
             target: &self.name,
             address: self.target,
             source: self.network.source(),
@@ -309,9 +326,9 @@ fn run_check(arguments: &cli::Check) -> Result<Code, Failure> {
     writeln!(out, "{ping}")?;
     if code == Code::Reached {
         writeln!(out, "{speaks}")?;
-    } else if code != Code::Interrupted {
+    } else {
         out.flush()?;
-        tell(Some(&speaks));
+        tell(Some(if code == Code::Interrupted { "interrupted" } else { &speaks }));
     }
     out.flush()?;
     Ok(code)

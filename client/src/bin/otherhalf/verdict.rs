@@ -13,7 +13,7 @@ pub(crate) fn of_trace(trace: &Trace, target: &str) -> (Code, Option<String>) {
     let reverse = trace.options().direction == Direction::Reverse;
     let (from, to) = if reverse { (target, "here") } else { ("here", target) };
     let code = if trace.is_answered() { Code::NotReached } else { Code::NoAnswer };
-    let Some(end) = trace.end() else { return (Code::Interrupted, None) };
+    let Some(end) = trace.end() else { return interrupted() };
     match end {
         End::Reached => (Code::Reached, None),
         End::ReachedTranslator(address) => (
@@ -55,8 +55,13 @@ pub(crate) fn of_trace(trace: &Trace, target: &str) -> (Code, Option<String>) {
         End::Refused { refusal, text } => {
             (Code::Refused, Some(refused(trace, target, *refusal, text)))
         }
-        End::Stopped => (Code::Interrupted, None),
+        End::Stopped => interrupted(),
     }
+}
+
+/// What there is to say when the user wants no more.
+pub(crate) fn interrupted() -> (Code, Option<String>) {
+    (Code::Interrupted, Some("interrupted".to_owned()))
 }
 
 /// The same for a check: the exit code and the lines that say it all.
