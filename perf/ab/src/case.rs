@@ -18,7 +18,7 @@ const SECRET: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
 pub enum Load {
     /// Requests, each of another client, none ever answered.
     Requests,
-    /// Answers to the oldest of [`LIVE`] probes.
+    /// Answers to the oldest of a million probes.
     Answers,
 }
 
