@@ -145,7 +145,7 @@ impl Cache {
 
     /// Whom to ask now; neighbours that did not answer are given up.
     ///
-    /// Of those that are not known, only [`STRANGERS`] a call, the others later: one frame from a made-up address
+    /// Of those that are not known, only a few a call, the others later: one frame from a made-up address
     /// on the link makes one question to all stations (RFC 6583).
     pub fn questions(&mut self, now: Instant) -> Vec<Question> {
         let mut questions = Vec::new();
