@@ -55,9 +55,14 @@ fn check(report: &Report) -> &StepLine {
     let [(step, _)] = report.steps.as_slice() else { panic!("{:?}", report.steps) };
     let count = |name| step.counts[name];
     assert_eq!(count("asked"), REQUESTS);
-    assert_eq!((count("lost_requests"), count("lost_answers"), count("late")), (0, 0, 0));
-    assert_eq!(count("probes"), REQUESTS, "a probe for each request");
-    assert_eq!(count("responses") + count("unanswered"), REQUESTS);
+    assert_eq!((count("lost_answers"), count("late")), (0, 0));
+    // A table that fills refuses a few by design; nothing else may be missing. The responder counts its warm-up too.
+    let refused = count("lost_requests");
+    assert!(refused <= report.run.responder[Outcome::DropTableFull.name()], "{refused} lost");
+    assert!(refused <= REQUESTS / 1000, "{refused} refused");
+    let served = REQUESTS - refused;
+    assert_eq!(count("probes"), served, "a probe for each request");
+    assert_eq!(count("responses") + count("unanswered"), served);
     assert_eq!(count("answers"), count("responses"), "a response for each answer");
     assert_eq!(count("pings"), count("ping_replies"));
     assert!(step.faults.is_empty(), "{:?}", step.faults);
@@ -66,7 +71,7 @@ fn check(report: &Report) -> &StepLine {
     let outcomes = Outcome::ALL.iter().map(|outcome| report.run.responder[outcome.name()]);
     assert_eq!(outcomes.sum::<u64>(), report.run.responder["received"]);
     let latency = &step.latency_all;
-    assert_eq!(latency.probe.count, REQUESTS);
+    assert_eq!(latency.probe.count, served);
     assert_eq!(latency.whole.count, count("responses"));
     step
 }
@@ -138,7 +143,7 @@ fn wide_quotes_one_target_pings_and_junk() {
 fn probes_that_nobody_answers_are_no_loss() {
     let report = run("unanswered", &[]);
     let step = check(&report);
-    assert_eq!((step.counts["unanswered"], step.counts["responses"]), (REQUESTS, 0));
+    assert_eq!((step.counts["unanswered"], step.counts["responses"]), (step.counts["probes"], 0));
 }
 
 #[test]
