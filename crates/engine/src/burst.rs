@@ -1,17 +1,16 @@
 //! A burst's way through the engine, in passes.
 //!
-//! Look at all; ask memory for all lines of the table that they need; answer all, when the lines have
-//! arrived. A look-up misses the cache; in passes the misses of a burst overlap.
+//! Look at all, and ask memory for the lines of the table that they need; answer all, kind by kind, when the lines
+//! have arrived. A look-up misses the cache; in passes the misses of a burst overlap.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use otherhalf_pending::{Hash, Insert, Lines, Table};
-use otherhalf_wire::probe::{Cookie, Identity, Protocol};
+use otherhalf_pending::{Hash, Insert, Loads, Prefetch, Table};
+use otherhalf_wire::probe::{Cookie, Protocol};
 use otherhalf_wire::trace::Rtt;
 
 use crate::answer::Match;
-use crate::classify::{Found, Ingress, Task, classify, enter};
+use crate::classify::{Task, classify, enter};
 use crate::closed::{Budget, Closed};
 use crate::emit::{self, Action, ResetFrame, write};
 use crate::frame::Frame;
@@ -19,9 +18,10 @@ use crate::neighbour::{Neighbours, Notice};
 use crate::network::{Network, PortId};
 use crate::outcome::Outcome;
 use crate::policy::Policy;
-use crate::request::Ask;
+use crate::request::{Ask, first_identifier, other_identifier};
 use crate::time::Clock;
 use crate::way::{Blocked, Way, Ways};
+use crate::work::{Address, Job, Look, Traces, Work};
 
 /// Frames that pass together. More hide nothing more and leave the nearest cache (LAB: 64 gains little over 32).
 pub const BURST: usize = 32;
@@ -76,95 +76,130 @@ impl Fate {
 
 /// The packet's way of one worker.
 #[derive(Debug)]
-pub struct Engine {
-    table: Arc<Table>,
+pub struct Engine<P = Loads> {
+    table: Arc<Table<P>>,
     clock: Clock,
     budget: Budget,
 }
 
-impl Engine {
+impl<P: Prefetch> Engine<P> {
     /// An engine over the `table` that it shares with the other workers, told the time of `clock`.
     #[must_use]
-    pub const fn new(table: Arc<Table>, clock: Clock) -> Self {
+    pub const fn new(table: Arc<Table<P>>, clock: Clock) -> Self {
         Self { table, clock, budget: Budget::new(&clock) }
     }
 
     /// Does all there is to do for `frames` at the time `now`, in ticks of the clock.
     ///
-    /// Calls `fate` for each frame, in their order. Works in groups of [`BURST`].
+    /// Calls `fate` once for each frame, with its place among `frames`. Works in groups of [`BURST`]; within one, requests
+    /// come before answers (whose probes were sent by an earlier group) and both before all else, each in their order.
     #[inline]
     pub fn process(
         &self,
         view: &View<'_>,
         now: u64,
         frames: &mut [Frame<'_>],
-        mut fate: impl FnMut(Fate),
+        mut fate: impl FnMut(usize, Fate),
     ) {
-        for group in frames.chunks_mut(BURST) {
-            let mut ingress = [Ingress::UNKNOWN; BURST];
-            let mut found: [Found; BURST] = [Err(Outcome::DropBuffer); BURST];
-            let mut places = [(Hash::default(), Lines::None); BURST];
-            let looks = ingress.iter_mut().zip(&mut found).zip(&mut places);
-            for (frame, ((ingress, found), place)) in group.iter().zip(looks) {
-                *found = match enter(view, frame) {
-                    Ok(entered) => {
-                        *ingress = entered.ingress;
-                        classify(view, &entered)
-                    }
-                    Err(outcome) => Err(outcome),
-                };
-                *place = self.place(found);
-                self.table.prefetch(place.0, place.1);
-            }
-            self.table.fetch(&places);
-            let mut ways = Ways::new(view);
-            let looks = ingress.iter().zip(&found).zip(&places);
-            for (frame, ((ingress, found), (hash, _))) in group.iter_mut().zip(looks) {
-                fate(match found {
-                    Ok(task) => self.answer(&mut ways, now, frame, *ingress, task, *hash),
-                    Err(outcome) => Fate::dropped(*outcome),
-                });
-            }
+        for (group, first) in frames.chunks_mut(BURST).zip((0..).step_by(BURST)) {
+            let mut work = Work::default();
+            self.look(view, group, &mut work, |place, outcome| {
+                fate(place.wrapping_add(first), Fate::dropped(outcome));
+            });
+            self.answer(view, now, group, &work, |place, done| {
+                fate(place.wrapping_add(first), done);
+            });
         }
     }
 
-    /// The place in the table that a frame needs; any place if it needs none.
+    /// The first pass: looks at all, notes what there is to do, and asks memory for what that will need.
     #[inline]
-    fn place(&self, found: &Found) -> (Hash, Lines) {
-        match found {
-            Ok(Task::Ask(ask)) => (self.probe_hash(ask, self.first_identifier(ask)), Lines::Both),
-            Ok(Task::Match(found)) => (self.match_hash(found), Lines::First),
-            _ => (Hash::default(), Lines::None),
+    fn look(
+        &self,
+        view: &View<'_>,
+        group: &[Frame<'_>],
+        work: &mut Work,
+        mut drop: impl FnMut(usize, Outcome),
+    ) {
+        for (place, frame) in group.iter().enumerate() {
+            let found = enter(view, frame).and_then(|entered| {
+                let ingress = entered.ingress;
+                let mut look = Look { view, table: &self.table, work, place, ingress };
+                classify(&mut look, &entered)
+            });
+            if let Err(outcome) = found {
+                drop(place, outcome);
+            }
+        }
+        self.table.fetch(&work.lines);
+    }
+
+    /// The second pass: does what was found to be done, kind by kind.
+    #[inline]
+    fn answer(
+        &self,
+        view: &View<'_>,
+        now: u64,
+        group: &mut [Frame<'_>],
+        work: &Work,
+        mut fate: impl FnMut(usize, Fate),
+    ) {
+        self.trace(view, now, group, &work.v4, &mut fate);
+        self.trace(view, now, group, &work.v6, &mut fate);
+        let mut ways = Ways::new(view);
+        for job in &work.rest {
+            if let Some(frame) = group.get_mut(job.place) {
+                fate(job.place, self.serve(&mut ways, now, frame, job));
+            }
         }
     }
 
-    /// Does what was found to be done for `frame`; `hash` is its place in the table.
+    /// Reverse traceroute over one family.
     #[inline(always)]
-    fn answer(
+    fn trace<A: Address>(
+        &self,
+        view: &View<'_>,
+        now: u64,
+        group: &mut [Frame<'_>],
+        traces: &Traces<A>,
+        mut fate: impl FnMut(usize, Fate),
+    ) {
+        let mut ways = Ways::new(view);
+        for Job { place, ingress, task: (ask, hash) } in &traces.asks {
+            let Some(frame) = group.get_mut(*place) else { continue };
+            let done = match ways.to(ask.requester.into(), frame.port(), *ingress) {
+                Ok(way) => self.probe(ask, *hash, now, way, frame),
+                Err(blocked) => held(blocked),
+            };
+            fate(*place, done);
+        }
+        for Job { place, ingress, task: (found, hash) } in &traces.matches {
+            let Some(frame) = group.get_mut(*place) else { continue };
+            let done = match ways.to(found.target.into(), frame.port(), *ingress) {
+                Ok(way) => self.respond(found, *hash, now, way, frame),
+                Err(Blocked::NoRoute) => held(Blocked::NoRoute),
+                // Whoever makes up answers must not fill the waiting room, or have us ask for neighbours.
+                Err(unresolved) => match self.expect(found, *hash, frame.received(now)) {
+                    Ok(()) => held(unresolved),
+                    Err(outcome) => Fate::dropped(outcome),
+                },
+            };
+            fate(*place, done);
+        }
+    }
+
+    /// Does what is not a trace.
+    fn serve(
         &self,
         ways: &mut Ways<'_>,
         now: u64,
         frame: &mut Frame<'_>,
-        ingress: Ingress,
-        task: &Task,
-        hash: Hash,
+        job: &Job<Task>,
     ) -> Fate {
-        let port = frame.port();
-        let mut way_to = |receiver| ways.to(receiver, port, ingress);
+        let Job { ingress, task, .. } = job;
+        let (port, ingress) = (frame.port(), *ingress);
+        let mut way_to = |receiver| ways.to(receiver, port, ingress).copied();
         match task {
-            Task::Ask(ask) => match way_to(ask.requester) {
-                Ok(way) => self.probe(ask, hash, now, &way, frame),
-                Err(blocked) => held(blocked),
-            },
-            Task::Match(found) => match way_to(found.target) {
-                Ok(way) => self.respond(found, hash, now, &way, frame),
-                Err(Blocked::NoRoute) => held(Blocked::NoRoute),
-                // Whoever makes up answers must not fill the waiting room, or have us ask for neighbours.
-                Err(unresolved) => match self.expect(found, hash, frame.received(now)) {
-                    Ok(()) => held(unresolved),
-                    Err(outcome) => Fate::dropped(outcome),
-                },
-            },
             Task::Refuse(refuse) => match way_to(refuse.requester) {
                 Ok(way) => sent(refuse.outcome, &way, write(&Action::Refusal(refuse), &way, frame)),
                 Err(blocked) => held(blocked),
@@ -180,11 +215,9 @@ impl Engine {
                         let action = Action::Unreachable(*datagram);
                         sent(Outcome::ClosedUdpUnreachable, &way, write(&action, &way, frame))
                     }
-                    Closed::Tcp(reset) => sent(
-                        Outcome::ClosedTcpReset,
-                        &way,
-                        write(&Action::Reset(*reset), &way, frame),
-                    ),
+                    Closed::Tcp(reset) => {
+                        sent(Outcome::ClosedTcpReset, &way, write(&Action::Reset(*reset), &way, frame))
+                    }
                 },
                 Err(blocked) => held(blocked),
             },
@@ -204,24 +237,30 @@ impl Engine {
 
     /// Finds a place and a name for the probe that `ask` deserves, and writes it.
     #[inline(always)]
-    fn probe(&self, ask: &Ask, hash: Hash, now: u64, way: &Way, frame: &mut Frame<'_>) -> Fate {
-        let outcome = match ask.protocol {
-            Protocol::Icmp => Outcome::ProbeIcmp,
-            Protocol::Tcp => Outcome::ProbeTcp,
-            Protocol::Udp => Outcome::ProbeUdp,
-        };
-        let mut identifier = self.first_identifier(ask);
-        let mut hash = hash;
+    fn probe<A: Address>(
+        &self,
+        ask: &Ask<A>,
+        hash: Hash,
+        now: u64,
+        way: &Way,
+        frame: &mut Frame<'_>,
+    ) -> Fate {
+        let (mut identifier, mut hash) = (first_identifier(&self.table, ask), hash);
         for attempt in 1..=OTHER_IDENTIFIERS {
             match self.table.insert(hash, ask.identifier, now) {
                 Insert::New | Insert::Replaced => {
+                    let outcome = match ask.protocol {
+                        Protocol::Icmp => Outcome::ProbeIcmp,
+                        Protocol::Tcp => Outcome::ProbeTcp,
+                        Protocol::Udp => Outcome::ProbeUdp,
+                    };
                     let cookie = Cookie(hash.cookie());
                     return sent(outcome, way, emit::probe(ask, identifier, cookie, way, frame));
                 }
                 Insert::Full => return Fate::dropped(Outcome::DropTableFull),
                 Insert::Conflict => {
-                    identifier = self.other_identifier(ask, attempt);
-                    hash = self.probe_hash(ask, identifier);
+                    identifier = other_identifier(&self.table, ask, attempt);
+                    hash = ask.hash(&self.table, identifier);
                 }
             }
         }
@@ -230,16 +269,16 @@ impl Engine {
 
     /// Finds the probe that an answer is about, and writes the response.
     #[inline(always)]
-    fn respond(
+    fn respond<A: Address>(
         &self,
-        found: &Match,
+        found: &Match<A>,
         hash: Hash,
         now: u64,
         way: &Way,
         frame: &mut Frame<'_>,
     ) -> Fate {
         // Checked before the entry is taken: whoever guesses wrong does not end the wait of the right answer.
-        if is_forged(found, hash) {
+        if found.is_forged(hash) {
             return Fate::dropped(Outcome::DropForged);
         }
         // The round trip ends when the answer is received, not when its response has a way.
@@ -262,88 +301,14 @@ impl Engine {
     }
 
     /// Whether a probe waits for this answer, which stays untouched; if not, what the answer is.
-    fn expect(&self, found: &Match, hash: Hash, now: u64) -> Result<(), Outcome> {
-        if is_forged(found, hash) {
+    fn expect<A: Address>(&self, found: &Match<A>, hash: Hash, now: u64) -> Result<(), Outcome> {
+        if found.is_forged(hash) {
             Err(Outcome::DropForged)
         } else if self.table.is_pending(hash, now) {
             Ok(())
         } else {
             Err(Outcome::DropUnmatched)
         }
-    }
-
-    /// The identifier that a probe gets if it is free: the requester's own, which NATs on the way may know.
-    #[inline]
-    fn first_identifier(&self, ask: &Ask) -> u16 {
-        if ask.protocol == Protocol::Udp && ask.identifier == 0 {
-            // As a checksum, 0 means "none" in IPv4 and is forbidden in IPv6.
-            self.other_identifier(ask, 0)
-        } else {
-            ask.identifier
-        }
-    }
-
-    /// The `attempt`th other identifier for `ask`: always the same for the same request, never 0.
-    fn other_identifier(&self, ask: &Ask, attempt: u64) -> u16 {
-        let seed = u64::from(ask.identifier) << 32 | u64::from(ask.flow) << 16 | attempt;
-        let [high, low, ..] = self.table.hash(&[seed]).cookie().to_be_bytes();
-        u16::from_be_bytes([high, low]).max(1)
-    }
-
-    #[inline]
-    fn probe_hash(&self, ask: &Ask, identifier: u16) -> Hash {
-        self.hash_words(ask.own, ask.requester, ask.protocol, folded_flow(ask), identifier)
-    }
-
-    #[inline]
-    fn match_hash(&self, found: &Match) -> Hash {
-        let Identity { protocol, flow, identifier, .. } = found.identity;
-        self.hash_words(found.own, found.target, protocol, flow, identifier)
-    }
-
-    /// The key of a probe: all that an answer must agree in.
-    #[inline(always)]
-    fn hash_words(
-        &self,
-        own: IpAddr,
-        target: IpAddr,
-        protocol: Protocol,
-        flow: u16,
-        identifier: u16,
-    ) -> Hash {
-        let name = (protocol as u64) << 32 | u64::from(flow) << 16 | u64::from(identifier);
-        match (own, target) {
-            (IpAddr::V4(own), IpAddr::V4(target)) => self
-                .table
-                .hash(&[u64::from(own.to_bits()) << 32 | u64::from(target.to_bits()), name]),
-            (own, target) => {
-                let [a, b] = halves(own);
-                let [c, d] = halves(target);
-                self.table.hash(&[a, b, c, d, name])
-            }
-        }
-    }
-}
-
-/// Whether an answer lacks the keyed bits of the probe that it names.
-#[inline]
-fn is_forged(found: &Match, hash: Hash) -> bool {
-    found.identity.sequence.is_some_and(|sequence| sequence != Cookie(hash.cookie()).sequence())
-}
-
-/// The flow as [`Identity`] will show it.
-#[inline]
-const fn folded_flow(ask: &Ask) -> u16 {
-    if matches!(ask.protocol, Protocol::Icmp) && ask.flow == 0xffff { 0 } else { ask.flow }
-}
-
-#[inline]
-fn halves(address: IpAddr) -> [u64; 2] {
-    let octets = otherhalf_wire::ip::to_mapped(address).octets();
-    let (words, _) = octets.as_chunks::<8>();
-    match words {
-        [high, low] => [u64::from_be_bytes(*high), u64::from_be_bytes(*low)],
-        _ => [0, 0],
     }
 }
 

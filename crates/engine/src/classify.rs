@@ -1,7 +1,8 @@
 //! The first look at a frame: what it is, and whether it is for us.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use otherhalf_pending::Prefetch;
 use otherhalf_wire::ethernet::{Link, Mac, ethertype};
 use otherhalf_wire::icmp::{self, Kind};
 use otherhalf_wire::ip::{Packet, protocol};
@@ -9,7 +10,7 @@ use otherhalf_wire::trace;
 use otherhalf_wire::{Malformed, tcp};
 use zerocopy::FromBytes;
 
-use crate::answer::{self, Match};
+use crate::answer;
 use crate::burst::View;
 use crate::closed::{self, Closed};
 use crate::frame::Frame;
@@ -17,7 +18,8 @@ use crate::neighbour::{self, Notice};
 use crate::network::InterfaceId;
 use crate::outcome::Outcome;
 use crate::ping::{self, Ping};
-use crate::request::{self, Ask, Refuse};
+use crate::request::{self, Refuse};
+use crate::work::{Address, Found, Look};
 
 /// Where a frame came from: what its answer's link layer needs.
 #[derive(Debug, Clone, Copy)]
@@ -25,11 +27,6 @@ pub(crate) struct Ingress {
     pub(crate) interface: InterfaceId,
     /// The sender's hardware address.
     pub(crate) mac: Mac,
-}
-
-impl Ingress {
-    /// Of a frame that has not been looked at.
-    pub(crate) const UNKNOWN: Self = Self { interface: InterfaceId(0), mac: Mac([0; 6]) };
 }
 
 /// A frame that came in by an interface of ours.
@@ -41,15 +38,11 @@ pub(crate) struct Entered<'a> {
     payload: &'a [u8],
 }
 
-/// What is left to do for a frame.
+/// What is left to do for a frame that is neither a request to be probed for nor an answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Task {
-    /// A request that deserves a probe.
-    Ask(Ask),
     /// A request that is refused.
     Refuse(Refuse),
-    /// An answer to a probe, if one waits for it.
-    Match(Match),
     /// A ping.
     Ping(Ping),
     /// Something for a port that nothing listens on.
@@ -59,9 +52,6 @@ pub(crate) enum Task {
     /// Nothing: it told about a neighbour.
     Learned(Notice),
 }
-
-/// A task, or why there is none.
-pub(crate) type Found = Result<Task, Outcome>;
 
 /// Looks at the link layer of `frame`.
 #[inline(always)]
@@ -82,36 +72,44 @@ pub(crate) fn enter<'a>(view: &View<'_>, frame: &'a Frame<'_>) -> Result<Entered
 
 /// Looks at what follows the link layer.
 #[inline(always)]
-pub(crate) fn classify(view: &View<'_>, entered: &Entered<'_>) -> Found {
-    let Entered { ingress: Ingress { interface, .. }, unicast, ethertype, payload } = *entered;
+pub(crate) fn classify<P: Prefetch>(look: &mut Look<'_, P>, entered: &Entered<'_>) -> Found {
+    let Entered { unicast, ethertype, payload, .. } = *entered;
     match ethertype {
-        ethertype::IPV4 => internet_layer(view, interface, unicast, Packet::parse_v4(payload)),
-        ethertype::IPV6 => internet_layer(view, interface, unicast, Packet::parse_v6(payload)),
-        ethertype::ARP => neighbour::arp(view.network, interface, payload),
+        ethertype::IPV4 => {
+            internet_layer::<Ipv4Addr, P>(look, unicast, Packet::parse_v4(payload))
+        }
+        ethertype::IPV6 => {
+            internet_layer::<Ipv6Addr, P>(look, unicast, Packet::parse_v6(payload))
+        }
+        ethertype::ARP => {
+            let task = neighbour::arp(look.view.network, look.ingress.interface, payload)?;
+            look.task(task)
+        }
         _ => Err(Outcome::DropUnknownEthertype),
     }
 }
 
 /// Looks whether an IP packet is for us. Once for each family: what is known of one costs the other nothing.
 #[inline(always)]
-fn internet_layer(
-    view: &View<'_>,
-    interface: InterfaceId,
+fn internet_layer<A: Address, P: Prefetch>(
+    look: &mut Look<'_, P>,
     unicast: bool,
     packet: Result<Packet<'_>, Malformed>,
 ) -> Found {
     let packet = packet.map_err(malformed_ip)?;
+    let (network, interface) = (look.view.network, look.ingress.interface);
     // Neighbour discovery alone uses multicast, and comes from the unspecified address at times.
     if neighbour::is_discovery(&packet) {
-        return neighbour::discovery(view.network, interface, &packet);
+        let task = neighbour::discovery(network, interface, &packet)?;
+        return look.task(task);
     }
-    if !unicast || !view.network.owns(packet.dst, interface) {
+    if !unicast || !network.owns(packet.dst, interface) {
         return Err(Outcome::DropNotOurAddress);
     }
-    if !view.network.may_be_sent_to(packet.src) {
+    if !network.may_be_sent_to(packet.src) {
         return Err(Outcome::DropBadSource);
     }
-    upper_layer(view, &packet)
+    upper_layer::<A, P>(look, &packet)
 }
 
 const fn malformed_ip(malformed: Malformed) -> Outcome {
@@ -126,7 +124,7 @@ const fn malformed_ip(malformed: Malformed) -> Outcome {
 
 /// Looks at what the IP packet of a frame carries for us.
 #[inline(always)]
-fn upper_layer(view: &View<'_>, packet: &Packet<'_>) -> Found {
+fn upper_layer<A: Address, P: Prefetch>(look: &mut Look<'_, P>, packet: &Packet<'_>) -> Found {
     match (packet.protocol, packet.src) {
         (protocol::ICMP, IpAddr::V4(_)) | (protocol::ICMPV6, IpAddr::V6(_)) => {
             let message = icmp::Message::parse(packet.family(), packet.payload)
@@ -135,15 +133,15 @@ fn upper_layer(view: &View<'_>, packet: &Packet<'_>) -> Found {
                 return Err(Outcome::DropBadChecksum);
             }
             match (message.kind, message.header.code) {
-                (Kind::EchoRequest, trace::CODE) => request::read(view.policy, packet, &message),
-                (Kind::EchoRequest, 0) => Ok(Task::Ping(ping::read(packet, &message))),
-                (Kind::EchoReply, 0) => answer::echo_reply(packet, &message),
+                (Kind::EchoRequest, trace::CODE) => request::read::<A, P>(look, packet, &message),
                 (Kind::TimeExceeded, icmp::TTL_EXCEEDED) => {
-                    answer::error(view.network, packet, &message, Outcome::ResponseTimeExceeded)
+                    answer::error::<A, P>(look, packet, &message, Outcome::ResponseTimeExceeded)
                 }
                 (Kind::DestinationUnreachable, _) => {
-                    answer::error(view.network, packet, &message, Outcome::ResponseUnreachable)
+                    answer::error::<A, P>(look, packet, &message, Outcome::ResponseUnreachable)
                 }
+                (Kind::EchoReply, 0) => answer::echo_reply::<A, P>(look, packet, &message),
+                (Kind::EchoRequest, 0) => look.task(Task::Ping(ping::read(packet, &message))),
                 _ => Err(Outcome::DropOtherIcmp),
             }
         }
@@ -153,12 +151,16 @@ fn upper_layer(view: &View<'_>, packet: &Packet<'_>) -> Found {
             if !packet.upper_layer_sum().verifies() {
                 return Err(Outcome::DropBadChecksum);
             }
-            match answer::tcp(packet, header) {
-                Some(found) => Ok(Task::Match(found)),
-                None => closed::tcp(view.policy, packet, header),
+            if let Some(found) = answer::tcp::<A>(packet, header) {
+                return look.match_up(found);
             }
+            let task = closed::tcp(look.view.policy, packet, header)?;
+            look.task(task)
         }
-        (protocol::UDP, _) => closed::udp(view.policy, packet),
+        (protocol::UDP, _) => {
+            let task = closed::udp(look.view.policy, packet)?;
+            look.task(task)
+        }
         _ => Err(Outcome::DropOtherProtocol),
     }
 }

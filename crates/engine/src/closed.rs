@@ -12,7 +12,7 @@ use otherhalf_wire::quote::LEAST;
 use otherhalf_wire::{icmp, ipv6, tcp, udp};
 use zerocopy::FromBytes;
 
-use crate::classify::{Found, Task};
+use crate::classify::Task;
 use crate::emit::Reset;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
@@ -56,7 +56,7 @@ impl Closed {
 }
 
 /// Reads a datagram: none is expected.
-pub(crate) fn udp(policy: &Policy, packet: &Packet<'_>) -> Found {
+pub(crate) fn udp(policy: &Policy, packet: &Packet<'_>) -> Result<Task, Outcome> {
     let (header, _) =
         udp::Header::ref_from_prefix(packet.payload).map_err(|_| Outcome::DropTruncated)?;
     if !policy.closed_ports {
@@ -75,7 +75,7 @@ pub(crate) fn udp(policy: &Policy, packet: &Packet<'_>) -> Found {
 }
 
 /// Reads a segment that answers no probe; its checksum is right.
-pub(crate) fn tcp(policy: &Policy, packet: &Packet<'_>, header: &tcp::Header) -> Found {
+pub(crate) fn tcp(policy: &Policy, packet: &Packet<'_>, header: &tcp::Header) -> Result<Task, Outcome> {
     // A RST is never answered (RFC 9293 §3.10.7.1).
     if !policy.closed_ports || header.flags & tcp::flag::RST != 0 {
         return Err(Outcome::DropOtherTcp);

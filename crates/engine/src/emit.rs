@@ -20,6 +20,7 @@ use crate::neighbour::Answer;
 use crate::network::PortId;
 use crate::ping::Ping;
 use crate::request::{Ask, Refuse};
+use crate::work::Address;
 use crate::way::Way;
 
 /// The TTL of what answers for ourselves: RFC 1122's default as revised by the assigned numbers.
@@ -70,21 +71,22 @@ impl ResetFrame {
 
 /// Makes of `frame` the probe that was asked for, to go `way`. `None` if the buffer is too small.
 #[inline(always)]
-pub(crate) fn probe(
-    ask: &Ask,
+pub(crate) fn probe<A: Address>(
+    ask: &Ask<A>,
     identifier: u16,
     cookie: Cookie,
     way: &Way,
     frame: &mut Frame<'_>,
 ) -> Option<()> {
+    let (own, requester) = (ask.own.into(), ask.requester.into());
     let fields = Fields {
-        src: ask.own,
-        dst: ask.requester,
+        src: own,
+        dst: requester,
         ttl: ask.ttl,
         traffic_class: ask.traffic_class,
         flow_label: ask.flow_label,
         identification: Some(cookie.identification()),
-        protocol: ask.protocol.number(Family::of(ask.own)),
+        protocol: ask.protocol.number(Family::of(own)),
     };
     let probe = Probe {
         protocol: ask.protocol,
@@ -93,32 +95,27 @@ pub(crate) fn probe(
         identifier,
         cookie,
     };
-    let room = frame.room();
-    let room_len = room.len();
-    let rest = packet(way, &fields, ask.protocol.probe_len(), room)?;
-    let headers_len = room_len.checked_sub(rest.len())?;
-    let len = headers_len.checked_add(probe.emit(ask.own, ask.requester, rest)?)?;
-    frame.set_len(len);
+    let rest = packet(way, &fields, ask.protocol.probe_len(), frame.least_room()?)?;
+    let len = probe.emit(own, requester, rest)?;
+    frame.set_len(reply_start(way, own).wrapping_add(len));
     Some(())
 }
 
 /// Makes of `frame` the response that `found` gives, to go `way`. `None` if the buffer is too small.
 #[inline(always)]
-pub(crate) fn response(
-    found: &Match,
+pub(crate) fn response<A: Address>(
+    found: &Match<A>,
     identifier: u16,
     rtt: Rtt,
     way: &Way,
     frame: &mut Frame<'_>,
 ) -> Option<()> {
-    let (own, requester) = (found.own, found.target);
-    let response = Response { identifier, verdict: Verdict::Hop { address: found.hop, rtt } };
-    let room = frame.room();
-    let room_len = room.len();
-    let rest = packet(way, &response_fields(own, requester), RESPONSE_LEN, room)?;
-    let headers_len = room_len.checked_sub(rest.len())?;
-    let len = headers_len.checked_add(response.emit(own, requester, rest)?)?;
-    frame.set_len(len);
+    let (own, requester) = (found.own.into(), found.target.into());
+    let verdict = Verdict::Hop { address: found.hop.into(), rtt };
+    let response = Response { identifier, verdict };
+    let rest = packet(way, &response_fields(own, requester), RESPONSE_LEN, frame.least_room()?)?;
+    let len = response.emit(own, requester, rest)?;
+    frame.set_len(reply_start(way, own).wrapping_add(len));
     Some(())
 }
 

@@ -76,6 +76,12 @@ impl<'a> Frame<'a> {
         self.room
     }
 
+    /// The front of the buffer, as long as every buffer is.
+    #[inline]
+    pub(crate) fn least_room(&mut self) -> Option<&mut [u8]> {
+        Some(self.room.first_chunk_mut::<LEAST_ROOM>()?)
+    }
+
     /// The frame is now the first `len` octets of the buffer.
     #[inline]
     pub(crate) fn set_len(&mut self, len: usize) {

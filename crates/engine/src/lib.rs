@@ -40,6 +40,7 @@ pub mod frame;
 pub mod network;
 pub mod policy;
 pub mod burst;
+mod work;
 mod classify;
 mod request;
 mod answer;

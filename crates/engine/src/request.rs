@@ -2,23 +2,24 @@
 
 use std::net::IpAddr;
 
+use otherhalf_pending::{Hash, Prefetch, Table};
 use otherhalf_wire::extension::Class;
 use otherhalf_wire::icmp::Message;
 use otherhalf_wire::ip::Packet;
 use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::trace::{ANY_FLOW, Refusal, Request, extensions};
 
-use crate::classify::{Found, Task};
+use crate::classify::Task;
 use crate::outcome::Outcome;
-use crate::policy::Policy;
+use crate::work::{Address, Found, Look};
 
 /// A request that deserves a probe.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ask {
+pub(crate) struct Ask<A> {
     /// The address that was asked: the probe's source.
-    pub(crate) own: IpAddr,
+    pub(crate) own: A,
     /// Who asked: the probe's destination.
-    pub(crate) requester: IpAddr,
+    pub(crate) requester: A,
     pub(crate) identifier: u16,
     pub(crate) ttl: u8,
     pub(crate) protocol: Protocol,
@@ -40,12 +41,17 @@ pub(crate) struct Refuse {
 
 /// Reads the request in `packet`; its checksum is right and its source can be answered.
 #[inline(always)]
-pub(crate) fn read(policy: &Policy, packet: &Packet<'_>, message: &Message<'_>) -> Found {
+pub(crate) fn read<A: Address, P: Prefetch>(
+    look: &mut Look<'_, P>,
+    packet: &Packet<'_>,
+    message: &Message<'_>,
+) -> Found {
     let Ok((request, trailer)) = Request::parse(message) else {
         return Err(Outcome::DropShortRequest);
     };
-    let refuse = |refusal, outcome| {
-        Ok(Task::Refuse(Refuse {
+    let policy = look.view.policy;
+    let mut refuse = |refusal, outcome| {
+        look.task(Task::Refuse(Refuse {
             own: packet.dst,
             requester: packet.src,
             identifier: request.identifier,
@@ -67,21 +73,62 @@ pub(crate) fn read(policy: &Policy, packet: &Packet<'_>, message: &Message<'_>) 
         return refuse(Refusal::Flow, Outcome::RefusedFlow);
     }
     // Padding alone is welcome; all else needs a policy that is not there.
-    for object in extensions(trailer).into_iter().flatten() {
-        let class = object.map_or_else(|(class, _)| Err(class), |object| Ok(object.class));
-        if class != Ok(Class::PADDING) {
-            let (Ok(class) | Err(class)) = class;
-            return refuse(Refusal::Extension(class.value()), Outcome::RefusedExtension);
+    if !trailer.is_empty() {
+        for object in extensions(trailer).into_iter().flatten() {
+            let class = object.map_or_else(|(class, _)| Err(class), |object| Ok(object.class));
+            if class != Ok(Class::PADDING) {
+                let (Ok(class) | Err(class)) = class;
+                return refuse(Refusal::Extension(class.value()), Outcome::RefusedExtension);
+            }
         }
     }
-    Ok(Task::Ask(Ask {
-        own: packet.dst,
-        requester: packet.src,
+    let (Some(own), Some(requester)) = (A::of(packet.dst), A::of(packet.src)) else {
+        return Err(Outcome::DropBadIpHeader);
+    };
+    look.ask(Ask {
+        own,
+        requester,
         identifier: request.identifier,
         ttl: request.ttl,
         protocol,
         flow,
         traffic_class: packet.traffic_class,
         flow_label: packet.flow_label,
-    }))
+    })
+}
+
+impl<A: Address> Ask<A> {
+    /// The place of the request's probe in the table, if `identifier` is its name.
+    #[inline(always)]
+    pub(crate) fn hash<P: Prefetch>(&self, table: &Table<P>, identifier: u16) -> Hash {
+        // As `Identity` shows it.
+        let folded = self.protocol == Protocol::Icmp && self.flow == 0xffff;
+        let flow = if folded { 0 } else { self.flow };
+        A::key(table, self.own, self.requester, name(self.protocol, flow, identifier))
+    }
+}
+
+/// What tells the probes to one target apart, in 40 bits.
+#[inline(always)]
+pub(crate) fn name(protocol: Protocol, flow: u16, identifier: u16) -> u64 {
+    (protocol as u64) << 32 | u64::from(flow) << 16 | u64::from(identifier)
+}
+
+/// The identifier that a probe gets if it is free: the requester's own, which NATs on the way may know.
+#[inline(always)]
+pub(crate) fn first_identifier<A, P: Prefetch>(table: &Table<P>, ask: &Ask<A>) -> u16 {
+    if ask.protocol == Protocol::Udp && ask.identifier == 0 {
+        // As a checksum, 0 means "none" in IPv4 and is forbidden in IPv6.
+        other_identifier(table, ask, 0)
+    } else {
+        ask.identifier
+    }
+}
+
+/// The `attempt`th other identifier for `ask`: always the same for the same request, never 0.
+#[cold]
+pub(crate) fn other_identifier<A, P: Prefetch>(table: &Table<P>, ask: &Ask<A>, attempt: u64) -> u16 {
+    let seed = u64::from(ask.identifier) << 32 | u64::from(ask.flow) << 16 | attempt;
+    let [high, low, ..] = table.hash(&[seed], 0).cookie().to_be_bytes();
+    u16::from_be_bytes([high, low]).max(1)
 }

@@ -30,13 +30,16 @@ pub(crate) enum Blocked {
 /// The ways of a burst. Most of its frames go to the same router, which is looked up once.
 pub(crate) struct Ways<'a> {
     view: &'a View<'a>,
-    /// The router's route that was taken last, and its way.
-    last: Option<(RouteId, Way)>,
+    /// The router's route that was taken last.
+    last: Option<RouteId>,
+    /// The way that was taken last.
+    way: Way,
 }
 
 impl<'a> Ways<'a> {
     pub(crate) const fn new(view: &'a View<'a>) -> Self {
-        Self { view, last: None }
+        let nowhere = Way { port: PortId(0), src: Mac([0; 6]), dst: Mac([0; 6]), vlan: None };
+        Self { view, last: None, way: nowhere }
     }
 
     /// The way to `receiver` for the answer to a frame that came in by `port`.
@@ -46,25 +49,23 @@ impl<'a> Ways<'a> {
         receiver: IpAddr,
         port: PortId,
         ingress: Ingress,
-    ) -> Result<Way, Blocked> {
-        if self.view.policy.reply == Reply::Hairpin {
-            return self.back(port, ingress, ingress.mac).ok_or(Blocked::NoRoute);
-        }
+    ) -> Result<&Way, Blocked> {
         let network = self.view.network;
+        if self.view.policy.reply == Reply::Hairpin {
+            self.last = None;
+            self.way = self.back(port, ingress, ingress.mac).ok_or(Blocked::NoRoute)?;
+            return Ok(&self.way);
+        }
         let (route, interface) =
             network.route(receiver, ingress.interface).ok_or(Blocked::NoRoute)?;
-        let Some(route) = route else {
-            return self.resolve(NextHop { interface, address: receiver });
-        };
-        match self.last {
-            Some((last, way)) if last == route => Ok(way),
-            _ => {
-                let address = network.router(route).ok_or(Blocked::NoRoute)?;
-                let way = self.resolve(NextHop { interface, address })?;
-                self.last = Some((route, way));
-                Ok(way)
-            }
+        if route.is_none() || route != self.last {
+            let router = route.map(|route| network.router(route).ok_or(Blocked::NoRoute));
+            let address = router.transpose()?.unwrap_or(receiver);
+            self.last = None;
+            self.way = self.resolve(NextHop { interface, address })?;
+            self.last = route;
         }
+        Ok(&self.way)
     }
 
     /// The way to a neighbour.

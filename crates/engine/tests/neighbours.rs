@@ -377,7 +377,7 @@ fn a_buffer_too_small_for_the_echo() {
         let view =
             View { network: &ours.network, neighbours: &ours.neighbours, policy: &ours.policy };
         let mut fates = Vec::new();
-        ours.engine.process(&view, ours.now, &mut frames, |fate| fates.push(fate));
+        ours.engine.process(&view, ours.now, &mut frames, |_, fate| fates.push(fate));
         assert_eq!(fates.len(), 1);
         assert_eq!(fates[0].outcome, expected);
         assert_eq!(fates[0].verdict == Verdict::Drop, expected == Outcome::DropBuffer);

@@ -13,13 +13,13 @@ fn table() -> Table {
     let settings = Settings { entries: 1 << 21, timeout_ticks: LIVE, secret: [1, 2] };
     let Ok(table) = Table::new(settings) else { panic!("no memory for the table") };
     for key in 0..2 * LIVE {
-        let _ = table.insert(table.hash(&[key, 0]), 1, key);
+        let _ = table.insert(table.hash(&[key, 0], 0), 1, key);
     }
     table
 }
 
 fn hashes(table: &Table, first: u64) -> Vec<(Hash, Lines)> {
-    (first..first + BURST).map(|key| (table.hash(&[key, 0]), Lines::Both)).collect()
+    (first..first + BURST).map(|key| (table.hash(&[key, 0], 0), Lines::Both)).collect()
 }
 
 fn benches(criterion: &mut Criterion) {

@@ -31,12 +31,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let steady = u64::from(turn >= live);
             if steady == 1 {
                 let answered = pending.swap_remove(random.below(pending.len()));
-                table.take(table.hash(&[answered]), 0).ok_or("a pending key is gone")?;
+                table.take(table.hash(&[answered], 0), 0).ok_or("a pending key is gone")?;
             }
             loop {
                 key += 1;
                 tried += steady;
-                match table.insert(table.hash(&[key]), 1, 0) {
+                match table.insert(table.hash(&[key], 0), 1, 0) {
                     Insert::Full => refused += steady,
                     _ => break,
                 }

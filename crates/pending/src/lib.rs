@@ -89,5 +89,7 @@ mod sync;
 
 pub use error::Error;
 pub use sweep::{Occupancy, Sweep};
-pub use table::{Bucket, Entry, Hash, Insert, Lent, Lines, MAX_ENTRIES, Settings, Table};
+pub use table::{
+    Bucket, Entry, Hash, Insert, Lines, Loads, MAX_ENTRIES, Prefetch, Settings, Table,
+};
 pub use ticks::MAX_TIMEOUT_TICKS;

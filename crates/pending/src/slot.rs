@@ -35,7 +35,7 @@
 //! length of that pause.
 
 use crate::sync::{AtomicU64, Ordering};
-use crate::ticks::TIME_BITS;
+use crate::ticks::{OTHER_BITS, Window};
 
 const STATE_MASK: u64 = 0b11;
 const EMPTY: u64 = 0;
@@ -47,8 +47,6 @@ const VERSION_MASK: u64 = ((1 << 14) - 1) << 2;
 
 const FINGERPRINT_SHIFT: u32 = 16;
 const FINGERPRINT_MASK: u64 = u64::MAX << FINGERPRINT_SHIFT;
-
-const REQUEST_ID_BITS: u32 = u64::BITS - TIME_BITS;
 
 /// 48 bits that stand for a key, in the place that they have in a tag.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,10 +82,12 @@ impl Tag {
         }
     }
 
-    /// Whether nobody has it: it never was claimed, or was given back.
+    /// 1 if the slot cannot be claimed: somebody is filling it in, or it is live and its `data` still counts. 0 if it
+    /// can. A number and no condition, for whether a slot is expired is as good as random.
     #[inline]
-    pub(crate) fn is_empty(self) -> bool {
-        self.0 & STATE_MASK == EMPTY
+    pub(crate) fn taken(self, data: Data, window: Window) -> u64 {
+        let alive = u64::from(window.holds(data.0));
+        (self.0 / BUSY | self.0 / LIVE & alive) & 1
     }
 
     #[inline]
@@ -131,13 +131,13 @@ impl Data {
     /// Of `sent`, the low 48 bits are kept.
     #[inline]
     pub(crate) fn new(sent: u64, request_id: u16) -> Self {
-        Self((sent << REQUEST_ID_BITS) | u64::from(request_id))
+        Self((sent << OTHER_BITS) | u64::from(request_id))
     }
 
     /// The low 48 bits of the send time.
     #[inline]
     pub(crate) fn sent(self) -> u64 {
-        self.0 >> REQUEST_ID_BITS
+        self.0 >> OTHER_BITS
     }
 
     #[inline]

@@ -30,7 +30,7 @@ pub struct Occupancy {
     pub expired: u64,
 }
 
-impl Table {
+impl<P> Table<P> {
     /// Passes up to `buckets` more buckets (at about 64 bytes of memory traffic each) and returns what the whole pass
     /// found when it reaches the end of the table; the next call starts the next pass.
     ///

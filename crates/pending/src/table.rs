@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::hint::black_box;
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 use crate::error::Error;
 use crate::siphash::sip13_128;
 use crate::slot::{Data, Fingerprint, Slot, Tag};
-use crate::ticks::Lifetime;
+use crate::ticks::{Lifetime, Window};
 
 /// Slots of a bucket: what a cache line of 64 bytes holds.
 pub(crate) const SLOTS: usize = 4;
@@ -29,14 +30,26 @@ pub struct Bucket {
     pub(crate) slots: [Slot; SLOTS],
 }
 
-/// What safe Rust cannot have by itself: memory in huge pages, and an instruction.
-#[derive(Debug)]
-pub struct Lent {
-    /// All zeros, [`Table::buckets_for`] buckets at least; the rest is not used. In huge pages, a random
-    /// look-up does not miss the address translation besides the cache.
-    pub memory: &'static mut [Bucket],
+/// How a table asks memory for a line before it is needed.
+///
+/// Safe Rust has no instruction for that; who has one lends it as a type of its own, so that it costs no call.
+pub trait Prefetch: 'static {
+    /// Whether there is no such instruction: the lines of a burst are then loaded together, by [`Table::fetch`].
+    const WAITS: bool = false;
+
     /// Asks for the bucket's line without waiting for it.
-    pub prefetch: fn(&Bucket),
+    fn prefetch(bucket: &Bucket);
+}
+
+/// No prefetch.
+#[derive(Debug, Clone, Copy)]
+pub enum Loads {}
+
+impl Prefetch for Loads {
+    const WAITS: bool = true;
+
+    #[inline(always)]
+    fn prefetch(_: &Bucket) {}
 }
 
 /// Where the buckets are.
@@ -86,6 +99,12 @@ impl Bucket {
             left &= left.wrapping_sub(1);
             Some(slot)
         })
+    }
+
+    /// Slots whose fingerprint is that of `key`, expired and empty ones included: a bit each.
+    #[inline]
+    fn twins(&self, key: Fingerprint) -> u64 {
+        self.slots.iter().fold(0, |set, slot| set << 1 | u64::from(slot.tag().is_of(key)))
     }
 
     #[inline]
@@ -165,16 +184,16 @@ pub struct Entry {
 }
 
 /// The table of pending probes, shared by all workers. The crate's text draws it.
-pub struct Table {
+pub struct Table<P = Loads> {
     /// At least two, never resized.
     pub(crate) buckets: Memory,
-    prefetch: Option<fn(&Bucket)>,
     pub(crate) lifetime: Lifetime,
     secret: [u64; 2],
     entries: usize,
+    prefetch: PhantomData<fn(P)>,
 }
 
-impl fmt::Debug for Table {
+impl<P> fmt::Debug for Table<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Table")
             .field("entries", &self.entries)
@@ -184,31 +203,12 @@ impl fmt::Debug for Table {
 }
 
 impl Table {
-    /// Allocates the table and writes all of it once, so that the memory is there, on the caller's NUMA node,
-    /// before the first packet.
+    /// A table that [waits for its lines](Loads), in memory of its own; see [`with_prefetch`](Self::with_prefetch).
     ///
     /// # Errors
-    /// Settings outside their limits; memory that the allocator refuses. (A system that overcommits may grant
-    /// more than it has and end the process in this call.)
+    /// Settings outside their limits; memory that the allocator refuses.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        let entries = settings.entries;
-        let count = Self::buckets_for(entries)?;
-        let mut buckets = Vec::new();
-        buckets.try_reserve_exact(count).map_err(|source| Error::Memory { entries, source })?;
-        buckets.resize_with(count, Bucket::empty);
-        Self::over(Memory::Own(buckets), None, settings)
-    }
-
-    /// A table in memory that the caller has, with a prefetch that the caller knows.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new); memory that is too small.
-    pub fn new_in(lent: Lent, settings: Settings) -> Result<Self, Error> {
-        let Lent { memory, prefetch } = lent;
-        let needed = Self::buckets_for(settings.entries)?;
-        let given = memory.len();
-        let buckets = memory.get(..needed).ok_or(Error::Given { needed, given })?;
-        Self::over(Memory::Lent(buckets), Some(prefetch), settings)
+        Self::with_prefetch(settings)
     }
 
     /// The buckets of a table of `entries`.
@@ -221,16 +221,41 @@ impl Table {
         }
         Ok(entries.saturating_mul(SLOTS_PER_ENTRY).div_ceil(SLOTS).max(2))
     }
+}
 
-    fn over(
-        buckets: Memory,
-        prefetch: Option<fn(&Bucket)>,
-        settings: Settings,
-    ) -> Result<Self, Error> {
+impl<P: Prefetch> Table<P> {
+    /// Allocates the table and writes all of it once, so that the memory is there, on the caller's NUMA node,
+    /// before the first packet.
+    ///
+    /// # Errors
+    /// Settings outside their limits; memory that the allocator refuses. (A system that overcommits may grant
+    /// more than it has and end the process in this call.)
+    pub fn with_prefetch(settings: Settings) -> Result<Self, Error> {
+        let entries = settings.entries;
+        let count = Table::buckets_for(entries)?;
+        let mut buckets = Vec::new();
+        buckets.try_reserve_exact(count).map_err(|source| Error::Memory { entries, source })?;
+        buckets.resize_with(count, Bucket::empty);
+        Self::over(Memory::Own(buckets), settings)
+    }
+
+    /// A table in memory that the caller has: all zeros, [`buckets_for`](Table::buckets_for) buckets at least; the rest is
+    /// not used. In huge pages, a random look-up does not miss the address translation besides the cache.
+    ///
+    /// # Errors
+    /// As [`with_prefetch`](Self::with_prefetch); memory that is too small.
+    pub fn new_in(memory: &'static mut [Bucket], settings: Settings) -> Result<Self, Error> {
+        let needed = Table::buckets_for(settings.entries)?;
+        let given = memory.len();
+        let buckets = memory.get(..needed).ok_or(Error::Given { needed, given })?;
+        Self::over(Memory::Lent(buckets), settings)
+    }
+
+    fn over(buckets: Memory, settings: Settings) -> Result<Self, Error> {
         let Settings { entries, timeout_ticks, secret } = settings;
         let lifetime =
             Lifetime::new(timeout_ticks).ok_or(Error::Timeout { asked: timeout_ticks })?;
-        Ok(Self { buckets, prefetch, lifetime, secret, entries })
+        Ok(Self { buckets, lifetime, secret, entries, prefetch: PhantomData })
     }
 
     /// Entries that can be used, as set.
@@ -257,33 +282,33 @@ impl Table {
         self.buckets.len()
     }
 
-    /// The key's hash, for all other calls. Hash once a packet.
-    #[inline]
+    /// The hash of a key of `words` and the 56 low bits of `tail`, for all other calls. Hash once a packet.
+    #[inline(always)]
     #[must_use]
-    pub fn hash<const N: usize>(&self, key: &[u64; N]) -> Hash {
-        let [place, cookie] = sip13_128(self.secret, key);
+    pub fn hash<const N: usize>(&self, words: &[u64; N], tail: u64) -> Hash {
+        let [place, cookie] = sip13_128(self.secret, words, tail);
         Hash { place, cookie }
     }
 
-    /// Asks for the lines that one packet will need, without waiting for them, if the table was [lent](Lent) a prefetch.
+    /// Asks for the lines that one packet will need, without waiting for them, if there is a [prefetch](Prefetch).
     ///
     /// To be called as soon as the hash is known: a processor takes a few prefetches at a time, so they are
     /// spread over the work on a burst.
-    #[inline]
+    #[inline(always)]
     pub fn prefetch(&self, hash: Hash, lines: Lines) {
-        if let Some(prefetch) = self.prefetch {
-            self.each_line(hash, lines, prefetch);
+        if !P::WAITS {
+            self.each_line(hash, lines, P::prefetch);
         }
     }
 
-    /// Fetches the lines of a whole burst, if the table has no prefetch.
+    /// Fetches the lines of a whole burst, if there is no prefetch.
     ///
     /// It is a loop of ordinary loads whose values nobody uses. The processor goes on past a load that misses the cache
     /// until its window of a few hundred instructions is full, and the loop is so short that the misses of many
     /// packets fit into that window. In between other work they would not.
     #[inline]
     pub fn fetch(&self, burst: &[(Hash, Lines)]) {
-        if self.prefetch.is_none() {
+        if P::WAITS {
             let mut touched = 0;
             for &(hash, lines) in burst {
                 self.each_line(hash, lines, |bucket| touched ^= bucket.touch());
@@ -292,7 +317,7 @@ impl Table {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn each_line(&self, hash: Hash, lines: Lines, mut ask: impl FnMut(&Bucket)) {
         if lines == Lines::None {
             return;
@@ -313,32 +338,55 @@ impl Table {
     pub fn insert(&self, hash: Hash, request_id: u16, now: u64) -> Insert {
         // A pair there always is; who changes that gets refusals, not a panic.
         let Some([primary, secondary]) = self.pair(hash) else { return Insert::Full };
+        let (key, window) = (hash.fingerprint(), self.lifetime.at(now));
         loop {
-            let survey = |bucket| Survey::new(bucket, hash.fingerprint(), self.lifetime, now);
-            let (first, second) = (survey(primary), survey(secondary));
-            let (outcome, vacant) = if first.twins | second.twins == 0 {
-                (Insert::New, first.better(second).vacant())
+            let first = Survey::new(primary, key, window);
+            // By far the most: nobody has the key, and there is room where a take looks first.
+            let (outcome, vacant) = if first.twins | secondary.twins(key) == 0 && first.can_spare() {
+                (Insert::New, first.vacant())
             } else {
-                match first.twin().or_else(|| second.twin()) {
-                    Some((slot, seen)) if seen.is_live() => {
-                        if slot.data().request_id() == request_id {
-                            (Insert::Replaced, Some((slot, seen)))
-                        } else if slot.tag() == seen {
-                            return Insert::Conflict;
-                        } else {
-                            // Nothing will be exchanged here, so a torn read is told by a second look.
-                            continue;
-                        }
-                    }
-                    // Another core is putting it in; for which request is not known yet.
-                    _ => return Insert::Conflict,
+                match self.insert_rarely(&first, secondary, hash, request_id, window) {
+                    Rare::Claim(outcome, slot, seen) => (outcome, Some((slot, seen))),
+                    Rare::Refuse(outcome) => return outcome,
+                    Rare::Changed => continue,
                 }
             };
             let Some((slot, seen)) = vacant else { return Insert::Full };
-            if let Some(claim) = slot.claim(seen, hash.fingerprint()) {
+            if let Some(claim) = slot.claim(seen, key) {
                 claim.publish(Data::new(now, request_id));
                 return outcome;
             }
+        }
+    }
+
+    /// What an insert does about a key that seems to be there already, or a first bucket that fills.
+    #[cold]
+    fn insert_rarely<'a>(
+        &self,
+        first: &Survey<'a>,
+        secondary: &'a Bucket,
+        hash: Hash,
+        request_id: u16,
+        window: Window,
+    ) -> Rare<'a> {
+        let second = Survey::new(secondary, hash.fingerprint(), window);
+        match first.twin().or_else(|| second.twin()) {
+            None => match first.better(&second).vacant() {
+                Some((slot, seen)) => Rare::Claim(Insert::New, slot, seen),
+                None => Rare::Refuse(Insert::Full),
+            },
+            Some((slot, seen)) if seen.is_live() => {
+                if slot.data().request_id() == request_id {
+                    Rare::Claim(Insert::Replaced, slot, seen)
+                } else if slot.tag() == seen {
+                    Rare::Refuse(Insert::Conflict)
+                } else {
+                    // Nothing will be exchanged here, so a torn read is told by a second look.
+                    Rare::Changed
+                }
+            }
+            // Another core is putting it in; for which request is not known yet.
+            Some(_) => Rare::Refuse(Insert::Conflict),
         }
     }
 
@@ -396,37 +444,48 @@ fn scale(random: u64, range: usize) -> usize {
     (u128::from(random).wrapping_mul(range as u128) >> 64) as usize
 }
 
+/// What an insert that is not the common case does.
+enum Rare<'a> {
+    /// Claims this slot, from the tag that it had.
+    Claim(Insert, &'a Slot, Tag),
+    /// Nothing.
+    Refuse(Insert),
+    /// Looks again.
+    Changed,
+}
+
 /// What an insert sees of one bucket: a bit for each slot, because whether a slot is expired is as good as random,
 /// and a branch on it would be guessed wrong every other time.
 struct Survey<'a> {
     bucket: &'a Bucket,
     tags: [Tag; SLOTS],
-    /// Slots that hold the key which is to be inserted.
-    twins: u32,
+    /// Slots whose fingerprint is that of the key which is to be inserted.
+    twins: u64,
     /// Slots that are empty or expired.
-    free: u32,
+    free: u64,
 }
+
+/// All slots of a bucket.
+const ALL: u64 = (1 << SLOTS) - 1;
 
 impl<'a> Survey<'a> {
     #[inline]
-    fn new(bucket: &'a Bucket, key: Fingerprint, lifetime: Lifetime, now: u64) -> Self {
-        let (mut twins, mut free) = (0, 0);
+    fn new(bucket: &'a Bucket, key: Fingerprint, window: Window) -> Self {
+        let (mut twins, mut taken) = (0, 0);
         let mut bit = 1;
         let tags = bucket.slots.each_ref().map(|slot| {
             let seen = slot.tag();
-            let expired = seen.is_live() & !lifetime.is_live(slot.data().sent(), now);
-            let vacant = seen.is_empty() | expired;
-            free |= u32::from(vacant).wrapping_mul(bit);
-            twins |= u32::from(!vacant & seen.is_of(key)).wrapping_mul(bit);
+            taken |= seen.taken(slot.data(), window).wrapping_mul(bit);
+            twins |= u64::from(seen.is_of(key)).wrapping_mul(bit);
             bit = bit.wrapping_mul(2);
             seen
         });
-        Self { bucket, tags, twins, free }
+        Self { bucket, tags, twins, free: taken ^ ALL }
     }
 
     /// The first slot of `set` with the tag that it had.
     #[inline]
-    fn first(&self, set: u32) -> Option<(&'a Slot, Tag)> {
+    fn first(&self, set: u64) -> Option<(&'a Slot, Tag)> {
         let place = set.trailing_zeros() as usize;
         Some((self.bucket.slots.get(place)?, *self.tags.get(place)?))
     }
@@ -439,15 +498,20 @@ impl<'a> Survey<'a> {
 
     /// A slot that holds the key.
     fn twin(&self) -> Option<(&'a Slot, Tag)> {
-        self.first(self.twins)
+        self.first(self.twins & !self.free)
+    }
+
+    /// Whether a slot is left when one is claimed.
+    #[inline]
+    const fn can_spare(&self) -> bool {
+        self.free & self.free.wrapping_sub(1) != 0
     }
 
     /// Where to insert. The primary bucket, so that a take finds the entry in its first line, until that
     /// leaves no slot to spare; then the emptier one, so that no bucket fills while its neighbours are empty.
-    #[inline]
-    fn better(self, secondary: Self) -> Self {
-        let (own, other) = (self.free.count_ones(), secondary.free.count_ones());
-        if own >= 2 || own >= other { self } else { secondary }
+    fn better<'b>(&'b self, secondary: &'b Self) -> &'b Self {
+        let emptier = self.free.count_ones() >= secondary.free.count_ones();
+        if self.can_spare() || emptier { self } else { secondary }
     }
 }
 
@@ -492,20 +556,20 @@ mod tests {
         for entries in [1, 3, 5, 6, 7, 1000] {
             let table = table(entries);
             let mut used = vec![0_u32; table.buckets()];
-            for key in 0..2000_u64 {
-                let pair = table.pair(table.hash(&[key])).unwrap();
+            for key in 0..8000_u64 {
+                let pair = table.pair(table.hash(&[key], 0)).unwrap();
                 assert!(!std::ptr::eq(pair[0], pair[1]));
                 for bucket in pair {
                     let at = table.buckets.iter().position(|b| std::ptr::eq(b, bucket)).unwrap();
                     used[at] += 1;
                 }
             }
-            // 4,000 choices: over up to 500 buckets, none is left out by chance (e^-8 * 500 = 0.2 at the
-            // most, and this secret is fixed) nor drawn twice as often as others where there are few.
+            // 16,000 choices: over up to 500 buckets, none is left out by chance (e^-32 * 500), nor drawn much
+            // more often than others where there are few.
             assert!(used.iter().all(|&n| n > 0), "{entries}: {used:?}");
             if entries < 10 {
                 let (min, max) = (used.iter().min().unwrap(), used.iter().max().unwrap());
-                assert!(max - min < 4000 / 10, "{entries}: {used:?}");
+                assert!(max - min < 16_000 / 10, "{entries}: {used:?}");
             }
         }
     }
@@ -525,7 +589,7 @@ mod tests {
             let table = table(1 << 14);
             let in_first = (0..entries)
                 .filter(|&key| {
-                    let hash = table.hash(&[key, 0]);
+                    let hash = table.hash(&[key, 0], 0);
                     let _ = table.insert(hash, 1, 0);
                     let [first, _] = table.pair(hash).unwrap();
                     first.slots.iter().any(|slot| slot.tag().is_live_of(hash.fingerprint()))

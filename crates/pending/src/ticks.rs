@@ -22,6 +22,10 @@ pub(crate) const TIME_BITS: u32 = 48;
 /// Mask of a stored time.
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 
+/// Width of what shares a word with it.
+pub(crate) const OTHER_BITS: u32 = u64::BITS - TIME_BITS;
+const OTHER_MASK: u64 = (1 << OTHER_BITS) - 1;
+
 /// The longest time-out: both live parts of the circle together are then half of it.
 pub const MAX_TIMEOUT_TICKS: u64 = 1 << (TIME_BITS - 2);
 
@@ -41,12 +45,11 @@ impl Lifetime {
         self.timeout
     }
 
-    /// Whether what was sent at `sent` (low 48 bits count) is live, without a branch: the two live parts of the
-    /// circle lie side by side when it is turned by one time-out.
+    /// What is live at `now`.
     #[inline]
-    pub(crate) fn is_live(self, sent: u64, now: u64) -> bool {
-        let turned = now.wrapping_sub(sent).wrapping_add(self.timeout) & TIME_MASK;
-        turned < self.timeout.wrapping_mul(2)
+    pub(crate) fn at(self, now: u64) -> Window {
+        let [end, span] = [now.wrapping_add(self.timeout), self.timeout.wrapping_mul(2)];
+        Window { end: end << OTHER_BITS | OTHER_MASK, span: span << OTHER_BITS }
     }
 
     /// The age of what was sent at `sent` (low 48 bits count), or `None` when it is expired.
@@ -54,7 +57,24 @@ impl Lifetime {
     pub(crate) fn age(self, sent: u64, now: u64) -> Option<u64> {
         let age = now.wrapping_sub(sent) & TIME_MASK;
         let past = if age < self.timeout { age } else { 0 };
-        self.is_live(sent, now).then_some(past)
+        self.at(now).holds(sent << OTHER_BITS).then_some(past)
+    }
+}
+
+/// The send times that are live at one moment: the two live parts of the circle lie side by side, ending one time-out
+/// from now. In the upper 48 bits, where a slot's data has its time, so that one subtraction and one comparison tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    end: u64,
+    span: u64,
+}
+
+impl Window {
+    /// Whether a time in the upper 48 bits of `word` is live. The lower bits do not matter: those of `end` are ones, so
+    /// that they never borrow, and those of `span` zeros.
+    #[inline]
+    pub(crate) fn holds(self, word: u64) -> bool {
+        self.end.wrapping_sub(word) < self.span
     }
 }
 

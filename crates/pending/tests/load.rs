@@ -24,12 +24,12 @@ fn refused(live: usize) -> f64 {
         let steady = turn >= live;
         if steady {
             let at = usize::try_from(random() % pending.len() as u64).unwrap();
-            assert!(table.take(table.hash(&[pending.swap_remove(at)]), 0).is_some());
+            assert!(table.take(table.hash(&[pending.swap_remove(at)], 0), 0).is_some());
         }
         loop {
             key += 1;
             tried += usize::from(steady);
-            match table.insert(table.hash(&[key]), 1, 0) {
+            match table.insert(table.hash(&[key], 0), 1, 0) {
                 Insert::New => break,
                 Insert::Full => refused += usize::from(steady),
                 other => panic!("{other:?} for a new key"),

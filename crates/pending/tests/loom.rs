@@ -61,11 +61,11 @@ fn race<L: 'static, R: 'static>(
 }
 
 fn insert(table: &Table, key: u64, request_id: u16, now: u64) -> Insert {
-    table.insert(table.hash(&[key]), request_id, now)
+    table.insert(table.hash(&[key], 0), request_id, now)
 }
 
 fn take(table: &Table, key: u64, now: u64) -> Option<Entry> {
-    table.take(table.hash(&[key]), now)
+    table.take(table.hash(&[key], 0), now)
 }
 
 fn entry(request_id: u16, age_ticks: u64) -> Option<Entry> {

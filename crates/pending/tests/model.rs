@@ -98,7 +98,7 @@ fn run(
             Step::Insert { key, request_id } => {
                 let live = model.pending.len();
                 let known = model.pending.contains_key(&key);
-                let got = table.insert(table.hash(&[key, !key]), request_id, now);
+                let got = table.insert(table.hash(&[key, !key], 0), request_id, now);
                 if got == Insert::Full {
                     prop_assert!(!known, "a known key needs no room");
                     prop_assert!(full(live) != Some(false), "refused at {live} live entries");
@@ -108,7 +108,7 @@ fn run(
                 }
             }
             Step::Take { key } => {
-                let hash = table.hash(&[key, !key]);
+                let hash = table.hash(&[key, !key], 0);
                 let pending = table.is_pending(hash, now);
                 let got = table.take(hash, now);
                 prop_assert_eq!(got, model.take(key, now));
@@ -145,7 +145,7 @@ fn run(
     let mut keys: Vec<_> = model.pending.keys().copied().collect();
     keys.sort_unstable();
     for key in keys {
-        let hash = table.hash(&[key, !key]);
+        let hash = table.hash(&[key, !key], 0);
         prop_assert_eq!(table.take(hash, now), model.take(key, now));
         prop_assert_eq!(table.take(hash, now), None);
     }
@@ -192,10 +192,10 @@ proptest! {
 fn hashes_depend_on_the_secret_and_cookies_on_the_key() {
     let table = |secret| Table::new(Settings { entries: 8, timeout_ticks: 1, secret }).unwrap();
     let (one, other) = (table([1, 2]), table([1, 3]));
-    assert_eq!(one.hash(&[5, 6]), one.hash(&[5, 6]));
-    assert_ne!(one.hash(&[5, 6]).cookie(), one.hash(&[5, 7]).cookie());
-    assert_ne!(one.hash(&[5, 6]).cookie(), one.hash(&[5, 6, 0]).cookie());
-    assert_ne!(one.hash(&[5, 6]).cookie(), other.hash(&[5, 6]).cookie());
+    assert_eq!(one.hash(&[5, 6], 0), one.hash(&[5, 6], 0));
+    assert_ne!(one.hash(&[5, 6], 0).cookie(), one.hash(&[5, 7], 0).cookie());
+    assert_ne!(one.hash(&[5, 6], 0).cookie(), one.hash(&[5, 6, 0], 0).cookie());
+    assert_ne!(one.hash(&[5, 6], 0).cookie(), other.hash(&[5, 6], 0).cookie());
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn the_sweep_counts_once_and_frees_what_is_expired() {
         Table::new(Settings { entries: 1000, timeout_ticks: TIMEOUT, secret: [3, 4] }).unwrap();
     for key in 0..300_u64 {
         let now = if key < 100 { 0 } else { 50 };
-        assert_eq!(table.insert(table.hash(&[key]), 1, now), Insert::New);
+        assert_eq!(table.insert(table.hash(&[key], 0), 1, now), Insert::New);
     }
     let mut cursor = Sweep::new();
     let mut calls = 1;
@@ -231,7 +231,7 @@ fn the_sweep_counts_once_and_frees_what_is_expired() {
 fn prefetching_changes_nothing() {
     let table =
         Table::new(Settings { entries: 16, timeout_ticks: TIMEOUT, secret: [5, 6] }).unwrap();
-    let hash = table.hash(&[1, 2, 3]);
+    let hash = table.hash(&[1, 2, 3], 0);
     table.prefetch(hash, Lines::Both);
     table.fetch(&[(hash, Lines::Both)]);
     assert_eq!(table.insert(hash, 9, 10), Insert::New);

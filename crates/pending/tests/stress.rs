@@ -37,13 +37,13 @@ impl Shared {
     fn insert(&self, key: u64) -> Insert {
         let ticket = self.tickets.fetch_add(1, Relaxed);
         // The key goes into the time, so that an entry under a wrong key is noticed.
-        self.table.insert(self.table.hash(&[key]), request_id(ticket), (ticket << 8) | key)
+        self.table.insert(self.table.hash(&[key], 0), request_id(ticket), (ticket << 8) | key)
     }
 
     fn take(&self, key: u64) -> bool {
         let now = (self.tickets.load(Relaxed) << 8) + AHEAD;
         let Some(Entry { request_id: id, age_ticks }) =
-            self.table.take(self.table.hash(&[key]), now)
+            self.table.take(self.table.hash(&[key], 0), now)
         else {
             return false;
         };

@@ -11,7 +11,7 @@ use otherhalf_engine::{
 use otherhalf_pending::Table;
 
 use crate::traffic::{BURST, OWN_MAC, OWN_V4, OWN_V6, ROUTER_MAC, Rooms};
-use crate::yardstick::{Floor, Yardstick, lent};
+use crate::yardstick::{Floor, Prefetching, Yardstick, buckets};
 pub use crate::yardstick::{FloorVariant, Settings};
 
 /// Which variant.
@@ -81,7 +81,7 @@ impl Path {
 /// The engine, and what a worker keeps for it.
 #[derive(Debug)]
 struct Responder {
-    engine: Engine,
+    engine: Engine<Prefetching>,
     network: Network,
     neighbours: Neighbours,
     policy: Policy,
@@ -91,9 +91,9 @@ struct Responder {
 impl Responder {
     fn new(settings: &Settings) -> anyhow::Result<Self> {
         let entries = usize::try_from(settings.entries)?;
-        let lent = lent(Table::buckets_for(entries)?)?;
+        let memory = buckets(Table::buckets_for(entries)?)?;
         let table = Table::new_in(
-            lent,
+            memory,
             otherhalf_pending::Settings {
                 entries,
                 timeout_ticks: settings.timeout_ticks,
@@ -130,7 +130,7 @@ impl Responder {
             View { network: &self.network, neighbours: &self.neighbours, policy: &self.policy };
         let mut frames: ArrayVec<Frame<'_>, BURST> =
             rooms.iter_mut().filter_map(|(room, len)| Frame::new(room, *len, PortId(0))).collect();
-        self.engine.process(&view, now, &mut frames, |fate| self.counters.count(fate.outcome));
+        self.engine.process(&view, now, &mut frames, |_, fate| self.counters.count(fate.outcome));
         for (len, frame) in lens.iter_mut().zip(&frames) {
             *len = frame.len();
         }

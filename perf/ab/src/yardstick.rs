@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use anyhow::Context;
-use otherhalf_pending::{Bucket, Lent};
+use otherhalf_pending::{Bucket, Prefetch};
 
 use crate::traffic::{BURST, OWN_MAC, OWN_V4, OWN_V6, ROUTER_MAC, Rooms};
 
@@ -74,21 +74,27 @@ pub(crate) fn ticks() -> u64 {
     unsafe { yardstick_ticks() }
 }
 
-/// What the yardstick's table has, for a table of the engine.
-pub(crate) fn lent(buckets: usize) -> anyhow::Result<Lent> {
+/// Memory as the yardstick's table has it, for a table of the engine.
+pub(crate) fn buckets(buckets: usize) -> anyhow::Result<&'static mut [Bucket]> {
     let size = buckets.checked_mul(size_of::<Bucket>()).context("too many buckets")?;
     // SAFETY: no preconditions.
     let memory = unsafe { yardstick_memory(u64::try_from(size)?) };
     let memory = NonNull::new(memory).context("no memory for the engine's table")?.cast();
     // SAFETY: a huge page's boundary is aligned for anything; the memory is nobody else's, never freed, and
     // all zeros, which is a value of `Bucket` (it is `FromZeros`).
-    let memory = unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), buckets) };
-    Ok(Lent { memory, prefetch })
+    Ok(unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), buckets) })
 }
 
-fn prefetch(bucket: &Bucket) {
-    // SAFETY: every x86-64 processor has it, and it has no effect on memory.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(bucket).cast()) };
+/// The processor's prefetch, which the yardstick has as well.
+#[derive(Debug)]
+pub(crate) enum Prefetching {}
+
+impl Prefetch for Prefetching {
+    #[inline(always)]
+    fn prefetch(bucket: &Bucket) {
+        // SAFETY: every x86-64 processor has it, and it has no effect on memory.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(bucket).cast()) };
+    }
 }
 
 /// What the table of a variant is to be.

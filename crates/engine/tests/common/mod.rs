@@ -200,9 +200,11 @@ impl Responder {
             .collect();
         let view =
             View { network: &self.network, neighbours: &self.neighbours, policy: &self.policy };
-        let mut fates = Vec::new();
-        self.engine.process(&view, self.now, &mut burst, |fate| fates.push(fate));
-        assert_eq!(fates.len(), frames.len(), "one fate per frame");
+        let mut fates = vec![None; frames.len()];
+        self.engine.process(&view, self.now, &mut burst, |place, fate| {
+            assert!(fates[place].replace(fate).is_none(), "two fates for frame {place}");
+        });
+        let fates: Vec<Fate> = fates.into_iter().map(|fate| fate.expect("a fate")).collect();
         for fate in &fates {
             self.counters.count(fate.outcome);
         }

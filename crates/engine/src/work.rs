@@ -1,0 +1,157 @@
+//! What the first pass over a burst leaves for the second, sorted by what is to be done.
+//!
+//! Each list is worked off by a loop of its own, for one family: nothing is asked again that the first pass has found
+//! out, and the common kinds do not wait for the rare ones. (Vector packet processing does the same: packets of one kind
+//! pass a node together.)
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use arrayvec::ArrayVec;
+use otherhalf_pending::{Hash, Lines, Prefetch, Table};
+
+use crate::answer::Match;
+use crate::burst::{BURST, View};
+use crate::classify::{Ingress, Task};
+use crate::outcome::Outcome;
+use crate::request::{self, Ask};
+
+/// A task, and the frame that it is for.
+pub(crate) struct Job<T> {
+    /// The frame's place in the burst.
+    pub(crate) place: usize,
+    pub(crate) ingress: Ingress,
+    pub(crate) task: T,
+}
+
+type Jobs<T> = ArrayVec<Job<T>, BURST>;
+
+/// All that is left to do for a burst.
+#[derive(Default)]
+pub(crate) struct Work {
+    pub(crate) v4: Traces<Ipv4Addr>,
+    pub(crate) v6: Traces<Ipv6Addr>,
+    /// What is not reverse traceroute, and requests that are refused.
+    pub(crate) rest: Jobs<Task>,
+    /// Lines of the pending table that are needed, if it has no prefetch.
+    pub(crate) lines: ArrayVec<(Hash, Lines), BURST>,
+}
+
+/// Reverse traceroute over one family, each task with its place in the pending table.
+pub(crate) struct Traces<A> {
+    /// Requests that deserve a probe.
+    pub(crate) asks: Jobs<(Ask<A>, Hash)>,
+    /// Answers, each to a probe that may wait for it.
+    pub(crate) matches: Jobs<(Match<A>, Hash)>,
+}
+
+impl<A> Default for Traces<A> {
+    fn default() -> Self {
+        Self { asks: ArrayVec::new(), matches: ArrayVec::new() }
+    }
+}
+
+/// The address of a family. What is generic over it is compiled once for each, and asks no address for its family.
+pub(crate) trait Address: Copy + PartialEq + Into<IpAddr> {
+    /// `address`, if it is of this family.
+    fn of(address: IpAddr) -> Option<Self>;
+    /// The key of a probe: all that an answer must agree in. `name` has up to 56 bits.
+    fn key<P: Prefetch>(table: &Table<P>, own: Self, target: Self, name: u64) -> Hash;
+    /// The family's part of `work`.
+    fn traces(work: &mut Work) -> &mut Traces<Self>;
+}
+
+impl Address for Ipv4Addr {
+    #[inline(always)]
+    fn of(address: IpAddr) -> Option<Self> {
+        if let IpAddr::V4(v4) = address { Some(v4) } else { None }
+    }
+
+    #[inline(always)]
+    fn key<P: Prefetch>(table: &Table<P>, own: Self, target: Self, name: u64) -> Hash {
+        table.hash(&[u64::from(own.to_bits()) << 32 | u64::from(target.to_bits())], name)
+    }
+
+    #[inline(always)]
+    fn traces(work: &mut Work) -> &mut Traces<Self> {
+        &mut work.v4
+    }
+}
+
+impl Address for Ipv6Addr {
+    #[inline(always)]
+    fn of(address: IpAddr) -> Option<Self> {
+        if let IpAddr::V6(v6) = address { Some(v6) } else { None }
+    }
+
+    #[inline(always)]
+    fn key<P: Prefetch>(table: &Table<P>, own: Self, target: Self, name: u64) -> Hash {
+        let [[a, b], [c, d]] = [own, target].map(halves);
+        table.hash(&[a, b, c, d], name)
+    }
+
+    #[inline(always)]
+    fn traces(work: &mut Work) -> &mut Traces<Self> {
+        &mut work.v6
+    }
+}
+
+#[inline(always)]
+fn halves(address: Ipv6Addr) -> [u64; 2] {
+    let octets = address.octets();
+    let (words, _) = octets.as_chunks::<8>();
+    match words {
+        [high, low] => [u64::from_be_bytes(*high), u64::from_be_bytes(*low)],
+        _ => [0, 0],
+    }
+}
+
+/// The first pass over one frame: what there is to look at, and where the findings go.
+pub(crate) struct Look<'a, P> {
+    pub(crate) view: &'a View<'a>,
+    pub(crate) table: &'a Table<P>,
+    pub(crate) work: &'a mut Work,
+    /// The frame's place in the burst.
+    pub(crate) place: usize,
+    pub(crate) ingress: Ingress,
+}
+
+/// Whether there is more to do for a frame; if not, what became of it.
+pub(crate) type Found = Result<(), Outcome>;
+
+impl<P: Prefetch> Look<'_, P> {
+    /// A request deserves a probe.
+    #[inline(always)]
+    pub(crate) fn ask<A: Address>(&mut self, ask: Ask<A>) -> Found {
+        let hash = ask.hash(self.table, request::first_identifier(self.table, &ask));
+        self.want(hash, Lines::Both);
+        let job = Job { place: self.place, ingress: self.ingress, task: (ask, hash) };
+        A::traces(self.work).asks.try_push(job).map_err(|_| Outcome::DropBuffer)
+    }
+
+    /// An answer names a probe.
+    #[inline(always)]
+    pub(crate) fn match_up<A: Address>(&mut self, found: Match<A>) -> Found {
+        let hash = found.hash(self.table);
+        self.want(hash, Lines::First);
+        let job = Job { place: self.place, ingress: self.ingress, task: (found, hash) };
+        A::traces(self.work).matches.try_push(job).map_err(|_| Outcome::DropBuffer)
+    }
+
+    /// Anything else.
+    #[inline]
+    pub(crate) fn task(&mut self, task: Task) -> Found {
+        let job = Job { place: self.place, ingress: self.ingress, task };
+        self.work.rest.try_push(job).map_err(|_| Outcome::DropBuffer)
+    }
+
+    /// Asks memory for lines of the table.
+    #[inline(always)]
+    fn want(&mut self, hash: Hash, lines: Lines) {
+        if P::WAITS {
+            // As many as frames, so that there is room.
+            let _ = self.work.lines.try_push((hash, lines));
+        } else {
+            self.table.prefetch(hash, lines);
+        }
+    }
+}
