@@ -80,7 +80,7 @@ static inline uint64_t sip_squeeze(uint64_t v[4])
 }
 
 static inline __attribute__((always_inline)) struct place
-table_place(const struct table *self, const uint64_t *words, int count)
+table_place(const struct table *self, const uint64_t *words, int count, uint64_t tail)
 {
 	uint64_t v[4] = {
 		self->secret[0] ^ 0x736f6d6570736575ull,
@@ -93,7 +93,8 @@ table_place(const struct table *self, const uint64_t *words, int count)
 		sip_round(v);
 		v[0] ^= words[i];
 	}
-	uint64_t last = (uint64_t)count << 59;
+	/* The last word: seven bytes more, and the length. */
+	uint64_t last = (uint64_t)(count * 8 + 7) << 56 | tail;
 	v[3] ^= last;
 	sip_round(v);
 	v[0] ^= last;
@@ -138,16 +139,29 @@ struct survey {
 static inline void survey(const struct table *self, struct bucket *bucket, uint64_t fingerprint,
 			  uint64_t now, struct survey *result)
 {
+	/* The live times end one time-out from now; the request's bits never borrow. */
+	uint64_t end = (now + self->timeout) << 16 | 0xffff, span = self->timeout << 17;
 	result->twins = result->vacant = 0;
 	for (int i = 0; i < SLOTS; i++) {
 		uint64_t tag = __atomic_load_n(&bucket->slots[i].tag, __ATOMIC_ACQUIRE);
 		uint64_t data = __atomic_load_n(&bucket->slots[i].data, __ATOMIC_ACQUIRE);
-		bool live = ((now - (data >> 16) + self->timeout) & TIME) < 2 * self->timeout;
-		bool vacant = ((tag & STATE) == EMPTY) | (((tag & STATE) == LIVE) & !live);
+		unsigned alive = end - data < span;
+		unsigned taken = (tag | (tag >> 1 & alive)) & 1;
 		result->tags[i] = tag;
-		result->vacant |= (unsigned)vacant << i;
-		result->twins |= (unsigned)(!vacant & ((tag & FINGERPRINT) == fingerprint)) << i;
+		result->vacant |= (taken ^ 1) << i;
+		result->twins |= (unsigned)((tag & FINGERPRINT) == fingerprint) << i;
 	}
+}
+
+/* Slots with the fingerprint, expired ones included. */
+static inline unsigned twins(const struct bucket *bucket, uint64_t fingerprint)
+{
+	unsigned set = 0;
+	for (int i = 0; i < SLOTS; i++) {
+		uint64_t tag = __atomic_load_n(&bucket->slots[i].tag, __ATOMIC_ACQUIRE);
+		set |= (unsigned)((tag & FINGERPRINT) == fingerprint) << i;
+	}
+	return set;
 }
 
 static inline enum insert table_insert(struct table *self, struct place place, uint16_t request,
@@ -158,22 +172,31 @@ static inline enum insert table_insert(struct table *self, struct place place, u
 	uint64_t fingerprint = place.place << 16;
 	for (;;) {
 		struct survey seen[2];
+		int b = 0, i;
 		survey(self, pair[0], fingerprint, now, &seen[0]);
-		survey(self, pair[1], fingerprint, now, &seen[1]);
-		int b, i;
-		if (__builtin_expect(seen[0].twins | seen[1].twins, 0)) {
-			b = !seen[0].twins;
-			i = __builtin_ctz(seen[b].twins);
-			if ((seen[b].tags[i] & STATE) == BUSY ||
-			    (uint16_t)__atomic_load_n(&pair[b]->slots[i].data, __ATOMIC_ACQUIRE) !=
-				    request)
-				return INSERT_CONFLICT;
+		/* The common case: nobody has the key, and a slot is left when one is claimed. */
+		if (__builtin_expect(!(seen[0].twins | twins(pair[1], fingerprint)) &&
+					     (seen[0].vacant & (seen[0].vacant - 1)),
+				     1)) {
+			i = __builtin_ctz(seen[0].vacant);
 		} else {
-			int first = __builtin_popcount(seen[0].vacant);
-			b = first < 2 && __builtin_popcount(seen[1].vacant) > first;
-			if (!seen[b].vacant)
-				return INSERT_FULL;
-			i = __builtin_ctz(seen[b].vacant);
+			survey(self, pair[1], fingerprint, now, &seen[1]);
+			seen[0].twins &= ~seen[0].vacant;
+			seen[1].twins &= ~seen[1].vacant;
+			if (seen[0].twins | seen[1].twins) {
+				b = !seen[0].twins;
+				i = __builtin_ctz(seen[b].twins);
+				if ((seen[b].tags[i] & STATE) == BUSY ||
+				    (uint16_t)__atomic_load_n(&pair[b]->slots[i].data,
+							      __ATOMIC_ACQUIRE) != request)
+					return INSERT_CONFLICT;
+			} else {
+				int first = __builtin_popcount(seen[0].vacant);
+				b = first < 2 && __builtin_popcount(seen[1].vacant) > first;
+				if (!seen[b].vacant)
+					return INSERT_FULL;
+				i = __builtin_ctz(seen[b].vacant);
+			}
 		}
 		struct slot *slot = &pair[b]->slots[i];
 		uint64_t tag = seen[b].tags[i];

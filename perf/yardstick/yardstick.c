@@ -108,17 +108,17 @@ static inline void place(const struct yardstick *self, struct seen *seen)
 	if (seen->protocol == ICMP && seen->flow == 0xffff)
 		name &= ~0xffff0000ull;
 	if (seen->v6) {
-		uint64_t words[5] = {
-			be64toh(seen->address.v6.own[0]),  be64toh(seen->address.v6.own[1]),
-			be64toh(seen->address.v6.peer[0]), be64toh(seen->address.v6.peer[1]),
-			name,
+		uint64_t words[4] = {
+			be64toh(seen->address.v6.own[0]),
+			be64toh(seen->address.v6.own[1]),
+			be64toh(seen->address.v6.peer[0]),
+			be64toh(seen->address.v6.peer[1]),
 		};
-		seen->place = table_place(&self->table, words, 5);
+		seen->place = table_place(&self->table, words, 4, name);
 	} else {
-		uint64_t words[2] = {
-			(uint64_t)ntohl(seen->address.v4.own) << 32 | ntohl(seen->address.v4.peer), name
-		};
-		seen->place = table_place(&self->table, words, 2);
+		uint64_t words[1] = { (uint64_t)ntohl(seen->address.v4.own) << 32 |
+				      ntohl(seen->address.v4.peer) };
+		seen->place = table_place(&self->table, words, 1, name);
 	}
 }
 
@@ -127,7 +127,7 @@ static uint16_t other_identifier(const struct yardstick *self, const struct seen
 				 uint16_t requested, uint64_t attempt)
 {
 	uint64_t seed[1] = { (uint64_t)requested << 32 | (uint64_t)seen->flow << 16 | attempt };
-	uint16_t other = table_place(&self->table, seed, 1).cookie >> 48;
+	uint16_t other = table_place(&self->table, seed, 1, 0).cookie >> 48;
 	return other ? other : 1;
 }
 

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use crate::neighbours::{Cache, Question};
 use crate::shared::{Order, Shared, Snapshot};
 use crate::stats::Totals;
+use crate::worker::Prefetching;
 
 /// How often the control thread looks. A frame that waits for a neighbour waits this much longer.
 const TURN: Duration = Duration::from_millis(2);
@@ -53,7 +54,7 @@ pub struct Control {
     /// What it shares with the workers.
     pub shared: Arc<Shared>,
     /// The pending table, for the statistics.
-    pub table: Arc<Table>,
+    pub table: Arc<Table<Prefetching>>,
     /// The neighbours.
     pub neighbours: Cache,
     /// Names of the interfaces, for the log.

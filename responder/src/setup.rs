@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use dpdk::{Eal, LcoreId, Memory, Mempool, MempoolConfig, Port, PortConfig, RxQueue, TxQueue};
 use otherhalf_engine::neighbour::Neighbours;
 use otherhalf_engine::{BURST, Clock, Engine};
-use otherhalf_pending::{Lent, Settings, Table};
+use otherhalf_pending::{Settings, Table};
 use otherhalf_wire::ethernet::{self, Mac};
 use tracing::{info, warn};
 
@@ -16,7 +16,7 @@ use crate::control::Control;
 use crate::held;
 use crate::neighbours::Cache;
 use crate::shared::{Shared, Snapshot};
-use crate::worker::Worker;
+use crate::worker::{Prefetching, Worker};
 
 /// Mbufs that each lcore keeps at hand.
 const MEMPOOL_CACHE: u32 = 256;
@@ -219,7 +219,7 @@ fn open_port(
     Ok((port, queues))
 }
 
-fn make_table(eal: &Eal, config: &Config, clock: &Clock) -> Result<Table> {
+fn make_table(eal: &Eal, config: &Config, clock: &Clock) -> Result<Table<Prefetching>> {
     let secret = match config.pending.secret {
         Some(secret) => secret.0,
         None => [random()?, random()?],
@@ -231,13 +231,13 @@ fn make_table(eal: &Eal, config: &Config, clock: &Clock) -> Result<Table> {
     };
     // Random look-ups in ordinary pages miss the address translation besides the cache.
     let table = if let Some(memory) = eal.zeroed(Table::buckets_for(settings.entries)?) {
-        Table::new_in(Lent { memory, prefetch: dpdk::prefetch }, settings)
+        Table::new_in(memory, settings)
     } else {
         warn!(
             "the pending table does not fit into eal.memory_mb = {}: it is in ordinary memory, which is slower",
             config.eal.memory_mb
         );
-        Table::new(settings)
+        Table::with_prefetch(settings)
     };
     let table = table.context("the pending table")?;
     info!(

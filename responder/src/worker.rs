@@ -6,7 +6,8 @@ use std::time::Duration;
 use arc_swap::Cache;
 use arrayvec::ArrayVec;
 use dpdk::{Burst, Mbuf, Mempool, RxQueue, TxQueue, tsc};
-use otherhalf_engine::{BURST, Engine, Fate, Frame, Outcome, PortId, Verdict};
+use otherhalf_engine::{BURST, Engine, Fate, Frame, Notice, Outcome, PortId, ResetFrame, Verdict};
+use otherhalf_pending::{Bucket, Prefetch};
 
 use crate::held::{Held, Waiting};
 use crate::outgoing::Outgoing;
@@ -18,12 +19,23 @@ const IDLE_TURNS: u32 = 64;
 /// Empty turns in a row after which a stopping worker believes that nothing more comes.
 const LAST_TURNS: u32 = 1000;
 
+/// DPDK's prefetch, for the pending table.
+#[derive(Debug)]
+pub enum Prefetching {}
+
+impl Prefetch for Prefetching {
+    #[inline]
+    fn prefetch(bucket: &Bucket) {
+        dpdk::prefetch(bucket);
+    }
+}
+
 /// All that a worker is made of; it owns what it touches, but for `shared` and the engine's table.
 pub struct Worker {
     /// Its place among the workers.
     pub index: usize,
     /// The packet's way.
-    pub engine: Engine,
+    pub engine: Engine<Prefetching>,
     /// What it shares.
     pub shared: Arc<Shared>,
     /// Its receive queue of each port.
@@ -106,14 +118,65 @@ impl Worker {
 struct Turn<'a> {
     shared: &'a Shared,
     own: &'a WorkerShared,
-    engine: Engine,
+    engine: Engine<Prefetching>,
     mempool: Mempool,
     outgoing: Vec<Outgoing>,
     held: Held,
 }
 
-/// What the engine said of a frame, and how long it is now.
-type Told = (Fate, usize);
+/// What the engine said of a frame, without what it says of few: that is in `Besides`.
+#[derive(Clone, Copy)]
+struct Told {
+    order: Order,
+    outcome: Outcome,
+    /// Whether there is something `Besides`.
+    besides: bool,
+    /// How long the frame is now.
+    len: usize,
+}
+
+/// What to do with a frame.
+#[derive(Clone, Copy)]
+enum Order {
+    Drop,
+    Send(PortId),
+    Hold,
+}
+
+/// What a few frames of a burst call for besides, by their place.
+type Besides = ArrayVec<(usize, Extra), BURST>;
+
+/// One of them.
+enum Extra {
+    /// To be told to the control thread.
+    Notice(Notice),
+    /// To be sent.
+    Reset(ResetFrame),
+}
+
+impl Told {
+    /// Of a frame that the engine was not shown.
+    const UNSEEN: Self =
+        Self { order: Order::Drop, outcome: Outcome::DropBuffer, besides: false, len: 0 };
+
+    /// Takes `fate` apart, that of the frame at `place`.
+    #[inline]
+    fn new(place: usize, fate: Fate, besides: &mut Besides) -> Self {
+        let (order, reset) = match fate.verdict {
+            Verdict::Drop => (Order::Drop, None),
+            Verdict::Hold => (Order::Hold, None),
+            Verdict::Send(to) => (Order::Send(to), None),
+            Verdict::SendAndReset(to, reset) => (Order::Send(to), Some(reset)),
+        };
+        // A frame calls for one of the two at most, so there is room for all.
+        let extra = fate.notice.map(Extra::Notice).or(reset.map(Extra::Reset));
+        let told = Self { order, outcome: fate.outcome, besides: extra.is_some(), len: 0 };
+        if let Some(extra) = extra {
+            let _ = besides.try_push((place, extra));
+        }
+        told
+    }
+}
 
 impl Turn<'_> {
     /// Counts a received burst and moves it.
@@ -134,7 +197,8 @@ impl Turn<'_> {
         now: u64,
         since: u64,
     ) {
-        let mut told: [Told; BURST] = [(Fate::dropped(Outcome::DropBuffer), 0); BURST];
+        let mut told = [Told::UNSEEN; BURST];
+        let mut besides = Besides::new();
         {
             let mut frames: ArrayVec<Frame<'_>, BURST> = ArrayVec::new();
             let mut places: ArrayVec<usize, BURST> = ArrayVec::new();
@@ -149,20 +213,26 @@ impl Turn<'_> {
                     places.push(place);
                 }
             }
-            let mut fates = places.iter();
-            self.engine.process(&snapshot.view(), now, &mut frames, |fate| {
-                if let Some(told) = fates.next().and_then(|place| told.get_mut(*place)) {
-                    told.0 = fate;
+            self.engine.process(&snapshot.view(), now, &mut frames, |seen, fate| {
+                if let Some(place) = places.get(seen)
+                    && let Some(told) = told.get_mut(*place)
+                {
+                    *told = Told::new(*place, fate, &mut besides);
                 }
             });
             for (frame, place) in frames.iter().zip(&places) {
                 if let Some(told) = told.get_mut(*place) {
-                    told.1 = frame.len();
+                    told.len = frame.len();
                 }
             }
         }
-        for (mbuf, (fate, len)) in burst.drain().zip(&told) {
-            self.act(mbuf, port, fate, *len, since);
+        for (place, (mbuf, told)) in burst.drain().zip(&told).enumerate() {
+            let extra = if told.besides {
+                besides.iter().find(|(whose, _)| *whose == place).map(|(_, extra)| extra)
+            } else {
+                None
+            };
+            self.act(mbuf, port, told, extra, since);
         }
         for outgoing in &mut self.outgoing {
             outgoing.flush(&self.own.stats);
@@ -171,32 +241,43 @@ impl Turn<'_> {
 
     /// Does what the engine said of one frame.
     #[inline]
-    fn act(&mut self, mut mbuf: Mbuf, port: PortId, fate: &Fate, len: usize, since: u64) {
-        if let (Some(notice), false) = (fate.notice, matches!(fate.verdict, Verdict::Hold)) {
-            self.shared.notify(notice);
-        }
-        let (to, reset) = match fate.verdict {
-            Verdict::Drop => return self.own.stats.count(fate.outcome),
-            Verdict::Hold => {
+    fn act(
+        &mut self,
+        mut mbuf: Mbuf,
+        port: PortId,
+        told: &Told,
+        extra: Option<&Extra>,
+        since: u64,
+    ) {
+        let to = match told.order {
+            Order::Send(to) => to,
+            Order::Drop => {
+                if let Some(Extra::Notice(notice)) = extra {
+                    self.shared.notify(*notice);
+                }
+                return self.own.stats.count(told.outcome);
+            }
+            Order::Hold => {
                 // Nobody is asked for the sake of a frame that does not wait.
-                match (self.held.push(mbuf, port, since), fate.notice) {
-                    (Ok(()), Some(wanted)) => self.shared.notify(wanted),
-                    (Ok(()), None) => {}
+                match (self.held.push(mbuf, port, since), extra) {
+                    (Ok(()), Some(Extra::Notice(wanted))) => self.shared.notify(*wanted),
+                    (Ok(()), _) => {}
                     (Err(_), _) => self.own.stats.count(Outcome::DropHoldFull),
                 }
                 return;
             }
-            Verdict::Send(to) => (to, None),
-            Verdict::SendAndReset(to, reset) => (to, Some(reset)),
         };
+        if let Some(Extra::Notice(notice)) = extra {
+            self.shared.notify(*notice);
+        }
         let Some(outgoing) = self.outgoing.get_mut(usize::from(to.0)) else {
             return self.own.stats.count(Outcome::DropNoRoute);
         };
-        if mbuf.set_len(len).is_err() {
+        if mbuf.set_len(told.len).is_err() {
             return self.own.stats.count(Outcome::DropBuffer);
         }
-        outgoing.answer(mbuf, fate.outcome, &self.own.stats);
-        if let Some(reset) = reset {
+        outgoing.answer(mbuf, told.outcome, &self.own.stats);
+        if let Some(Extra::Reset(reset)) = extra {
             match own_frame(&self.mempool, |room| reset.emit(room)) {
                 Some(frame) => outgoing.reset(frame, &self.own.stats),
                 None => self.own.stats.own_dropped.add(1),

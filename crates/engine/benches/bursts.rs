@@ -29,7 +29,9 @@ fn burst(responder: &mut Responder, frames: &[Vec<u8>], rooms: &mut [Vec<u8>]) {
         policy: &responder.policy,
     };
     let counters = &mut responder.counters;
-    responder.engine.process(&view, responder.now, &mut burst, |_, fate| counters.count(fate.outcome));
+    responder
+        .engine
+        .process(&view, responder.now, &mut burst, |_, fate| counters.count(fate.outcome));
 }
 
 fn benches(criterion: &mut Criterion) {

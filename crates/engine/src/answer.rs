@@ -107,9 +107,7 @@ impl<A: Address> Match<A> {
     /// Whether it lacks the keyed bits of the probe that it names, whose `hash` that is.
     #[inline(always)]
     pub(crate) fn is_forged(&self, hash: Hash) -> bool {
-        self.identity
-            .sequence
-            .is_some_and(|sequence| sequence != Cookie(hash.cookie()).sequence())
+        self.identity.sequence.is_some_and(|sequence| sequence != Cookie(hash.cookie()).sequence())
     }
 
     /// The RST that the answer calls for, if it is a SYN+ACK.

@@ -189,13 +189,7 @@ impl<P: Prefetch> Engine<P> {
     }
 
     /// Does what is not a trace.
-    fn serve(
-        &self,
-        ways: &mut Ways<'_>,
-        now: u64,
-        frame: &mut Frame<'_>,
-        job: &Job<Task>,
-    ) -> Fate {
+    fn serve(&self, ways: &mut Ways<'_>, now: u64, frame: &mut Frame<'_>, job: &Job<Task>) -> Fate {
         let Job { ingress, task, .. } = job;
         let (port, ingress) = (frame.port(), *ingress);
         let mut way_to = |receiver| ways.to(receiver, port, ingress).copied();
@@ -215,9 +209,11 @@ impl<P: Prefetch> Engine<P> {
                         let action = Action::Unreachable(*datagram);
                         sent(Outcome::ClosedUdpUnreachable, &way, write(&action, &way, frame))
                     }
-                    Closed::Tcp(reset) => {
-                        sent(Outcome::ClosedTcpReset, &way, write(&Action::Reset(*reset), &way, frame))
-                    }
+                    Closed::Tcp(reset) => sent(
+                        Outcome::ClosedTcpReset,
+                        &way,
+                        write(&Action::Reset(*reset), &way, frame),
+                    ),
                 },
                 Err(blocked) => held(blocked),
             },

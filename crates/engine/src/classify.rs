@@ -75,12 +75,8 @@ pub(crate) fn enter<'a>(view: &View<'_>, frame: &'a Frame<'_>) -> Result<Entered
 pub(crate) fn classify<P: Prefetch>(look: &mut Look<'_, P>, entered: &Entered<'_>) -> Found {
     let Entered { unicast, ethertype, payload, .. } = *entered;
     match ethertype {
-        ethertype::IPV4 => {
-            internet_layer::<Ipv4Addr, P>(look, unicast, Packet::parse_v4(payload))
-        }
-        ethertype::IPV6 => {
-            internet_layer::<Ipv6Addr, P>(look, unicast, Packet::parse_v6(payload))
-        }
+        ethertype::IPV4 => internet_layer::<Ipv4Addr, P>(look, unicast, Packet::parse_v4(payload)),
+        ethertype::IPV6 => internet_layer::<Ipv6Addr, P>(look, unicast, Packet::parse_v6(payload)),
         ethertype::ARP => {
             let task = neighbour::arp(look.view.network, look.ingress.interface, payload)?;
             look.task(task)

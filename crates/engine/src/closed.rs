@@ -75,7 +75,11 @@ pub(crate) fn udp(policy: &Policy, packet: &Packet<'_>) -> Result<Task, Outcome>
 }
 
 /// Reads a segment that answers no probe; its checksum is right.
-pub(crate) fn tcp(policy: &Policy, packet: &Packet<'_>, header: &tcp::Header) -> Result<Task, Outcome> {
+pub(crate) fn tcp(
+    policy: &Policy,
+    packet: &Packet<'_>,
+    header: &tcp::Header,
+) -> Result<Task, Outcome> {
     // A RST is never answered (RFC 9293 §3.10.7.1).
     if !policy.closed_ports || header.flags & tcp::flag::RST != 0 {
         return Err(Outcome::DropOtherTcp);

@@ -20,8 +20,8 @@ use crate::neighbour::Answer;
 use crate::network::PortId;
 use crate::ping::Ping;
 use crate::request::{Ask, Refuse};
-use crate::work::Address;
 use crate::way::Way;
+use crate::work::Address;
 
 /// The TTL of what answers for ourselves: RFC 1122's default as revised by the assigned numbers.
 const OWN_TTL: u8 = 64;

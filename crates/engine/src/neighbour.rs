@@ -105,7 +105,11 @@ pub(crate) enum Answer {
 }
 
 /// Reads an ARP packet.
-pub(crate) fn arp(network: &Network, interface: InterfaceId, bytes: &[u8]) -> Result<Task, Outcome> {
+pub(crate) fn arp(
+    network: &Network,
+    interface: InterfaceId,
+    bytes: &[u8],
+) -> Result<Task, Outcome> {
     let Ok(arp) = Arp::parse(bytes) else { return Err(Outcome::DropBadNeighbour) };
     let for_us = network.owns(arp.target.into(), interface);
     let asked = arp.operation == Operation::Request;
@@ -160,7 +164,11 @@ pub(crate) fn is_discovery(packet: &Packet<'_>) -> bool {
 }
 
 /// Reads a neighbour discovery message.
-pub(crate) fn discovery(network: &Network, interface: InterfaceId, packet: &Packet<'_>) -> Result<Task, Outcome> {
+pub(crate) fn discovery(
+    network: &Network,
+    interface: InterfaceId,
+    packet: &Packet<'_>,
+) -> Result<Task, Outcome> {
     if !packet.upper_layer_sum().verifies() {
         return Err(Outcome::DropBadChecksum);
     }

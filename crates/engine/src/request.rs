@@ -127,7 +127,11 @@ pub(crate) fn first_identifier<A, P: Prefetch>(table: &Table<P>, ask: &Ask<A>) -
 
 /// The `attempt`th other identifier for `ask`: always the same for the same request, never 0.
 #[cold]
-pub(crate) fn other_identifier<A, P: Prefetch>(table: &Table<P>, ask: &Ask<A>, attempt: u64) -> u16 {
+pub(crate) fn other_identifier<A, P: Prefetch>(
+    table: &Table<P>,
+    ask: &Ask<A>,
+    attempt: u64,
+) -> u16 {
     let seed = u64::from(ask.identifier) << 32 | u64::from(ask.flow) << 16 | attempt;
     let [high, low, ..] = table.hash(&[seed], 0).cookie().to_be_bytes();
     u16::from_be_bytes([high, low]).max(1)

@@ -65,11 +65,7 @@ impl State {
 ///
 /// `SipHash`'s last word has room for 7 bytes besides the length: a key that fits into it costs a round less.
 #[inline]
-pub(crate) fn sip13_128<const N: usize>(
-    secret: [u64; 2],
-    words: &[u64; N],
-    tail: u64,
-) -> [u64; 2] {
+pub(crate) fn sip13_128<const N: usize>(secret: [u64; 2], words: &[u64; N], tail: u64) -> [u64; 2] {
     let mut state = State::new(secret);
     for &word in words {
         state.compress(word);

@@ -87,7 +87,7 @@ impl Tag {
     #[inline]
     pub(crate) fn taken(self, data: Data, window: Window) -> u64 {
         let alive = u64::from(window.holds(data.0));
-        (self.0 / BUSY | self.0 / LIVE & alive) & 1
+        ((self.0 / BUSY) | ((self.0 / LIVE) & alive)) & 1
     }
 
     #[inline]

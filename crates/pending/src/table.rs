@@ -48,7 +48,7 @@ pub enum Loads {}
 impl Prefetch for Loads {
     const WAITS: bool = true;
 
-    #[inline(always)]
+    #[inline]
     fn prefetch(_: &Bucket) {}
 }
 
@@ -283,7 +283,7 @@ impl<P: Prefetch> Table<P> {
     }
 
     /// The hash of a key of `words` and the 56 low bits of `tail`, for all other calls. Hash once a packet.
-    #[inline(always)]
+    #[inline]
     #[must_use]
     pub fn hash<const N: usize>(&self, words: &[u64; N], tail: u64) -> Hash {
         let [place, cookie] = sip13_128(self.secret, words, tail);
@@ -294,7 +294,7 @@ impl<P: Prefetch> Table<P> {
     ///
     /// To be called as soon as the hash is known: a processor takes a few prefetches at a time, so they are
     /// spread over the work on a burst.
-    #[inline(always)]
+    #[inline]
     pub fn prefetch(&self, hash: Hash, lines: Lines) {
         if !P::WAITS {
             self.each_line(hash, lines, P::prefetch);
@@ -317,7 +317,7 @@ impl<P: Prefetch> Table<P> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn each_line(&self, hash: Hash, lines: Lines, mut ask: impl FnMut(&Bucket)) {
         if lines == Lines::None {
             return;
@@ -342,10 +342,11 @@ impl<P: Prefetch> Table<P> {
         loop {
             let first = Survey::new(primary, key, window);
             // By far the most: nobody has the key, and there is room where a take looks first.
-            let (outcome, vacant) = if first.twins | secondary.twins(key) == 0 && first.can_spare() {
+            let (outcome, vacant) = if first.twins | secondary.twins(key) == 0 && first.can_spare()
+            {
                 (Insert::New, first.vacant())
             } else {
-                match self.insert_rarely(&first, secondary, hash, request_id, window) {
+                match rare(&first, secondary, key, request_id, window) {
                     Rare::Claim(outcome, slot, seen) => (outcome, Some((slot, seen))),
                     Rare::Refuse(outcome) => return outcome,
                     Rare::Changed => continue,
@@ -356,37 +357,6 @@ impl<P: Prefetch> Table<P> {
                 claim.publish(Data::new(now, request_id));
                 return outcome;
             }
-        }
-    }
-
-    /// What an insert does about a key that seems to be there already, or a first bucket that fills.
-    #[cold]
-    fn insert_rarely<'a>(
-        &self,
-        first: &Survey<'a>,
-        secondary: &'a Bucket,
-        hash: Hash,
-        request_id: u16,
-        window: Window,
-    ) -> Rare<'a> {
-        let second = Survey::new(secondary, hash.fingerprint(), window);
-        match first.twin().or_else(|| second.twin()) {
-            None => match first.better(&second).vacant() {
-                Some((slot, seen)) => Rare::Claim(Insert::New, slot, seen),
-                None => Rare::Refuse(Insert::Full),
-            },
-            Some((slot, seen)) if seen.is_live() => {
-                if slot.data().request_id() == request_id {
-                    Rare::Claim(Insert::Replaced, slot, seen)
-                } else if slot.tag() == seen {
-                    Rare::Refuse(Insert::Conflict)
-                } else {
-                    // Nothing will be exchanged here, so a torn read is told by a second look.
-                    Rare::Changed
-                }
-            }
-            // Another core is putting it in; for which request is not known yet.
-            Some(_) => Rare::Refuse(Insert::Conflict),
         }
     }
 
@@ -452,6 +422,36 @@ enum Rare<'a> {
     Refuse(Insert),
     /// Looks again.
     Changed,
+}
+
+/// What an insert does about a key that seems to be there already, or a first bucket that fills.
+#[cold]
+fn rare<'a>(
+    first: &Survey<'a>,
+    secondary: &'a Bucket,
+    key: Fingerprint,
+    request_id: u16,
+    window: Window,
+) -> Rare<'a> {
+    let second = Survey::new(secondary, key, window);
+    match first.twin().or_else(|| second.twin()) {
+        None => match first.better(&second).vacant() {
+            Some((slot, seen)) => Rare::Claim(Insert::New, slot, seen),
+            None => Rare::Refuse(Insert::Full),
+        },
+        Some((slot, seen)) if seen.is_live() => {
+            if slot.data().request_id() == request_id {
+                Rare::Claim(Insert::Replaced, slot, seen)
+            } else if slot.tag() == seen {
+                Rare::Refuse(Insert::Conflict)
+            } else {
+                // Nothing will be exchanged here, so a torn read is told by a second look.
+                Rare::Changed
+            }
+        }
+        // Another core is putting it in; for which request is not known yet.
+        Some(_) => Rare::Refuse(Insert::Conflict),
+    }
 }
 
 /// What an insert sees of one bucket: a bit for each slot, because whether a slot is expired is as good as random,

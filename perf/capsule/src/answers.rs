@@ -100,11 +100,8 @@ impl<Rx: PacketRx> Answers<Rx> {
         }
         let view =
             View { network: &self.network, neighbours: &self.neighbours, policy: &self.policy };
-        let mut fates = places.iter();
-        self.engine.process(&view, self.shared.now(), &mut frames, |fate| {
-            if let Some(place) = fates.next() {
-                told[*place].0 = fate;
-            }
+        self.engine.process(&view, self.shared.now(), &mut frames, |seen, fate| {
+            told[places[seen]].0 = fate;
         });
         for (frame, place) in frames.iter().zip(&places) {
             told[*place].1 = frame.len();

@@ -137,7 +137,10 @@ impl Siege {
             });
         });
         assert_eq!(allocated.count_total, 0, "the packet path allocated");
-        assert!(fates.iter().all(|fate| fate.outcome != Outcome::DropStopped), "no frame forgotten");
+        assert!(
+            fates.iter().all(|fate| fate.outcome != Outcome::DropStopped),
+            "no frame forgotten"
+        );
         for ((fate, (_, before)), after) in fates.iter().zip(frames).zip(&burst) {
             check::check(&view, fate, before, after.octets());
             self.counters.count(fate.outcome);
