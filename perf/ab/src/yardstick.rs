@@ -90,7 +90,7 @@ pub(crate) fn buckets(buckets: usize) -> anyhow::Result<&'static mut [Bucket]> {
 pub(crate) enum Prefetching {}
 
 impl Prefetch for Prefetching {
-    #[inline(always)]
+    #[inline]
     fn prefetch(bucket: &Bucket) {
         // SAFETY: every x86-64 processor has it, and it has no effect on memory.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(bucket).cast()) };
