@@ -4,7 +4,6 @@ use otherhalf_pending::{Hash, Prefetch, Table};
 use otherhalf_wire::icmp::Message;
 use otherhalf_wire::ip::Packet;
 use otherhalf_wire::probe::{Cookie, Identity, SOURCE_PORT};
-use otherhalf_wire::quote::Quote;
 use otherhalf_wire::tcp;
 
 use crate::emit::Reset;
@@ -32,27 +31,27 @@ pub(crate) struct Match<A> {
 #[inline(always)]
 pub(crate) fn error<A: Address, P: Prefetch>(
     look: &mut Look<'_, P>,
-    packet: &Packet<'_>,
+    packet: &Packet<'_, A>,
     message: &Message<'_>,
     outcome: Outcome,
 ) -> Found {
-    let Ok(quote) = Quote::parse(packet.family(), message.body) else {
+    let Ok(quote) = A::parse_quote(message.body) else {
         return Err(Outcome::DropBadQuote);
     };
     // The error goes to the sender of what it quotes: us. And no probe of ours went to such as get
     // none: nobody shall make us look for our own or a broadcast address.
-    if quote.src != packet.dst || !look.view.network.may_be_sent_to(quote.dst) {
+    if quote.src != packet.dst || !quote.dst.may_be_sent_to(look.view.network) {
         return Err(Outcome::DropNotOurProbe);
     }
-    let (Some(own), Some(target), Some(hop)) =
-        (A::of(quote.src), A::of(quote.dst), A::of(packet.src))
-    else {
-        return Err(Outcome::DropNotOurProbe);
-    };
-    match Identity::from_quote(packet.family(), quote.protocol, quote.transport) {
-        Some(identity) if identity.source_port == SOURCE_PORT => {
-            look.match_up(Match { own, target, identity, hop, outcome, reset: None })
-        }
+    match Identity::from_quote(A::FAMILY, quote.protocol, quote.transport) {
+        Some(identity) if identity.source_port == SOURCE_PORT => look.match_up(Match {
+            own: quote.src,
+            target: quote.dst,
+            identity,
+            hop: packet.src,
+            outcome,
+            reset: None,
+        }),
         _ => Err(Outcome::DropNotOurProbe),
     }
 }
@@ -61,40 +60,36 @@ pub(crate) fn error<A: Address, P: Prefetch>(
 #[inline]
 pub(crate) fn echo_reply<A: Address, P: Prefetch>(
     look: &mut Look<'_, P>,
-    packet: &Packet<'_>,
+    packet: &Packet<'_, A>,
     message: &Message<'_>,
 ) -> Found {
-    let identity = Identity::from_echo_reply(packet.family(), message.header)
-        .ok_or(Outcome::DropNotOurProbe)?;
-    look.match_up(Match::<A>::direct(packet, identity, Outcome::ResponseEchoReply, None)?)
+    let identity =
+        Identity::from_echo_reply(A::FAMILY, message.header).ok_or(Outcome::DropNotOurProbe)?;
+    look.match_up(Match::direct(packet, identity, Outcome::ResponseEchoReply, None))
 }
 
 /// Reads a TCP segment; its checksum is right. `None`: it answers no probe.
 #[inline]
-pub(crate) fn tcp<A: Address>(packet: &Packet<'_>, header: &tcp::Header) -> Option<Match<A>> {
+pub(crate) fn tcp<A: Address>(packet: &Packet<'_, A>, header: &tcp::Header) -> Option<Match<A>> {
     let identity =
         Identity::from_tcp_answer(header).filter(|identity| identity.source_port == SOURCE_PORT)?;
     let is_reset = header.flags & tcp::flag::RST != 0;
     let outcome = if is_reset { Outcome::ResponseReset } else { Outcome::ResponseSynAck };
     // RFC 9293 §3.10.7.3: what acknowledges something unexpected gets <SEQ=SEG.ACK><CTL=RST>.
     let reset = (!is_reset).then(|| header.acknowledgement.get());
-    Match::direct(packet, identity, outcome, reset).ok()
+    Some(Match::direct(packet, identity, outcome, reset))
 }
 
 impl<A: Address> Match<A> {
     /// An answer from the target itself.
     fn direct(
-        packet: &Packet<'_>,
+        packet: &Packet<'_, A>,
         identity: Identity,
         outcome: Outcome,
         reset: Option<u32>,
-    ) -> Result<Self, Outcome> {
-        match (A::of(packet.dst), A::of(packet.src)) {
-            (Some(own), Some(target)) => {
-                Ok(Self { own, target, identity, hop: target, outcome, reset })
-            }
-            _ => Err(Outcome::DropNotOurProbe),
-        }
+    ) -> Self {
+        let (own, target) = (packet.dst, packet.src);
+        Self { own, target, identity, hop: target, outcome, reset }
     }
 
     /// The place of the probe that it names in the table.

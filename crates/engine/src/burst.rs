@@ -3,6 +3,7 @@
 //! Look at all, and ask memory for the lines of the table that they need; answer all, kind by kind, when the lines
 //! have arrived. A look-up misses the cache; in passes the misses of a burst overlap.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use otherhalf_pending::{Hash, Insert, Loads, Prefetch, Table};
@@ -113,7 +114,9 @@ impl<P: Prefetch> Engine<P> {
     }
 
     /// The first pass: looks at all, notes what there is to do, and asks memory for what that will need.
-    #[inline]
+    ///
+    /// The passes are functions of their own, called once a burst, so that each has all registers.
+    #[inline(always)]
     fn look(
         &self,
         view: &View<'_>,
@@ -167,7 +170,7 @@ impl<P: Prefetch> Engine<P> {
         let mut ways = Ways::new(view);
         for Job { place, ingress, task: (ask, hash) } in &traces.asks {
             let Some(frame) = group.get_mut(*place) else { continue };
-            let done = match ways.to(ask.requester.into(), frame.port(), *ingress) {
+            let done = match ways.to(ask.requester, frame, *ingress) {
                 Ok(way) => self.probe(ask, *hash, now, way, frame),
                 Err(blocked) => held(blocked),
             };
@@ -175,7 +178,7 @@ impl<P: Prefetch> Engine<P> {
         }
         for Job { place, ingress, task: (found, hash) } in &traces.matches {
             let Some(frame) = group.get_mut(*place) else { continue };
-            let done = match ways.to(found.target.into(), frame.port(), *ingress) {
+            let done = match ways.to(found.target, frame, *ingress) {
                 Ok(way) => self.respond(found, *hash, now, way, frame),
                 Err(Blocked::NoRoute) => held(Blocked::NoRoute),
                 // Whoever makes up answers must not fill the waiting room, or have us ask for neighbours.
@@ -191,18 +194,23 @@ impl<P: Prefetch> Engine<P> {
     /// Does what is not a trace.
     fn serve(&self, ways: &mut Ways<'_>, now: u64, frame: &mut Frame<'_>, job: &Job<Task>) -> Fate {
         let Job { ingress, task, .. } = job;
-        let (port, ingress) = (frame.port(), *ingress);
-        let mut way_to = |receiver| ways.to(receiver, port, ingress).copied();
+        let way_to = |ways: &mut Ways<'_>, frame: &Frame<'_>, receiver| {
+            let way = match receiver {
+                IpAddr::V4(v4) => ways.to(v4, frame, *ingress),
+                IpAddr::V6(v6) => ways.to(v6, frame, *ingress),
+            };
+            way.copied()
+        };
         match task {
-            Task::Refuse(refuse) => match way_to(refuse.requester) {
+            Task::Refuse(refuse) => match way_to(ways, frame, refuse.requester) {
                 Ok(way) => sent(refuse.outcome, &way, write(&Action::Refusal(refuse), &way, frame)),
                 Err(blocked) => held(blocked),
             },
-            Task::Ping(ping) => match way_to(ping.pinger) {
+            Task::Ping(ping) => match way_to(ways, frame, ping.pinger) {
                 Ok(way) => sent(Outcome::PingReply, &way, write(&Action::Echo(*ping), &way, frame)),
                 Err(blocked) => held(blocked),
             },
-            Task::Closed(closed) => match way_to(closed.sender()) {
+            Task::Closed(closed) => match way_to(ways, frame, closed.sender()) {
                 Ok(_) if !self.budget.take(now) => Fate::dropped(Outcome::DropClosedBudget),
                 Ok(way) => match closed {
                     Closed::Udp(datagram) => {
@@ -217,7 +225,7 @@ impl<P: Prefetch> Engine<P> {
                 },
                 Err(blocked) => held(blocked),
             },
-            Task::Neighbour(answer, notice) => match ways.to_neighbour(answer, port, ingress) {
+            Task::Neighbour(answer, notice) => match ways.to_neighbour(answer, frame, *ingress) {
                 Some(way) => {
                     let action = Action::Neighbour(*answer);
                     let fate = sent(Outcome::NeighbourReply, &way, write(&action, &way, frame));

@@ -1,11 +1,11 @@
 //! The first look at a frame: what it is, and whether it is for us.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use otherhalf_pending::Prefetch;
-use otherhalf_wire::ethernet::{Link, Mac, ethertype};
+use otherhalf_wire::ethernet::{Link, ethertype};
 use otherhalf_wire::icmp::{self, Kind};
-use otherhalf_wire::ip::{Packet, protocol};
+use otherhalf_wire::ip::{Known as _, Packet, protocol};
 use otherhalf_wire::trace;
 use otherhalf_wire::{Malformed, tcp};
 use zerocopy::FromBytes;
@@ -21,17 +21,9 @@ use crate::ping::{self, Ping};
 use crate::request::{self, Refuse};
 use crate::work::{Address, Found, Look};
 
-/// Where a frame came from: what its answer's link layer needs.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ingress {
-    pub(crate) interface: InterfaceId,
-    /// The sender's hardware address.
-    pub(crate) mac: Mac,
-}
-
 /// A frame that came in by an interface of ours.
 pub(crate) struct Entered<'a> {
-    pub(crate) ingress: Ingress,
+    pub(crate) ingress: InterfaceId,
     /// To us alone, not to a group.
     unicast: bool,
     ethertype: u16,
@@ -66,8 +58,7 @@ pub(crate) fn enter<'a>(view: &View<'_>, frame: &'a Frame<'_>) -> Result<Entered
     if !(unicast || link.dst.is_group()) || !link.src.is_unicast() {
         return Err(Outcome::DropNotOurMac);
     }
-    let ingress = Ingress { interface, mac: link.src };
-    Ok(Entered { ingress, unicast, ethertype: link.ethertype, payload })
+    Ok(Entered { ingress: interface, unicast, ethertype: link.ethertype, payload })
 }
 
 /// Looks at what follows the link layer.
@@ -75,10 +66,10 @@ pub(crate) fn enter<'a>(view: &View<'_>, frame: &'a Frame<'_>) -> Result<Entered
 pub(crate) fn classify<P: Prefetch>(look: &mut Look<'_, P>, entered: &Entered<'_>) -> Found {
     let Entered { unicast, ethertype, payload, .. } = *entered;
     match ethertype {
-        ethertype::IPV4 => internet_layer::<Ipv4Addr, P>(look, unicast, Packet::parse_v4(payload)),
-        ethertype::IPV6 => internet_layer::<Ipv6Addr, P>(look, unicast, Packet::parse_v6(payload)),
+        ethertype::IPV4 => internet_layer(look, unicast, Ipv4Addr::parse(payload)),
+        ethertype::IPV6 => internet_layer(look, unicast, Ipv6Addr::parse(payload)),
         ethertype::ARP => {
-            let task = neighbour::arp(look.view.network, look.ingress.interface, payload)?;
+            let task = neighbour::arp(look.view.network, look.ingress, payload)?;
             look.task(task)
         }
         _ => Err(Outcome::DropUnknownEthertype),
@@ -90,22 +81,22 @@ pub(crate) fn classify<P: Prefetch>(look: &mut Look<'_, P>, entered: &Entered<'_
 fn internet_layer<A: Address, P: Prefetch>(
     look: &mut Look<'_, P>,
     unicast: bool,
-    packet: Result<Packet<'_>, Malformed>,
+    packet: Result<Packet<'_, A>, Malformed>,
 ) -> Found {
     let packet = packet.map_err(malformed_ip)?;
-    let (network, interface) = (look.view.network, look.ingress.interface);
+    let (network, interface) = (look.view.network, look.ingress);
     // Neighbour discovery alone uses multicast, and comes from the unspecified address at times.
     if neighbour::is_discovery(&packet) {
-        let task = neighbour::discovery(network, interface, &packet)?;
+        let task = neighbour::discovery(network, interface, packet.either())?;
         return look.task(task);
     }
-    if !unicast || !network.owns(packet.dst, interface) {
+    if !unicast || !packet.dst.is_owned(network, interface) {
         return Err(Outcome::DropNotOurAddress);
     }
-    if !network.may_be_sent_to(packet.src) {
+    if !packet.src.may_be_sent_to(network) {
         return Err(Outcome::DropBadSource);
     }
-    upper_layer::<A, P>(look, &packet)
+    upper_layer(look, &packet)
 }
 
 const fn malformed_ip(malformed: Malformed) -> Outcome {
@@ -120,41 +111,46 @@ const fn malformed_ip(malformed: Malformed) -> Outcome {
 
 /// Looks at what the IP packet of a frame carries for us.
 #[inline(always)]
-fn upper_layer<A: Address, P: Prefetch>(look: &mut Look<'_, P>, packet: &Packet<'_>) -> Found {
-    match (packet.protocol, packet.src) {
-        (protocol::ICMP, IpAddr::V4(_)) | (protocol::ICMPV6, IpAddr::V6(_)) => {
-            let message = icmp::Message::parse(packet.family(), packet.payload)
-                .map_err(|_| Outcome::DropTruncated)?;
+fn upper_layer<A: Address, P: Prefetch>(look: &mut Look<'_, P>, packet: &Packet<'_, A>) -> Found {
+    match packet.protocol {
+        icmp if icmp == A::FAMILY.icmp() => {
+            if packet.payload.len() < icmp::HEADER_LEN {
+                return Err(Outcome::DropTruncated);
+            }
             if !packet.upper_layer_sum().verifies() {
                 return Err(Outcome::DropBadChecksum);
             }
+            let message = icmp::Message::parse(A::FAMILY, packet.payload)
+                .map_err(|_| Outcome::DropTruncated)?;
             match (message.kind, message.header.code) {
-                (Kind::EchoRequest, trace::CODE) => request::read::<A, P>(look, packet, &message),
+                (Kind::EchoRequest, trace::CODE) => request::read(look, packet, &message),
                 (Kind::TimeExceeded, icmp::TTL_EXCEEDED) => {
-                    answer::error::<A, P>(look, packet, &message, Outcome::ResponseTimeExceeded)
+                    answer::error(look, packet, &message, Outcome::ResponseTimeExceeded)
                 }
                 (Kind::DestinationUnreachable, _) => {
-                    answer::error::<A, P>(look, packet, &message, Outcome::ResponseUnreachable)
+                    answer::error(look, packet, &message, Outcome::ResponseUnreachable)
                 }
-                (Kind::EchoReply, 0) => answer::echo_reply::<A, P>(look, packet, &message),
-                (Kind::EchoRequest, 0) => look.task(Task::Ping(ping::read(packet, &message))),
+                (Kind::EchoReply, 0) => answer::echo_reply(look, packet, &message),
+                (Kind::EchoRequest, 0) => {
+                    look.task(Task::Ping(ping::read(&packet.either(), &message)))
+                }
                 _ => Err(Outcome::DropOtherIcmp),
             }
         }
-        (protocol::TCP, _) => {
+        protocol::TCP => {
             let (header, _) =
                 tcp::Header::ref_from_prefix(packet.payload).map_err(|_| Outcome::DropTruncated)?;
             if !packet.upper_layer_sum().verifies() {
                 return Err(Outcome::DropBadChecksum);
             }
-            if let Some(found) = answer::tcp::<A>(packet, header) {
+            if let Some(found) = answer::tcp(packet, header) {
                 return look.match_up(found);
             }
-            let task = closed::tcp(look.view.policy, packet, header)?;
+            let task = closed::tcp(look.view.policy, &packet.either(), header)?;
             look.task(task)
         }
-        (protocol::UDP, _) => {
-            let task = closed::udp(look.view.policy, packet)?;
+        protocol::UDP => {
+            let task = closed::udp(look.view.policy, &packet.either())?;
             look.task(task)
         }
         _ => Err(Outcome::DropOtherProtocol),

@@ -6,11 +6,13 @@ use otherhalf_wire::arp::{Arp, Operation};
 use otherhalf_wire::checksum;
 use otherhalf_wire::ethernet::{Link, Mac, VlanId, ethertype};
 use otherhalf_wire::icmp::{self, Kind};
-use otherhalf_wire::ip::{Family, Fields, protocol, pseudo_header};
+use otherhalf_wire::ip::{self, Family, Fields, protocol, pseudo_header};
 use otherhalf_wire::ndp::{self, Message};
 use otherhalf_wire::probe::{Cookie, Probe, SOURCE_PORT};
 use otherhalf_wire::tcp;
-use otherhalf_wire::trace::{REFUSAL_LEN, RESPONSE_LEN, RESPONSE_TTL, Response, Rtt, Verdict};
+use otherhalf_wire::trace::{
+    REFUSAL_LEN, RESPONSE_LEN, RESPONSE_TTL, Response, Rtt, Verdict, emit_result,
+};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::answer::Match;
@@ -78,15 +80,14 @@ pub(crate) fn probe<A: Address>(
     way: &Way,
     frame: &mut Frame<'_>,
 ) -> Option<()> {
-    let (own, requester) = (ask.own.into(), ask.requester.into());
     let fields = Fields {
-        src: own,
-        dst: requester,
+        src: ask.own,
+        dst: ask.requester,
         ttl: ask.ttl,
         traffic_class: ask.traffic_class,
         flow_label: ask.flow_label,
         identification: Some(cookie.identification()),
-        protocol: ask.protocol.number(Family::of(own)),
+        protocol: ask.protocol.number(A::FAMILY),
     };
     let probe = Probe {
         protocol: ask.protocol,
@@ -96,8 +97,8 @@ pub(crate) fn probe<A: Address>(
         cookie,
     };
     let rest = packet(way, &fields, ask.protocol.probe_len(), frame.least_room()?)?;
-    let len = probe.emit(own, requester, rest)?;
-    frame.set_len(reply_start(way, own).wrapping_add(len));
+    let len = probe.emit(ask.own, ask.requester, rest)?;
+    frame.set_len(reply_start(way, A::FAMILY).wrapping_add(len));
     Some(())
 }
 
@@ -110,12 +111,11 @@ pub(crate) fn response<A: Address>(
     way: &Way,
     frame: &mut Frame<'_>,
 ) -> Option<()> {
-    let (own, requester) = (found.own.into(), found.target.into());
-    let verdict = Verdict::Hop { address: found.hop.into(), rtt };
-    let response = Response { identifier, verdict };
-    let rest = packet(way, &response_fields(own, requester), RESPONSE_LEN, frame.least_room()?)?;
-    let len = response.emit(own, requester, rest)?;
-    frame.set_len(reply_start(way, own).wrapping_add(len));
+    let (own, requester) = (found.own, found.target);
+    let fields = response_fields(own, requester);
+    let rest = packet(way, &fields, RESPONSE_LEN, frame.least_room()?)?;
+    let len = emit_result(identifier, found.hop, rtt, own, requester, rest)?;
+    frame.set_len(reply_start(way, A::FAMILY).wrapping_add(len));
     Some(())
 }
 
@@ -124,10 +124,10 @@ pub(crate) fn write(action: &Action<'_>, way: &Way, frame: &mut Frame<'_>) -> Op
     // These two answers keep some of what the frame carries.
     if let Action::Echo(ping) = action {
         let len = ping.len;
-        shift(frame, ping.header_len, len, reply_start(way, ping.own))?;
+        shift(frame, ping.header_len, len, reply_start(way, Family::of(ping.own)))?;
     }
     if let Action::Unreachable(datagram) = action {
-        let start = reply_start(way, datagram.own).checked_add(icmp::HEADER_LEN)?;
+        let start = reply_start(way, Family::of(datagram.own)).checked_add(icmp::HEADER_LEN)?;
         shift(frame, 0, datagram.quoted, start)?;
     }
     let len = emit(action, way, frame.room())?;
@@ -207,15 +207,15 @@ fn emit(action: &Action<'_>, way: &Way, room: &mut [u8]) -> Option<usize> {
 
 /// Writes link layer and IP header; returns what follows them.
 #[inline(always)]
-fn packet<'a>(
+fn packet<'a, A: ip::Address>(
     way: &Way,
-    fields: &Fields,
+    fields: &Fields<A>,
     payload: usize,
     room: &'a mut [u8],
 ) -> Option<&'a mut [u8]> {
-    let ethertype = match fields.src {
-        IpAddr::V4(_) => ethertype::IPV4,
-        IpAddr::V6(_) => ethertype::IPV6,
+    let ethertype = match fields.src.family() {
+        Family::V4 => ethertype::IPV4,
+        Family::V6 => ethertype::IPV6,
     };
     let rest = link(way, ethertype).emit(room)?;
     fields.emit(payload, rest)
@@ -227,7 +227,7 @@ const fn link(way: &Way, ethertype: u16) -> Link {
 }
 
 #[inline(always)]
-const fn response_fields(src: IpAddr, dst: IpAddr) -> Fields {
+fn response_fields<A: ip::Address>(src: A, dst: A) -> Fields<A> {
     Fields {
         src,
         dst,
@@ -235,7 +235,7 @@ const fn response_fields(src: IpAddr, dst: IpAddr) -> Fields {
         traffic_class: 0,
         flow_label: 0,
         identification: None,
-        protocol: Family::of(src).icmp(),
+        protocol: src.family().icmp(),
     }
 }
 
@@ -276,7 +276,7 @@ fn neighbour(answer: Answer, way: &Way, room: &mut [u8]) -> Option<(usize, usize
             Some((rest.len(), reply.emit(rest)?))
         }
         Answer::Advertisement { own, to, solicited } => {
-            let fields = Fields { ttl: ndp::HOP_LIMIT, ..response_fields(own.into(), to.into()) };
+            let fields = Fields { ttl: ndp::HOP_LIMIT, ..response_fields(own, to) };
             let rest = packet(way, &fields, ndp::LEN, room)?;
             let message = Message::Advertisement {
                 target: own,
@@ -325,8 +325,7 @@ pub fn solicit(
             let group: Ipv6Addr = ndp::solicited_node(target);
             let (to, dst) = known.map_or((group, ndp::multicast_mac(group)), |mac| (target, mac));
             let way = Way { port: PortId(0), src: src_mac, dst, vlan };
-            let fields =
-                Fields { ttl: ndp::HOP_LIMIT, ..response_fields(source.into(), to.into()) };
+            let fields = Fields { ttl: ndp::HOP_LIMIT, ..response_fields(source, to) };
             let rest = packet(&way, &fields, ndp::LEN, room)?;
             let message = Message::Solicitation { target, source_mac: Some(src_mac) };
             (rest.len(), message.emit(source, to, rest)?)
@@ -336,9 +335,10 @@ pub fn solicit(
     room_len.checked_sub(rest_len)?.checked_add(len)
 }
 
-/// Where the upper layer of a reply from `own` starts.
-fn reply_start(way: &Way, own: IpAddr) -> usize {
-    link(way, 0).len().saturating_add(Family::of(own).header_len())
+/// Where the upper layer of a reply of `family` starts.
+#[inline(always)]
+const fn reply_start(way: &Way, family: Family) -> usize {
+    link(way, 0).len().saturating_add(family.header_len())
 }
 
 /// Moves `len` octets, `offset` behind the frame's link layer, to `to`: its reply's headers have another length.

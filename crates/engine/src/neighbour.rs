@@ -15,6 +15,7 @@ use otherhalf_wire::ndp::{self, Message};
 use crate::classify::Task;
 use crate::network::{InterfaceId, Network, NextHop};
 use crate::outcome::Outcome;
+use crate::work::Address;
 
 /// The neighbours whose hardware addresses are known. Never changes; a new one replaces it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -154,9 +155,9 @@ pub(crate) fn arp(
 
 /// Whether `packet` is a neighbour discovery message.
 #[inline]
-pub(crate) fn is_discovery(packet: &Packet<'_>) -> bool {
-    packet.protocol == protocol::ICMPV6
-        && packet.src.is_ipv6()
+pub(crate) fn is_discovery<A: Address>(packet: &Packet<'_, A>) -> bool {
+    A::FAMILY == Family::V6
+        && packet.protocol == protocol::ICMPV6
         && packet.payload.first().is_some_and(|kind| {
             let kind = Kind::from_number(Family::V6, *kind);
             matches!(kind, Kind::NeighbourSolicitation | Kind::NeighbourAdvertisement)
@@ -167,7 +168,7 @@ pub(crate) fn is_discovery(packet: &Packet<'_>) -> bool {
 pub(crate) fn discovery(
     network: &Network,
     interface: InterfaceId,
-    packet: &Packet<'_>,
+    packet: Packet<'_>,
 ) -> Result<Task, Outcome> {
     if !packet.upper_layer_sum().verifies() {
         return Err(Outcome::DropBadChecksum);

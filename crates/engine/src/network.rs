@@ -117,7 +117,10 @@ pub struct Network {
     own_v6: Vec<Ipv6Addr>,
     /// The link-local address of each interface, in their order.
     link_local: Vec<Ipv6Addr>,
-    broadcasts: Vec<Ipv4Addr>,
+    /// Own addresses and broadcasts: nothing is ever sent there.
+    never_v4: Vec<Ipv4Addr>,
+    /// Own addresses, link-local ones included.
+    never_v6: Vec<Ipv6Addr>,
 }
 
 /// A route as a configuration has it: the interface follows from the router where it can.
@@ -180,7 +183,8 @@ impl Network {
             v6: Vec::new(),
             own_v4: Vec::new(),
             own_v6: Vec::new(),
-            broadcasts,
+            never_v4: broadcasts,
+            never_v6: Vec::new(),
         };
         for address in own {
             match address {
@@ -188,6 +192,8 @@ impl Network {
                 IpAddr::V6(v6) => network.own_v6.push(v6),
             }
         }
+        network.never_v4.extend(&network.own_v4);
+        network.never_v6.extend(network.own_v6.iter().chain(&network.link_local));
         // Longest prefix first; on-link before routed where both are the same.
         all.sort_by_key(|route| (std::cmp::Reverse(route.to.prefix_len()), route.via.is_some()));
         for Route { to, via, interface } in all {
@@ -232,15 +238,23 @@ impl Network {
 
     /// Whether `address` is ours; a link-local one must be that of the interface `ingress`.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub fn owns(&self, address: IpAddr, ingress: InterfaceId) -> bool {
         match address {
-            IpAddr::V4(v4) => self.own_v4.contains(&v4),
-            IpAddr::V6(v6) => {
-                self.own_v6.contains(&v6)
-                    || self.link_local.get(usize::from(ingress.0)) == Some(&v6)
-            }
+            IpAddr::V4(v4) => self.owns_v4(v4),
+            IpAddr::V6(v6) => self.owns_v6(v6, ingress),
         }
+    }
+
+    #[inline(always)]
+    pub(crate) fn owns_v4(&self, address: Ipv4Addr) -> bool {
+        self.own_v4.contains(&address)
+    }
+
+    #[inline(always)]
+    pub(crate) fn owns_v6(&self, address: Ipv6Addr, ingress: InterfaceId) -> bool {
+        self.own_v6.contains(&address)
+            || self.link_local.get(usize::from(ingress.0)) == Some(&address)
     }
 
     /// The link-local address of the interface `id`.
@@ -261,27 +275,38 @@ impl Network {
     }
 
     /// The route to `destination` and its interface; no route for what is on the link.
-    #[inline(always)]
     pub(crate) fn route(
         &self,
         destination: IpAddr,
         ingress: InterfaceId,
     ) -> Option<(Option<RouteId>, InterfaceId)> {
         match destination {
-            IpAddr::V4(v4) => {
-                let v4 = v4.to_bits();
-                let place = self.v4.iter().position(|entry| v4 & entry.mask == entry.network)?;
-                let entry = self.v4.get(place)?;
-                Some((entry.via.map(|_| RouteId::V4(place)), entry.interface))
-            }
-            IpAddr::V6(v6) if v6.is_unicast_link_local() => Some((None, ingress)),
-            IpAddr::V6(v6) => {
-                let v6 = v6.to_bits();
-                let place = self.v6.iter().position(|entry| v6 & entry.mask == entry.network)?;
-                let entry = self.v6.get(place)?;
-                Some((entry.via.map(|_| RouteId::V6(place)), entry.interface))
-            }
+            IpAddr::V4(v4) => self.route_v4(v4),
+            IpAddr::V6(v6) => self.route_v6(v6, ingress),
         }
+    }
+
+    #[inline(always)]
+    pub(crate) fn route_v4(&self, to: Ipv4Addr) -> Option<(Option<RouteId>, InterfaceId)> {
+        let to = to.to_bits();
+        let place = self.v4.iter().position(|entry| to & entry.mask == entry.network)?;
+        let entry = self.v4.get(place)?;
+        Some((entry.via.map(|_| RouteId::V4(place)), entry.interface))
+    }
+
+    #[inline(always)]
+    pub(crate) fn route_v6(
+        &self,
+        to: Ipv6Addr,
+        ingress: InterfaceId,
+    ) -> Option<(Option<RouteId>, InterfaceId)> {
+        if to.is_unicast_link_local() {
+            return Some((None, ingress));
+        }
+        let to = to.to_bits();
+        let place = self.v6.iter().position(|entry| to & entry.mask == entry.network)?;
+        let entry = self.v6.get(place)?;
+        Some((entry.via.map(|_| RouteId::V6(place)), entry.interface))
     }
 
     /// The router of `route`.
@@ -312,13 +337,22 @@ impl Network {
 
     /// Whether a packet may ever be sent to `address`: one host elsewhere, not many and not ourselves.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub fn may_be_sent_to(&self, address: IpAddr) -> bool {
-        let own = match address {
-            IpAddr::V4(v4) => self.own_v4.contains(&v4) || self.broadcasts.contains(&v4),
-            IpAddr::V6(v6) => self.own_v6.contains(&v6) || self.link_local.contains(&v6),
-        };
-        is_unicast(address) && !own
+        match address {
+            IpAddr::V4(v4) => self.may_be_sent_to_v4(v4),
+            IpAddr::V6(v6) => self.may_be_sent_to_v6(v6),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn may_be_sent_to_v4(&self, address: Ipv4Addr) -> bool {
+        is_unicast_v4(address) && !self.never_v4.contains(&address)
+    }
+
+    #[inline(always)]
+    pub(crate) fn may_be_sent_to_v6(&self, address: Ipv6Addr) -> bool {
+        is_unicast_v6(address) && !self.never_v6.contains(&address)
     }
 }
 
@@ -327,18 +361,23 @@ impl Network {
 #[inline]
 pub const fn is_unicast(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => {
-            let [first, ..] = v4.octets();
-            !matches!(first, 0 | 127 | 224..=255)
-        }
-        IpAddr::V6(v6) => {
-            // An IPv4 address in an IPv6 packet is nobody's (RFC 4942 §2.2).
-            !(v6.is_multicast()
-                || v6.is_unspecified()
-                || v6.is_loopback()
-                || v6.to_ipv4_mapped().is_some())
-        }
+        IpAddr::V4(v4) => is_unicast_v4(v4),
+        IpAddr::V6(v6) => is_unicast_v6(v6),
     }
+}
+
+#[inline(always)]
+const fn is_unicast_v4(address: Ipv4Addr) -> bool {
+    let [first, ..] = address.octets();
+    !matches!(first, 0 | 127 | 224..=255)
+}
+
+#[inline(always)]
+const fn is_unicast_v6(address: Ipv6Addr) -> bool {
+    // Unspecified, loopback, and IPv4 addresses (in an IPv6 packet they are nobody's, RFC 4942 §2.2).
+    let low = address.to_bits() <= Ipv6Addr::LOCALHOST.to_bits()
+        || address.to_bits() >> 32 == Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().to_bits() >> 32;
+    !(address.is_multicast() || low)
 }
 
 fn resolve(route: &StaticRoute, interfaces: &[Interface]) -> Result<InterfaceId, Error> {

@@ -24,7 +24,7 @@ impl Flows {
     #[must_use]
     #[inline]
     pub fn allow(&self, flow: u16) -> bool {
-        self.allowed.iter().any(|range| range.contains(&flow))
+        self.allowed.iter().any(|range| *range.start() <= flow && flow <= *range.end())
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) struct Refuse {
 #[inline(always)]
 pub(crate) fn read<A: Address, P: Prefetch>(
     look: &mut Look<'_, P>,
-    packet: &Packet<'_>,
+    packet: &Packet<'_, A>,
     message: &Message<'_>,
 ) -> Found {
     let Ok((request, trailer)) = Request::parse(message) else {
@@ -52,8 +52,8 @@ pub(crate) fn read<A: Address, P: Prefetch>(
     let policy = look.view.policy;
     let mut refuse = |refusal, outcome| {
         look.task(Task::Refuse(Refuse {
-            own: packet.dst,
-            requester: packet.src,
+            own: packet.dst.into(),
+            requester: packet.src.into(),
             identifier: request.identifier,
             refusal,
             outcome,
@@ -62,7 +62,7 @@ pub(crate) fn read<A: Address, P: Prefetch>(
     if request.ttl == 0 {
         return refuse(Refusal::Ttl, Outcome::RefusedTtl);
     }
-    let wanted = request.probe_protocol(packet.family());
+    let wanted = request.probe_protocol(A::FAMILY);
     let Some((protocol, flows)) =
         wanted.and_then(|protocol| Some((protocol, policy.flows(protocol)?)))
     else {
@@ -82,12 +82,9 @@ pub(crate) fn read<A: Address, P: Prefetch>(
             }
         }
     }
-    let (Some(own), Some(requester)) = (A::of(packet.dst), A::of(packet.src)) else {
-        return Err(Outcome::DropBadIpHeader);
-    };
     look.ask(Ask {
-        own,
-        requester,
+        own: packet.dst,
+        requester: packet.src,
         identifier: request.identifier,
         ttl: request.ttl,
         protocol,

@@ -2,14 +2,15 @@
 
 use std::net::IpAddr;
 
-use otherhalf_wire::ethernet::{Mac, VlanId};
+use otherhalf_wire::ethernet::{Link, Mac, VlanId};
 use otherhalf_wire::ndp;
 
 use crate::burst::View;
-use crate::classify::Ingress;
+use crate::frame::Frame;
 use crate::neighbour::Answer;
-use crate::network::{NextHop, PortId, RouteId};
+use crate::network::{InterfaceId, NextHop, PortId, RouteId};
 use crate::policy::Reply;
+use crate::work::Address;
 
 /// Which port a frame leaves by, and the ends of its link layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,30 +43,41 @@ impl<'a> Ways<'a> {
         Self { view, last: None, way: nowhere }
     }
 
-    /// The way to `receiver` for the answer to a frame that came in by `port`.
+    /// The way to `receiver` for the answer to `frame`, which came in by the interface `ingress`.
     #[inline(always)]
-    pub(crate) fn to(
+    pub(crate) fn to<A: Address>(
         &mut self,
-        receiver: IpAddr,
-        port: PortId,
-        ingress: Ingress,
+        receiver: A,
+        frame: &Frame<'_>,
+        ingress: InterfaceId,
     ) -> Result<&Way, Blocked> {
         let network = self.view.network;
         if self.view.policy.reply == Reply::Hairpin {
             self.last = None;
-            self.way = self.back(port, ingress, ingress.mac).ok_or(Blocked::NoRoute)?;
+            self.way = self.back(frame, ingress, None).ok_or(Blocked::NoRoute)?;
             return Ok(&self.way);
         }
-        let (route, interface) =
-            network.route(receiver, ingress.interface).ok_or(Blocked::NoRoute)?;
+        let (route, interface) = receiver.route(network, ingress).ok_or(Blocked::NoRoute)?;
         if route.is_none() || route != self.last {
-            let router = route.map(|route| network.router(route).ok_or(Blocked::NoRoute));
-            let address = router.transpose()?.unwrap_or(receiver);
-            self.last = None;
-            self.way = self.resolve(NextHop { interface, address })?;
-            self.last = route;
+            self.look_up(receiver.into(), route, interface)?;
         }
         Ok(&self.way)
+    }
+
+    /// Looks a way up that is not the last one.
+    #[cold]
+    fn look_up(
+        &mut self,
+        receiver: IpAddr,
+        route: Option<RouteId>,
+        interface: InterfaceId,
+    ) -> Result<(), Blocked> {
+        let router = route.map(|route| self.view.network.router(route).ok_or(Blocked::NoRoute));
+        let address = router.transpose()?.unwrap_or(receiver);
+        self.last = None;
+        self.way = self.resolve(NextHop { interface, address })?;
+        self.last = route;
+        Ok(())
     }
 
     /// The way to a neighbour.
@@ -79,18 +91,24 @@ impl<'a> Ways<'a> {
     pub(crate) fn to_neighbour(
         &self,
         answer: &Answer,
-        port: PortId,
-        ingress: Ingress,
+        frame: &Frame<'_>,
+        ingress: InterfaceId,
     ) -> Option<Way> {
         let dst = match answer {
-            Answer::Advertisement { to, .. } if to.is_multicast() => ndp::multicast_mac(*to),
-            _ => ingress.mac,
+            Answer::Advertisement { to, .. } if to.is_multicast() => Some(ndp::multicast_mac(*to)),
+            _ => None,
         };
-        self.back(port, ingress, dst)
+        self.back(frame, ingress, dst)
     }
 
-    fn back(&self, port: PortId, ingress: Ingress, dst: Mac) -> Option<Way> {
-        let interface = self.view.network.interface(ingress.interface)?;
-        Some(Way { port, src: interface.mac, dst, vlan: interface.vlan })
+    /// The way to `dst` on the link that `frame` came from; to its sender if nobody is named.
+    #[cold]
+    fn back(&self, frame: &Frame<'_>, ingress: InterfaceId, dst: Option<Mac>) -> Option<Way> {
+        let interface = self.view.network.interface(ingress)?;
+        let dst = match dst {
+            Some(mac) => mac,
+            None => Link::parse(frame.octets()).ok()?.0.src,
+        };
+        Some(Way { port: frame.port(), src: interface.mac, dst, vlan: interface.vlan })
     }
 }

@@ -4,14 +4,16 @@
 //! out, and the common kinds do not wait for the rare ones. (Vector packet processing does the same: packets of one kind
 //! pass a node together.)
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use arrayvec::ArrayVec;
 use otherhalf_pending::{Hash, Lines, Prefetch, Table};
+use otherhalf_wire::ip;
 
 use crate::answer::Match;
 use crate::burst::{BURST, View};
-use crate::classify::{Ingress, Task};
+use crate::classify::Task;
+use crate::network::{InterfaceId, Network, RouteId};
 use crate::outcome::Outcome;
 use crate::request::{self, Ask};
 
@@ -19,7 +21,7 @@ use crate::request::{self, Ask};
 pub(crate) struct Job<T> {
     /// The frame's place in the burst.
     pub(crate) place: usize,
-    pub(crate) ingress: Ingress,
+    pub(crate) ingress: InterfaceId,
     pub(crate) task: T,
 }
 
@@ -50,10 +52,18 @@ impl<A> Default for Traces<A> {
     }
 }
 
-/// The address of a family. What is generic over it is compiled once for each, and asks no address for its family.
-pub(crate) trait Address: Copy + PartialEq + Into<IpAddr> {
-    /// `address`, if it is of this family.
-    fn of(address: IpAddr) -> Option<Self>;
+/// The address of a family, and where what belongs to the family is.
+pub(crate) trait Address: ip::Known {
+    /// See [`Network::owns`].
+    fn is_owned(self, network: &Network, ingress: InterfaceId) -> bool;
+    /// See [`Network::may_be_sent_to`].
+    fn may_be_sent_to(self, network: &Network) -> bool;
+    /// See [`Network::route`].
+    fn route(
+        self,
+        network: &Network,
+        ingress: InterfaceId,
+    ) -> Option<(Option<RouteId>, InterfaceId)>;
     /// The key of a probe: all that an answer must agree in. `name` has up to 56 bits.
     fn key<P: Prefetch>(table: &Table<P>, own: Self, target: Self, name: u64) -> Hash;
     /// The family's part of `work`.
@@ -62,8 +72,18 @@ pub(crate) trait Address: Copy + PartialEq + Into<IpAddr> {
 
 impl Address for Ipv4Addr {
     #[inline(always)]
-    fn of(address: IpAddr) -> Option<Self> {
-        if let IpAddr::V4(v4) = address { Some(v4) } else { None }
+    fn is_owned(self, network: &Network, _: InterfaceId) -> bool {
+        network.owns_v4(self)
+    }
+
+    #[inline(always)]
+    fn may_be_sent_to(self, network: &Network) -> bool {
+        network.may_be_sent_to_v4(self)
+    }
+
+    #[inline(always)]
+    fn route(self, network: &Network, _: InterfaceId) -> Option<(Option<RouteId>, InterfaceId)> {
+        network.route_v4(self)
     }
 
     #[inline(always)]
@@ -79,8 +99,22 @@ impl Address for Ipv4Addr {
 
 impl Address for Ipv6Addr {
     #[inline(always)]
-    fn of(address: IpAddr) -> Option<Self> {
-        if let IpAddr::V6(v6) = address { Some(v6) } else { None }
+    fn is_owned(self, network: &Network, ingress: InterfaceId) -> bool {
+        network.owns_v6(self, ingress)
+    }
+
+    #[inline(always)]
+    fn may_be_sent_to(self, network: &Network) -> bool {
+        network.may_be_sent_to_v6(self)
+    }
+
+    #[inline(always)]
+    fn route(
+        self,
+        network: &Network,
+        ingress: InterfaceId,
+    ) -> Option<(Option<RouteId>, InterfaceId)> {
+        network.route_v6(self, ingress)
     }
 
     #[inline(always)]
@@ -112,7 +146,7 @@ pub(crate) struct Look<'a, P> {
     pub(crate) work: &'a mut Work,
     /// The frame's place in the burst.
     pub(crate) place: usize,
-    pub(crate) ingress: Ingress,
+    pub(crate) ingress: InterfaceId,
 }
 
 /// Whether there is more to do for a frame; if not, what became of it.

@@ -68,6 +68,10 @@
     clippy::unwrap_used,
     clippy::panic
 )]
+#![allow(
+    clippy::inline_always,
+    reason = "called, the hash costs an eighth more: its result goes by memory"
+)]
 #![cfg_attr(
     test,
     allow(

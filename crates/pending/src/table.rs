@@ -286,7 +286,7 @@ impl<P: Prefetch> Table<P> {
     #[inline]
     #[must_use]
     pub fn hash<const N: usize>(&self, words: &[u64; N], tail: u64) -> Hash {
-        let [place, cookie] = sip13_128(self.secret, words, tail);
+        let (place, cookie) = sip13_128(self.secret, words, tail);
         Hash { place, cookie }
     }
 

@@ -1,7 +1,5 @@
 //! The Internet checksum (RFC 1071), whole and incremental (RFC 1624).
 
-use core::net::IpAddr;
-
 /// A running one's complement sum of 16-bit words, kept in the machine's byte order: the sum of swapped words
 /// is the swapped sum (RFC 1071 §2 B), so octets are swapped once, at the end.
 ///
@@ -42,23 +40,6 @@ impl Sum {
     #[inline]
     pub const fn word(self, word: u16) -> Self {
         Self(self.0.wrapping_add(word.to_be() as u64))
-    }
-
-    /// Adds the part of a pseudo header that names the two addresses (RFC 793 §3.1, RFC 8200 §8.1).
-    #[must_use]
-    #[inline]
-    pub fn addresses(self, src: IpAddr, dst: IpAddr) -> Self {
-        self.address(src).address(dst)
-    }
-
-    /// Adds one address of a pseudo header.
-    #[must_use]
-    #[inline]
-    pub fn address(self, address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(v4) => self.bytes(&v4.octets()),
-            IpAddr::V6(v6) => self.bytes(&v6.octets()),
-        }
     }
 
     /// Adds the rest of a pseudo header: protocol and upper-layer length.

@@ -1,8 +1,10 @@
 //! What IPv4 and IPv6 have in common.
 
-use core::net::{IpAddr, Ipv6Addr};
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::checksum::Sum;
+use crate::quote::Quote;
 use crate::{Malformed, ipv4, ipv6};
 
 /// IP protocol numbers.
@@ -58,8 +60,8 @@ impl Family {
     }
 }
 
-impl core::fmt::Display for Family {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::V4 => "IPv4",
             Self::V6 => "IPv6",
@@ -87,13 +89,180 @@ pub const fn from_mapped(address: Ipv6Addr) -> IpAddr {
     }
 }
 
-/// A packet of either family, its header checked; extension headers and options are skipped.
+/// An address: of a family that is known when the code is compiled, or of either ([`IpAddr`]).
+///
+/// What is generic over it asks no address for its family, nor moves more octets than its family has.
+pub trait Address: Copy + Eq + fmt::Debug + Into<IpAddr> {
+    /// Its family.
+    fn family(self) -> Family;
+
+    /// As [`to_mapped`] has it.
+    fn to_mapped(self) -> Ipv6Addr;
+
+    /// Adds it to `sum`, as pseudo headers do.
+    fn add_to(self, sum: Sum) -> Sum;
+
+    /// See [`Fields::emit`].
+    fn emit<'a>(fields: &Fields<Self>, payload: usize, out: &'a mut [u8]) -> Option<&'a mut [u8]>;
+}
+
+/// An address of a family that is known when the code is compiled.
+pub trait Known: Address {
+    /// The family.
+    const FAMILY: Family;
+
+    /// Checks a packet of the family, see [`ipv4::Packet::parse`] and [`ipv6::Packet::parse`].
+    fn parse(bytes: &[u8]) -> Result<Packet<'_, Self>, Malformed>;
+
+    /// Reads what an ICMP error of the family quotes, see [`Quote::parse`].
+    fn parse_quote(bytes: &[u8]) -> Result<Quote<'_, Self>, Malformed>;
+}
+
+impl Address for Ipv4Addr {
+    #[inline(always)]
+    fn family(self) -> Family {
+        Self::FAMILY
+    }
+
+    #[inline(always)]
+    fn to_mapped(self) -> Ipv6Addr {
+        self.to_ipv6_mapped()
+    }
+
+    #[inline(always)]
+    fn add_to(self, sum: Sum) -> Sum {
+        sum.bytes(&self.octets())
+    }
+
+    #[inline(always)]
+    fn emit<'a>(fields: &Fields<Self>, payload: usize, out: &'a mut [u8]) -> Option<&'a mut [u8]> {
+        ipv4::Fields {
+            tos: fields.traffic_class,
+            identification: fields.identification.unwrap_or_default(),
+            dont_fragment: fields.identification.is_none(),
+            ttl: fields.ttl,
+            protocol: fields.protocol,
+            src: fields.src,
+            dst: fields.dst,
+        }
+        .emit(payload, out)
+    }
+}
+
+impl Known for Ipv4Addr {
+    const FAMILY: Family = Family::V4;
+
+    #[inline(always)]
+    fn parse(bytes: &[u8]) -> Result<Packet<'_, Self>, Malformed> {
+        let packet = ipv4::Packet::parse(bytes)?;
+        Ok(Packet {
+            src: packet.header.src.into(),
+            dst: packet.header.dst.into(),
+            ttl: packet.header.ttl,
+            traffic_class: packet.header.tos,
+            flow_label: 0,
+            protocol: packet.header.protocol,
+            header_len: ipv4::HEADER_LEN.wrapping_add(packet.options.len()),
+            payload: packet.payload,
+        })
+    }
+
+    #[inline(always)]
+    fn parse_quote(bytes: &[u8]) -> Result<Quote<'_, Self>, Malformed> {
+        Quote::parse_v4(bytes)
+    }
+}
+
+impl Address for Ipv6Addr {
+    #[inline(always)]
+    fn family(self) -> Family {
+        Self::FAMILY
+    }
+
+    #[inline(always)]
+    fn to_mapped(self) -> Ipv6Addr {
+        self
+    }
+
+    #[inline(always)]
+    fn add_to(self, sum: Sum) -> Sum {
+        sum.bytes(&self.octets())
+    }
+
+    #[inline(always)]
+    fn emit<'a>(fields: &Fields<Self>, payload: usize, out: &'a mut [u8]) -> Option<&'a mut [u8]> {
+        ipv6::Fields {
+            traffic_class: fields.traffic_class,
+            flow_label: fields.flow_label,
+            hop_limit: fields.ttl,
+            next_header: fields.protocol,
+            src: fields.src,
+            dst: fields.dst,
+        }
+        .emit(payload, out)
+    }
+}
+
+impl Known for Ipv6Addr {
+    const FAMILY: Family = Family::V6;
+
+    #[inline(always)]
+    fn parse(bytes: &[u8]) -> Result<Packet<'_, Self>, Malformed> {
+        let packet = ipv6::Packet::parse(bytes)?;
+        Ok(Packet {
+            src: packet.header.src.into(),
+            dst: packet.header.dst.into(),
+            ttl: packet.header.hop_limit,
+            traffic_class: packet.header.traffic_class(),
+            flow_label: packet.header.flow_label(),
+            protocol: packet.protocol,
+            header_len: ipv6::HEADER_LEN.wrapping_add(packet.extensions_len),
+            payload: packet.payload,
+        })
+    }
+
+    #[inline(always)]
+    fn parse_quote(bytes: &[u8]) -> Result<Quote<'_, Self>, Malformed> {
+        Quote::parse_v6(bytes)
+    }
+}
+
+impl Address for IpAddr {
+    #[inline]
+    fn family(self) -> Family {
+        Family::of(self)
+    }
+
+    #[inline]
+    fn to_mapped(self) -> Ipv6Addr {
+        to_mapped(self)
+    }
+
+    #[inline]
+    fn add_to(self, sum: Sum) -> Sum {
+        match self {
+            Self::V4(v4) => v4.add_to(sum),
+            Self::V6(v6) => v6.add_to(sum),
+        }
+    }
+
+    #[inline]
+    fn emit<'a>(fields: &Fields<Self>, payload: usize, out: &'a mut [u8]) -> Option<&'a mut [u8]> {
+        match (fields.src, fields.dst) {
+            (Self::V4(src), Self::V4(dst)) => fields.between(src, dst).emit(payload, out),
+            (Self::V6(src), Self::V6(dst)) => fields.between(src, dst).emit(payload, out),
+            _ => None,
+        }
+    }
+}
+
+/// A packet, its header checked; extension headers and options are skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Packet<'a> {
+pub struct Packet<'a, A = IpAddr> {
     /// Source.
-    pub src: IpAddr,
+    pub src: A,
     /// Destination; of the same family.
-    pub dst: IpAddr,
+    pub dst: A,
     /// TTL or hop limit.
     pub ttl: u8,
     /// Type of service or traffic class.
@@ -110,42 +279,40 @@ pub struct Packet<'a> {
 
 impl<'a> Packet<'a> {
     /// Checks an IPv4 packet, see [`ipv4::Packet::parse`].
-    #[inline(always)]
+    #[inline]
     pub fn parse_v4(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let packet = ipv4::Packet::parse(bytes)?;
-        Ok(Self {
-            src: IpAddr::V4(packet.header.src.into()),
-            dst: IpAddr::V4(packet.header.dst.into()),
-            ttl: packet.header.ttl,
-            traffic_class: packet.header.tos,
-            flow_label: 0,
-            protocol: packet.header.protocol,
-            header_len: ipv4::HEADER_LEN.wrapping_add(packet.options.len()),
-            payload: packet.payload,
-        })
+        Ipv4Addr::parse(bytes).map(Packet::either)
     }
 
     /// Checks an IPv6 packet, see [`ipv6::Packet::parse`].
-    #[inline(always)]
+    #[inline]
     pub fn parse_v6(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let packet = ipv6::Packet::parse(bytes)?;
-        Ok(Self {
-            src: IpAddr::V6(packet.header.src.into()),
-            dst: IpAddr::V6(packet.header.dst.into()),
-            ttl: packet.header.hop_limit,
-            traffic_class: packet.header.traffic_class(),
-            flow_label: packet.header.flow_label(),
-            protocol: packet.protocol,
-            header_len: ipv6::HEADER_LEN.wrapping_add(packet.extensions_len),
-            payload: packet.payload,
-        })
+        Ipv6Addr::parse(bytes).map(Packet::either)
+    }
+}
+
+impl<'a, A: Address> Packet<'a, A> {
+    /// The packet as one that may be of either family.
+    #[must_use]
+    #[inline]
+    pub fn either(self) -> Packet<'a> {
+        Packet {
+            src: self.src.into(),
+            dst: self.dst.into(),
+            ttl: self.ttl,
+            traffic_class: self.traffic_class,
+            flow_label: self.flow_label,
+            protocol: self.protocol,
+            header_len: self.header_len,
+            payload: self.payload,
+        }
     }
 
     /// The packet's family.
     #[must_use]
-    #[inline]
-    pub const fn family(&self) -> Family {
-        Family::of(self.src)
+    #[inline(always)]
+    pub fn family(&self) -> Family {
+        self.src.family()
     }
 
     /// The sum of the pseudo header and the payload, which verifies if the checksum in it is right.
@@ -167,22 +334,22 @@ impl<'a> Packet<'a> {
 
 /// The pseudo header of `length` octets of `protocol`; nothing for ICMP over IPv4 (RFC 792).
 #[must_use]
-#[inline]
-pub fn pseudo_header(src: IpAddr, dst: IpAddr, protocol: u8, length: u16) -> Sum {
+#[inline(always)]
+pub fn pseudo_header<A: Address>(src: A, dst: A, protocol: u8, length: u16) -> Sum {
     if protocol == protocol::ICMP {
         Sum::ZERO
     } else {
-        Sum::ZERO.addresses(src, dst).upper_layer(protocol, length)
+        dst.add_to(src.add_to(Sum::ZERO)).upper_layer(protocol, length)
     }
 }
 
-/// What of an IP header the sender chooses, for either family.
+/// What of an IP header the sender chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fields {
+pub struct Fields<A = IpAddr> {
     /// Source.
-    pub src: IpAddr,
+    pub src: A,
     /// Destination.
-    pub dst: IpAddr,
+    pub dst: A,
     /// TTL or hop limit.
     pub ttl: u8,
     /// Type of service or traffic class.
@@ -195,34 +362,27 @@ pub struct Fields {
     pub protocol: u8,
 }
 
-impl Fields {
+impl<A: Address> Fields<A> {
     /// Writes the header for `payload` octets to the front of `out`; returns what follows it.
     ///
     /// `None` if it does not fit, `payload` is too large, or the addresses are of two families.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn emit<'a>(&self, payload: usize, out: &'a mut [u8]) -> Option<&'a mut [u8]> {
-        match (self.src, self.dst) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) => ipv4::Fields {
-                tos: self.traffic_class,
-                identification: self.identification.unwrap_or_default(),
-                dont_fragment: self.identification.is_none(),
-                ttl: self.ttl,
-                protocol: self.protocol,
-                src,
-                dst,
-            }
-            .emit(payload, out),
-            (IpAddr::V6(src), IpAddr::V6(dst)) => ipv6::Fields {
-                traffic_class: self.traffic_class,
-                flow_label: self.flow_label,
-                hop_limit: self.ttl,
-                next_header: self.protocol,
-                src,
-                dst,
-            }
-            .emit(payload, out),
-            _ => None,
+        A::emit(self, payload, out)
+    }
+
+    /// The same with other addresses.
+    #[inline]
+    fn between<B>(&self, src: B, dst: B) -> Fields<B> {
+        Fields {
+            src,
+            dst,
+            ttl: self.ttl,
+            traffic_class: self.traffic_class,
+            flow_label: self.flow_label,
+            identification: self.identification,
+            protocol: self.protocol,
         }
     }
 }

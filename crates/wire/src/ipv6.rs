@@ -91,7 +91,7 @@ impl Fields {
     ///
     /// `None` if it does not fit, or `payload` octets are more than a packet can have.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn emit<'a>(&self, payload: usize, out: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let payload_length = u16::try_from(payload).ok()?;
         let (header, rest) = Header::mut_from_prefix(out).ok()?;

@@ -6,10 +6,9 @@ use zerocopy::byteorder::network_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::Malformed;
-use crate::checksum::Sum;
 use crate::ethernet::Mac;
 use crate::icmp::Kind;
-use crate::ip::{Family, protocol};
+use crate::ip::{Family, protocol, pseudo_header};
 
 /// The hop limit that proves that no router forwarded the message (RFC 4861 §7.1).
 pub const HOP_LIMIT: u8 = 255;
@@ -130,10 +129,7 @@ impl Message {
             *place = LinkLayerOption { kind: option, units: 1, mac };
         }
         let length = u16::try_from(len).ok()?;
-        let sum = Sum::ZERO
-            .addresses(src.into(), dst.into())
-            .upper_layer(protocol::ICMPV6, length)
-            .bytes(out);
+        let sum = pseudo_header(src, dst, protocol::ICMPV6, length).bytes(out);
         let (head, _) = Bytes::mut_from_prefix(out).ok()?;
         head.checksum.set(sum.checksum());
         Some(len)
@@ -208,9 +204,7 @@ mod tests {
             let mut out = [0; LEN];
             let len = message.emit(SRC, DST, &mut out).unwrap();
             assert_eq!(Message::parse(&out[..len]), Ok(message));
-            let sum = Sum::ZERO
-                .addresses(SRC.into(), DST.into())
-                .upper_layer(58, u16::try_from(len).unwrap());
+            let sum = pseudo_header(SRC, DST, 58, u16::try_from(len).unwrap());
             assert!(sum.bytes(&out[..len]).verifies());
             for cut in 0..len {
                 assert!(cut == 24 || Message::parse(&out[..cut]).is_err(), "{cut}");

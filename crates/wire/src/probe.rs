@@ -9,13 +9,11 @@
 //! | TCP | destination port | lower half of the sequence number |
 //! | ICMP | the checksum; the last two octets of the payload make it right | identifier |
 
-use core::net::IpAddr;
-
 use zerocopy::FromBytes;
 
 use crate::checksum::{self, Sum};
 use crate::icmp::{self, Kind};
-use crate::ip::{Family, protocol, pseudo_header};
+use crate::ip::{Address, Family, protocol, pseudo_header};
 use crate::{tcp, udp};
 
 /// The responder's source port, by which probes are known as such.
@@ -157,19 +155,15 @@ impl Probe {
     /// "none" in IPv4 (RFC 768) and is forbidden in IPv6 (RFC 8200 §8.1).
     #[must_use]
     #[inline(always)]
-    pub fn emit(&self, src: IpAddr, dst: IpAddr, out: &mut [u8]) -> Option<usize> {
+    pub fn emit<A: Address>(&self, src: A, dst: A, out: &mut [u8]) -> Option<usize> {
         let len = self.protocol.probe_len();
         let out = out.get_mut(..len)?;
-        let sum = pseudo_header(
-            src,
-            dst,
-            self.protocol.number(Family::of(src)),
-            u16::try_from(len).ok()?,
-        );
+        let sum =
+            pseudo_header(src, dst, self.protocol.number(src.family()), u16::try_from(len).ok()?);
         match self.protocol {
             Protocol::Icmp => {
                 let (header, payload) = icmp::Header::mut_from_prefix(out).ok()?;
-                let kind = Kind::EchoRequest.number(Family::of(src));
+                let kind = Kind::EchoRequest.number(src.family());
                 *header = icmp::Header {
                     kind,
                     code: 0,
@@ -381,6 +375,7 @@ const fn halves(sequence: u32) -> [u16; 2] {
 mod tests {
     use super::*;
     use crate::quote::LEAST;
+    use core::net::IpAddr;
     use proptest::prelude::*;
 
     fn addresses(family: Family) -> (IpAddr, IpAddr) {

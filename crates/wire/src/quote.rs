@@ -4,7 +4,7 @@
 //! and may append other things (RFC 4884). So a quote is read leniently: what is not there is not
 //! demanded, checksums and lengths are those of a packet on its way and not verified.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use zerocopy::FromBytes;
 
@@ -16,11 +16,11 @@ pub const LEAST: usize = 8;
 
 /// A quoted packet, as far as it was quoted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quote<'a> {
+pub struct Quote<'a, A = IpAddr> {
     /// The packet's source: who gets the error.
-    pub src: IpAddr,
+    pub src: A,
     /// The packet's destination.
-    pub dst: IpAddr,
+    pub dst: A,
     /// TTL or hop limit when the packet was given up.
     pub ttl: u8,
     /// Type of service or traffic class, which routers may have changed.
@@ -35,17 +35,19 @@ pub struct Quote<'a> {
 
 impl<'a> Quote<'a> {
     /// Reads a quote from what follows the 8 octets of an ICMP error's header.
-    #[inline(always)]
+    #[inline]
     pub fn parse(family: Family, bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let quote = match family {
-            Family::V4 => Self::parse_v4(bytes)?,
-            Family::V6 => Self::parse_v6(bytes)?,
-        };
-        if quote.transport.len() < LEAST { Err(Malformed::Truncated) } else { Ok(quote) }
+        match family {
+            Family::V4 => Quote::parse_v4(bytes).map(Quote::either),
+            Family::V6 => Quote::parse_v6(bytes).map(Quote::either),
+        }
     }
+}
 
+impl<'a> Quote<'a, Ipv4Addr> {
+    /// See [`Quote::parse`].
     #[inline(always)]
-    fn parse_v4(bytes: &'a [u8]) -> Result<Self, Malformed> {
+    pub fn parse_v4(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (header, _) = ipv4::Header::ref_from_prefix(bytes).map_err(|_| Malformed::Truncated)?;
         // The inner header's own length: an outer one says nothing about it.
         let header_len = header.header_len()?;
@@ -53,32 +55,36 @@ impl<'a> Quote<'a> {
             return Err(Malformed::Fragment);
         }
         let transport = bytes.get(header_len..).ok_or(Malformed::Truncated)?;
+        let said = usize::from(header.total_length.get()).checked_sub(header_len);
         Ok(Self {
-            src: IpAddr::V4(header.src.into()),
-            dst: IpAddr::V4(header.dst.into()),
+            src: header.src.into(),
+            dst: header.dst.into(),
             ttl: header.ttl,
             traffic_class: header.tos,
             identification: Some(header.identification.get()),
             protocol: header.protocol,
-            transport: within(
-                transport,
-                usize::from(header.total_length.get()).checked_sub(header_len),
-            ),
+            transport: within(transport, said)?,
         })
     }
+}
 
+impl<'a> Quote<'a, Ipv6Addr> {
+    /// See [`Quote::parse`].
     #[inline(always)]
-    fn parse_v6(bytes: &'a [u8]) -> Result<Self, Malformed> {
+    pub fn parse_v6(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (header, rest) =
             ipv6::Header::ref_from_prefix(bytes).map_err(|_| Malformed::Truncated)?;
         if !header.is_version_6() {
             return Err(Malformed::Version);
         }
-        let rest = within(rest, Some(usize::from(header.payload_length.get())));
+        let rest = within(rest, Some(usize::from(header.payload_length.get())))?;
         let (protocol, transport) = ipv6::upper_layer(header.next_header, rest)?;
+        if transport.len() < LEAST {
+            return Err(Malformed::Truncated);
+        }
         Ok(Self {
-            src: IpAddr::V6(header.src.into()),
-            dst: IpAddr::V6(header.dst.into()),
+            src: header.src.into(),
+            dst: header.dst.into(),
             ttl: header.hop_limit,
             traffic_class: header.traffic_class(),
             identification: None,
@@ -88,16 +94,34 @@ impl<'a> Quote<'a> {
     }
 }
 
-/// The part of `bytes` that belongs to the quoted packet: what follows may be RFC 4884 extensions.
+impl<'a, A: Into<IpAddr>> Quote<'a, A> {
+    /// The quote as one that may be of either family.
+    fn either(self) -> Quote<'a> {
+        Quote {
+            src: self.src.into(),
+            dst: self.dst.into(),
+            ttl: self.ttl,
+            traffic_class: self.traffic_class,
+            identification: self.identification,
+            protocol: self.protocol,
+            transport: self.transport,
+        }
+    }
+}
+
+/// The part of `bytes` that belongs to the quoted packet, [`LEAST`] octets or more: what follows may be RFC 4884 extensions.
 ///
 /// Some senders mangle the quoted length (RFC 1812 era hosts left it in their own byte order):
 /// one that leaves less than [`LEAST`] is not believed.
-#[inline]
-fn within(bytes: &[u8], said: Option<usize>) -> &[u8] {
-    match said {
+#[inline(always)]
+fn within(bytes: &[u8], said: Option<usize>) -> Result<&[u8], Malformed> {
+    if bytes.len() < LEAST {
+        return Err(Malformed::Truncated);
+    }
+    Ok(match said {
         Some(len) if len >= LEAST => bytes.get(..len).unwrap_or(bytes),
         _ => bytes,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -111,7 +135,7 @@ mod tests {
             Family::V4 => ("192.0.2.1", "198.51.100.2"),
             Family::V6 => ("2001:db8::1", "2001:db8::2"),
         };
-        let fields = Fields {
+        let fields = Fields::<IpAddr> {
             src: src.parse().unwrap(),
             dst: dst.parse().unwrap(),
             ttl: 1,

@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use crate::checksum::Sum;
 use crate::extension::{self, Object, Objects};
 use crate::icmp::{self, Kind};
-use crate::ip::{self, Family, pseudo_header};
+use crate::ip::{self, Address, Family, pseudo_header};
 use crate::{Malformed, probe::Protocol};
 
 /// The code that tells requests and responses from ping, which has 0.
@@ -267,46 +267,68 @@ impl<'a> Response<'a> {
     ///
     /// Returns the octets written; `None` if it does not fit or the text is longer than 255 octets.
     #[must_use]
-    #[inline(always)]
+    #[inline]
     pub fn emit(&self, src: IpAddr, dst: IpAddr, out: &mut [u8]) -> Option<usize> {
-        let (status, value, text) = match self.verdict {
-            Verdict::Hop { .. } => (0, 0, &[][..]),
-            Verdict::Refused { refusal, text } => (refusal.status(), refusal.value(), text),
+        let (refusal, text) = match self.verdict {
+            Verdict::Hop { address, rtt } => {
+                return emit_result(self.identifier, address, rtt, src, dst, out);
+            }
+            Verdict::Refused { refusal, text } => (refusal, text),
         };
-        let family = Family::of(src);
-        let kind = Kind::EchoReply.number(family);
-        let text_len = u8::try_from(text.len()).ok()?;
-        // Summed up from the fields, not from the octets: those are still on their way to memory.
-        let sum = Sum::ZERO
-            .word(u16::from_be_bytes([kind, CODE]))
-            .word(self.identifier)
-            .word(u16::from_be_bytes([status, text_len]))
-            .word(value);
+        let len = REFUSAL_LEN.checked_add(text.len())?;
         let (response, rest) = ResponseBytes::mut_from_prefix(out).ok()?;
-        let (sum, len) = if let Verdict::Hop { address, rtt } = self.verdict {
-            let (result, _) = ResultBytes::mut_from_prefix(rest).ok()?;
-            let address = ip::to_mapped(address).octets();
-            *result = ResultBytes { address, rtt_ns: rtt.0.into(), reserved: 0.into() };
-            (sum.bytes(&address).bytes(&rtt.0.to_be_bytes()), RESULT_LEN)
-        } else {
-            rest.get_mut(..text.len())?.copy_from_slice(text);
-            (sum.bytes(text), REFUSAL_LEN.checked_add(text.len())?)
-        };
-        let sum = sum.add(pseudo_header(src, dst, family.icmp(), u16::try_from(len).ok()?));
         *response = ResponseBytes {
             echo: icmp::Header {
-                kind,
+                kind: Kind::EchoReply.number(Family::of(src)),
                 code: CODE,
-                checksum: sum.checksum().into(),
+                checksum: 0.into(),
                 identifier: self.identifier.into(),
                 sequence: 0.into(),
             },
-            status,
-            text_len,
-            value: value.into(),
+            status: refusal.status(),
+            text_len: u8::try_from(text.len()).ok()?,
+            value: refusal.value().into(),
         };
-        Some(len)
+        rest.get_mut(..text.len())?.copy_from_slice(text);
+        seal(src, dst, len, out)
     }
+}
+
+/// Writes a response that says "`hop` answered after `rtt`", see [`Response::emit`].
+#[must_use]
+#[inline(always)]
+pub fn emit_result<A: Address>(
+    identifier: u16,
+    hop: A,
+    rtt: Rtt,
+    src: A,
+    dst: A,
+    out: &mut [u8],
+) -> Option<usize> {
+    let kind = Kind::EchoReply.number(src.family());
+    // Summed up from the fields, not from the octets: those are still on their way to memory.
+    // (The prefix of a mapped IPv4 address is 0xffff, which adds nothing.)
+    let sum = Sum::ZERO.word(u16::from_be_bytes([kind, CODE])).word(identifier);
+    let sum = hop.add_to(sum).bytes(&rtt.0.to_be_bytes());
+    let length = u16::try_from(RESULT_LEN).ok()?;
+    let sum = sum.add(pseudo_header(src, dst, src.family().icmp(), length));
+    let (response, rest) = ResponseBytes::mut_from_prefix(out).ok()?;
+    let (result, _) = ResultBytes::mut_from_prefix(rest).ok()?;
+    *response = ResponseBytes {
+        echo: icmp::Header {
+            kind,
+            code: CODE,
+            checksum: sum.checksum().into(),
+            identifier: identifier.into(),
+            sequence: 0.into(),
+        },
+        status: 0,
+        text_len: 0,
+        value: 0.into(),
+    };
+    *result =
+        ResultBytes { address: hop.to_mapped().octets(), rtt_ns: rtt.0.into(), reserved: 0.into() };
+    Some(RESULT_LEN)
 }
 
 /// Puts the checksum into the message of `len` octets at the front of `out`; returns `len`.
