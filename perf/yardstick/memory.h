@@ -11,6 +11,11 @@
 static inline void *memory_new(size_t size)
 {
 	size = (size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	/* Pages that the system keeps for this; those that it would have to find may be missing for one side. */
+	void *kept = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (kept != MAP_FAILED)
+		return kept;
 	/* One page more, so that a huge page's boundary lies within. */
 	char *start = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,6 +1,6 @@
 //! A burst's way through the engine, in passes.
 //!
-//! Look at all, and ask memory for the lines of the table that they need; answer all, kind by kind, when the lines
+//! Look at all, sort, and ask memory for the lines of the table that they need; answer all, kind by kind, when the lines
 //! have arrived. A look-up misses the cache; in passes the misses of a burst overlap.
 
 use std::net::IpAddr;
@@ -104,40 +104,17 @@ impl<P: Prefetch> Engine<P> {
     ) {
         for (group, first) in frames.chunks_mut(BURST).zip((0..).step_by(BURST)) {
             let mut work = Work::default();
-            self.look(view, group, &mut work, |place, outcome| {
+            look(view, &self.table, group, &mut work, |place, outcome| {
                 fate(place.wrapping_add(first), Fate::dropped(outcome));
             });
+            self.table.fetch(work.lines.iter().copied());
             self.answer(view, now, group, &work, |place, done| {
                 fate(place.wrapping_add(first), done);
             });
         }
     }
 
-    /// The first pass: looks at all, notes what there is to do, and asks memory for what that will need.
-    ///
-    /// The passes are functions of their own, called once a burst, so that each has all registers.
-    #[inline(always)]
-    fn look(
-        &self,
-        view: &View<'_>,
-        group: &[Frame<'_>],
-        work: &mut Work,
-        mut drop: impl FnMut(usize, Outcome),
-    ) {
-        for (place, frame) in group.iter().enumerate() {
-            let found = enter(view, frame).and_then(|entered| {
-                let ingress = entered.ingress;
-                let mut look = Look { view, table: &self.table, work, place, ingress };
-                classify(&mut look, &entered)
-            });
-            if let Err(outcome) = found {
-                drop(place, outcome);
-            }
-        }
-        self.table.fetch(&work.lines);
-    }
-
-    /// The second pass: does what was found to be done, kind by kind.
+    /// The last pass: does what was found to be done, kind by kind.
     #[inline]
     fn answer(
         &self,
@@ -158,7 +135,7 @@ impl<P: Prefetch> Engine<P> {
     }
 
     /// Reverse traceroute over one family.
-    #[inline(always)]
+    #[inline(never)]
     fn trace<A: Address>(
         &self,
         view: &View<'_>,
@@ -168,7 +145,7 @@ impl<P: Prefetch> Engine<P> {
         mut fate: impl FnMut(usize, Fate),
     ) {
         let mut ways = Ways::new(view);
-        for Job { place, ingress, task: (ask, hash) } in &traces.asks {
+        for Job { place, ingress, task: ask, hash } in &traces.asks {
             let Some(frame) = group.get_mut(*place) else { continue };
             let done = match ways.to(ask.requester, frame, *ingress) {
                 Ok(way) => self.probe(ask, *hash, now, way, frame),
@@ -176,7 +153,7 @@ impl<P: Prefetch> Engine<P> {
             };
             fate(*place, done);
         }
-        for Job { place, ingress, task: (found, hash) } in &traces.matches {
+        for Job { place, ingress, task: found, hash } in &traces.matches {
             let Some(frame) = group.get_mut(*place) else { continue };
             let done = match ways.to(found.target, frame, *ingress) {
                 Ok(way) => self.respond(found, *hash, now, way, frame),
@@ -312,6 +289,26 @@ impl<P: Prefetch> Engine<P> {
             Ok(())
         } else {
             Err(Outcome::DropUnmatched)
+        }
+    }
+}
+
+/// The first pass: looks at all, notes what there is to do, and asks memory for what that will need.
+#[inline(never)]
+fn look<P: Prefetch>(
+    view: &View<'_>,
+    table: &Table<P>,
+    group: &[Frame<'_>],
+    work: &mut Work,
+    mut drop: impl FnMut(usize, Outcome),
+) {
+    for (place, frame) in group.iter().enumerate() {
+        let found = enter(view, frame).and_then(|entered| {
+            let ingress = entered.ingress;
+            classify(&mut Look { view, table, work, place, ingress }, &entered)
+        });
+        if let Err(outcome) = found {
+            drop(place, outcome);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use otherhalf_pending::Prefetch;
-use otherhalf_wire::ethernet::{Link, ethertype};
+use otherhalf_wire::ethernet::{self, ethertype};
 use otherhalf_wire::icmp::{self, Kind};
 use otherhalf_wire::ip::{Known as _, Packet, protocol};
 use otherhalf_wire::trace;
@@ -48,17 +48,18 @@ pub(crate) enum Task {
 /// Looks at the link layer of `frame`.
 #[inline(always)]
 pub(crate) fn enter<'a>(view: &View<'_>, frame: &'a Frame<'_>) -> Result<Entered<'a>, Outcome> {
-    let (link, payload) = Link::parse(frame.octets()).map_err(|malformed| match malformed {
-        Malformed::Truncated => Outcome::DropTruncated,
-        _ => Outcome::DropUnknownVlan,
-    })?;
-    let (interface, known) =
-        view.network.interface_for(frame.port(), link.vlan).ok_or(Outcome::DropUnknownVlan)?;
-    let unicast = link.dst == known.mac;
-    if !(unicast || link.dst.is_group()) || !link.src.is_unicast() {
+    let ethernet::Frame { header, vlan, ethertype, payload } =
+        ethernet::Frame::parse(frame.octets()).map_err(|malformed| match malformed {
+            Malformed::Truncated => Outcome::DropTruncated,
+            _ => Outcome::DropUnknownVlan,
+        })?;
+    let (ingress, known) =
+        view.network.interface_for(frame.port(), vlan).ok_or(Outcome::DropUnknownVlan)?;
+    let unicast = header.dst == known.mac;
+    if !(unicast || header.dst.is_group()) || !header.src.is_unicast() {
         return Err(Outcome::DropNotOurMac);
     }
-    Ok(Entered { ingress: interface, unicast, ethertype: link.ethertype, payload })
+    Ok(Entered { ingress, unicast, ethertype, payload })
 }
 
 /// Looks at what follows the link layer.
@@ -113,29 +114,14 @@ const fn malformed_ip(malformed: Malformed) -> Outcome {
 #[inline(always)]
 fn upper_layer<A: Address, P: Prefetch>(look: &mut Look<'_, P>, packet: &Packet<'_, A>) -> Found {
     match packet.protocol {
-        icmp if icmp == A::FAMILY.icmp() => {
+        number if number == A::FAMILY.icmp() => {
             if packet.payload.len() < icmp::HEADER_LEN {
                 return Err(Outcome::DropTruncated);
             }
             if !packet.upper_layer_sum().verifies() {
                 return Err(Outcome::DropBadChecksum);
             }
-            let message = icmp::Message::parse(A::FAMILY, packet.payload)
-                .map_err(|_| Outcome::DropTruncated)?;
-            match (message.kind, message.header.code) {
-                (Kind::EchoRequest, trace::CODE) => request::read(look, packet, &message),
-                (Kind::TimeExceeded, icmp::TTL_EXCEEDED) => {
-                    answer::error(look, packet, &message, Outcome::ResponseTimeExceeded)
-                }
-                (Kind::DestinationUnreachable, _) => {
-                    answer::error(look, packet, &message, Outcome::ResponseUnreachable)
-                }
-                (Kind::EchoReply, 0) => answer::echo_reply(look, packet, &message),
-                (Kind::EchoRequest, 0) => {
-                    look.task(Task::Ping(ping::read(&packet.either(), &message)))
-                }
-                _ => Err(Outcome::DropOtherIcmp),
-            }
+            icmp_message(look, packet)
         }
         protocol::TCP => {
             let (header, _) =
@@ -154,5 +140,28 @@ fn upper_layer<A: Address, P: Prefetch>(look: &mut Look<'_, P>, packet: &Packet<
             look.task(task)
         }
         _ => Err(Outcome::DropOtherProtocol),
+    }
+}
+
+/// Looks at an ICMP message; its checksum is right.
+#[inline(always)]
+fn icmp_message<A: Address, P: Prefetch>(look: &mut Look<'_, P>, packet: &Packet<'_, A>) -> Found {
+    let message =
+        icmp::Message::parse(A::FAMILY, packet.payload).map_err(|_| Outcome::DropTruncated)?;
+    let icmp::Header { kind, code, .. } = *message.header;
+    let is = |wanted: Kind| kind == wanted.number(A::FAMILY);
+    // One comparison after the other, the common ones first: as a match, it would be a jump to a computed place.
+    if is(Kind::EchoRequest) && code == trace::CODE {
+        request::read(look, packet, &message)
+    } else if is(Kind::TimeExceeded) && code == icmp::TTL_EXCEEDED {
+        answer::error(look, packet, &message, Outcome::ResponseTimeExceeded)
+    } else if is(Kind::DestinationUnreachable) {
+        answer::error(look, packet, &message, Outcome::ResponseUnreachable)
+    } else if is(Kind::EchoReply) && code == 0 {
+        answer::echo_reply(look, packet, &message)
+    } else if is(Kind::EchoRequest) && code == 0 {
+        look.task(Task::Ping(ping::read(&packet.either(), &message)))
+    } else {
+        Err(Outcome::DropOtherIcmp)
     }
 }

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use otherhalf_pending::{Hash, Prefetch, Table};
 use otherhalf_wire::extension::Class;
 use otherhalf_wire::icmp::Message;
-use otherhalf_wire::ip::Packet;
+use otherhalf_wire::ip::{Family, Packet};
 use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::trace::{ANY_FLOW, Refusal, Request, extensions};
 
 use crate::classify::Task;
 use crate::outcome::Outcome;
+use crate::policy::Policy;
 use crate::work::{Address, Found, Look};
 
 /// A request that deserves a probe.
@@ -39,6 +40,22 @@ pub(crate) struct Refuse {
     pub(crate) outcome: Outcome,
 }
 
+/// What a request asks for, as far as it is not said by its packet's header.
+struct Wish {
+    identifier: u16,
+    ttl: u8,
+    protocol: Protocol,
+    flow: u16,
+}
+
+/// Why a request gets no probe.
+enum Unanswerable {
+    /// It is none.
+    Drop(Outcome),
+    /// It is refused.
+    Refuse(u16, Refusal, Outcome),
+}
+
 /// Reads the request in `packet`; its checksum is right and its source can be answered.
 #[inline(always)]
 pub(crate) fn read<A: Address, P: Prefetch>(
@@ -46,23 +63,37 @@ pub(crate) fn read<A: Address, P: Prefetch>(
     packet: &Packet<'_, A>,
     message: &Message<'_>,
 ) -> Found {
+    match wish(look.view.policy, A::FAMILY, message) {
+        Ok(Wish { identifier, ttl, protocol, flow }) => look.ask(Ask {
+            own: packet.dst,
+            requester: packet.src,
+            identifier,
+            ttl,
+            protocol,
+            flow,
+            traffic_class: packet.traffic_class,
+            flow_label: packet.flow_label,
+        }),
+        Err(Unanswerable::Drop(outcome)) => Err(outcome),
+        Err(Unanswerable::Refuse(identifier, refusal, outcome)) => {
+            let (own, requester) = (packet.dst.into(), packet.src.into());
+            look.task(Task::Refuse(Refuse { own, requester, identifier, refusal, outcome }))
+        }
+    }
+}
+
+/// What a request asks for, if `policy` grants it.
+#[inline(always)]
+fn wish(policy: &Policy, family: Family, message: &Message<'_>) -> Result<Wish, Unanswerable> {
     let Ok((request, trailer)) = Request::parse(message) else {
-        return Err(Outcome::DropShortRequest);
+        return Err(Unanswerable::Drop(Outcome::DropShortRequest));
     };
-    let policy = look.view.policy;
-    let mut refuse = |refusal, outcome| {
-        look.task(Task::Refuse(Refuse {
-            own: packet.dst.into(),
-            requester: packet.src.into(),
-            identifier: request.identifier,
-            refusal,
-            outcome,
-        }))
-    };
+    let identifier = request.identifier;
+    let refuse = |refusal, outcome| Err(Unanswerable::Refuse(identifier, refusal, outcome));
     if request.ttl == 0 {
         return refuse(Refusal::Ttl, Outcome::RefusedTtl);
     }
-    let wanted = request.probe_protocol(A::FAMILY);
+    let wanted = request.probe_protocol(family);
     let Some((protocol, flows)) =
         wanted.and_then(|protocol| Some((protocol, policy.flows(protocol)?)))
     else {
@@ -72,26 +103,26 @@ pub(crate) fn read<A: Address, P: Prefetch>(
     if !flows.allow(flow) {
         return refuse(Refusal::Flow, Outcome::RefusedFlow);
     }
-    // Padding alone is welcome; all else needs a policy that is not there.
-    if !trailer.is_empty() {
-        for object in extensions(trailer).into_iter().flatten() {
-            let class = object.map_or_else(|(class, _)| Err(class), |object| Ok(object.class));
-            if class != Ok(Class::PADDING) {
-                let (Ok(class) | Err(class)) = class;
-                return refuse(Refusal::Extension(class.value()), Outcome::RefusedExtension);
-            }
-        }
+    if let Some(class) = unwelcome(trailer) {
+        return refuse(Refusal::Extension(class.value()), Outcome::RefusedExtension);
     }
-    look.ask(Ask {
-        own: packet.dst,
-        requester: packet.src,
-        identifier: request.identifier,
-        ttl: request.ttl,
-        protocol,
-        flow,
-        traffic_class: packet.traffic_class,
-        flow_label: packet.flow_label,
-    })
+    Ok(Wish { identifier, ttl: request.ttl, protocol, flow })
+}
+
+/// The first extension object that we do not serve: padding alone is welcome, all else needs a policy that is not there.
+#[inline(always)]
+fn unwelcome(trailer: &[u8]) -> Option<Class> {
+    if trailer.is_empty() { None } else { unwelcome_object(trailer) }
+}
+
+#[cold]
+fn unwelcome_object(trailer: &[u8]) -> Option<Class> {
+    let classes = extensions(trailer)
+        .into_iter()
+        .flatten()
+        .map(|object| object.map_or_else(|(class, _)| Err(class), |object| Ok(object.class)));
+    let mut bad = classes.filter(|class| *class != Ok(Class::PADDING));
+    bad.next().map(|(Ok(class) | Err(class))| class)
 }
 
 impl<A: Address> Ask<A> {

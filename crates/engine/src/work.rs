@@ -21,8 +21,11 @@ use crate::request::{self, Ask};
 pub(crate) struct Job<T> {
     /// The frame's place in the burst.
     pub(crate) place: usize,
+    /// The interface that it came in by.
     pub(crate) ingress: InterfaceId,
     pub(crate) task: T,
+    /// The task's place in the pending table; any place for one that needs none.
+    pub(crate) hash: Hash,
 }
 
 type Jobs<T> = ArrayVec<Job<T>, BURST>;
@@ -38,12 +41,12 @@ pub(crate) struct Work {
     pub(crate) lines: ArrayVec<(Hash, Lines), BURST>,
 }
 
-/// Reverse traceroute over one family, each task with its place in the pending table.
+/// Reverse traceroute over one family.
 pub(crate) struct Traces<A> {
     /// Requests that deserve a probe.
-    pub(crate) asks: Jobs<(Ask<A>, Hash)>,
+    pub(crate) asks: Jobs<Ask<A>>,
     /// Answers, each to a probe that may wait for it.
-    pub(crate) matches: Jobs<(Match<A>, Hash)>,
+    pub(crate) matches: Jobs<Match<A>>,
 }
 
 impl<A> Default for Traces<A> {
@@ -146,6 +149,7 @@ pub(crate) struct Look<'a, P> {
     pub(crate) work: &'a mut Work,
     /// The frame's place in the burst.
     pub(crate) place: usize,
+    /// The interface that it came in by.
     pub(crate) ingress: InterfaceId,
 }
 
@@ -158,8 +162,8 @@ impl<P: Prefetch> Look<'_, P> {
     pub(crate) fn ask<A: Address>(&mut self, ask: Ask<A>) -> Found {
         let hash = ask.hash(self.table, request::first_identifier(self.table, &ask));
         self.want(hash, Lines::Both);
-        let job = Job { place: self.place, ingress: self.ingress, task: (ask, hash) };
-        A::traces(self.work).asks.try_push(job).map_err(|_| Outcome::DropBuffer)
+        let Self { place, ingress, .. } = *self;
+        push(&mut A::traces(self.work).asks, Job { place, ingress, task: ask, hash })
     }
 
     /// An answer names a probe.
@@ -167,18 +171,19 @@ impl<P: Prefetch> Look<'_, P> {
     pub(crate) fn match_up<A: Address>(&mut self, found: Match<A>) -> Found {
         let hash = found.hash(self.table);
         self.want(hash, Lines::First);
-        let job = Job { place: self.place, ingress: self.ingress, task: (found, hash) };
-        A::traces(self.work).matches.try_push(job).map_err(|_| Outcome::DropBuffer)
+        let Self { place, ingress, .. } = *self;
+        push(&mut A::traces(self.work).matches, Job { place, ingress, task: found, hash })
     }
 
     /// Anything else.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn task(&mut self, task: Task) -> Found {
-        let job = Job { place: self.place, ingress: self.ingress, task };
-        self.work.rest.try_push(job).map_err(|_| Outcome::DropBuffer)
+        let Self { place, ingress, .. } = *self;
+        push_rare(&mut self.work.rest, Job { place, ingress, task, hash: Hash::default() })
     }
 
-    /// Asks memory for lines of the table.
+    /// Asks memory for lines of the table: here, amid other work, which goes on meanwhile. In a loop of nothing but
+    /// hashes and prefetches, it waits.
     #[inline(always)]
     fn want(&mut self, hash: Hash, lines: Lines) {
         if P::WAITS {
@@ -188,4 +193,16 @@ impl<P: Prefetch> Look<'_, P> {
             self.table.prefetch(hash, lines);
         }
     }
+}
+
+/// There is room, since a list can hold a burst; who changes that gets frames dropped and counted, not a panic.
+#[inline(always)]
+fn push<T>(jobs: &mut Jobs<T>, job: Job<T>) -> Found {
+    jobs.try_push(job).map_err(|_| Outcome::DropBuffer)
+}
+
+/// The same, not in the way of what is common.
+#[cold]
+fn push_rare(jobs: &mut Jobs<Task>, job: Job<Task>) -> Found {
+    push(jobs, job)
 }

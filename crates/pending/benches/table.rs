@@ -42,7 +42,7 @@ fn benches(criterion: &mut Criterion) {
                 (next, hashes(&shared, next))
             },
             |(now, burst)| {
-                shared.fetch(&burst);
+                shared.fetch(burst.iter().copied());
                 for (hash, _) in &burst {
                     let _ = black_box(shared.insert(*hash, 1, now));
                 }
@@ -57,8 +57,8 @@ fn benches(criterion: &mut Criterion) {
                 (next, hashes(&shared, next), hashes(&shared, next - LIVE / 2))
             },
             |(now, new, old)| {
-                shared.fetch(&new);
-                shared.fetch(&old);
+                shared.fetch(new.iter().copied());
+                shared.fetch(old.iter().copied());
                 for ((new, _), (old, _)) in new.iter().zip(&old) {
                     let _ = black_box(shared.insert(*new, 1, now));
                     black_box(shared.take(*old, now));

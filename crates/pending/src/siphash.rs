@@ -21,7 +21,7 @@ struct State {
 
 impl State {
     /// "somepseudorandomlygeneratedbytes", mixed with the secret; 0xee marks the 128-bit variant.
-    #[inline]
+    #[inline(always)]
     fn new([k0, k1]: [u64; 2]) -> Self {
         Self {
             v0: k0 ^ 0x736f_6d65_7073_6575,
@@ -31,7 +31,7 @@ impl State {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn round(&mut self) {
         self.v0 = self.v0.wrapping_add(self.v1);
         self.v2 = self.v2.wrapping_add(self.v3);
@@ -45,14 +45,14 @@ impl State {
         self.v2 = self.v2.rotate_left(32);
     }
 
-    #[inline]
+    #[inline(always)]
     fn compress(&mut self, word: u64) {
         self.v3 ^= word;
         self.round();
         self.v0 ^= word;
     }
 
-    #[inline]
+    #[inline(always)]
     fn squeeze(&mut self) -> u64 {
         self.round();
         self.round();
@@ -64,7 +64,7 @@ impl State {
 /// The hash of the words' bytes, each word little-endian, and of the 7 low bytes of `tail`.
 ///
 /// `SipHash`'s last word has room for 7 bytes besides the length: a key that fits into it costs a round less.
-#[inline]
+#[inline(always)]
 pub(crate) fn sip13_128<const N: usize>(
     secret: [u64; 2],
     words: &[u64; N],

@@ -307,10 +307,10 @@ impl<P: Prefetch> Table<P> {
     /// until its window of a few hundred instructions is full, and the loop is so short that the misses of many
     /// packets fit into that window. In between other work they would not.
     #[inline]
-    pub fn fetch(&self, burst: &[(Hash, Lines)]) {
+    pub fn fetch(&self, burst: impl IntoIterator<Item = (Hash, Lines)>) {
         if P::WAITS {
             let mut touched = 0;
-            for &(hash, lines) in burst {
+            for (hash, lines) in burst {
                 self.each_line(hash, lines, |bucket| touched ^= bucket.touch());
             }
             black_box(touched);

@@ -121,6 +121,40 @@ impl VlanId {
     }
 }
 
+/// A frame, its link layer read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// Receiver and sender; the ethertype may be that of a tag.
+    pub header: &'a Header,
+    /// The VLAN, if the frame is tagged with one; a priority tag (identifier 0) names none.
+    pub vlan: Option<VlanId>,
+    /// What follows, see [`ethertype`].
+    pub ethertype: u16,
+    /// What follows.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// Reads the link layer of `frame`.
+    ///
+    /// One tag is understood. A second one stays the [`ethertype`](Self::ethertype), so it is
+    /// nothing that we know.
+    #[inline(always)]
+    pub fn parse(frame: &'a [u8]) -> Result<Self, Malformed> {
+        let (header, payload) = Header::ref_from_prefix(frame).map_err(|_| Malformed::Truncated)?;
+        let ethertype = header.ethertype.get();
+        if ethertype != ethertype::VLAN {
+            return Ok(Self { header, vlan: None, ethertype, payload });
+        }
+        let (tag, payload) = Tag::ref_from_prefix(payload).map_err(|_| Malformed::Truncated)?;
+        let vlan = match tag.control.get() & 0x0fff {
+            0 => None,
+            id => Some(VlanId::new(id).ok_or(Malformed::Field)?),
+        };
+        Ok(Self { header, vlan, ethertype: tag.ethertype.get(), payload })
+    }
+}
+
 /// The link layer of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Link {
@@ -138,28 +172,11 @@ impl Link {
     /// The longest form: header and tag.
     pub const MAX_LEN: usize = HEADER_LEN.wrapping_add(TAG_LEN);
 
-    /// Reads the link layer of `frame`; returns it with what follows.
-    ///
-    /// One tag is understood. A second one stays the [`ethertype`](Self::ethertype), so it is
-    /// nothing that we know.
+    /// Reads the link layer of `frame`; returns it with what follows, see [`Frame::parse`].
     #[inline]
     pub fn parse(frame: &[u8]) -> Result<(Self, &[u8]), Malformed> {
-        let (header, rest) = Header::ref_from_prefix(frame).map_err(|_| Malformed::Truncated)?;
-        let link = Self {
-            dst: header.dst,
-            src: header.src,
-            vlan: None,
-            ethertype: header.ethertype.get(),
-        };
-        if link.ethertype != ethertype::VLAN {
-            return Ok((link, rest));
-        }
-        let (tag, rest) = Tag::ref_from_prefix(rest).map_err(|_| Malformed::Truncated)?;
-        let vlan = match tag.control.get() & 0x0fff {
-            0 => None,
-            id => Some(VlanId::new(id).ok_or(Malformed::Field)?),
-        };
-        Ok((Self { vlan, ethertype: tag.ethertype.get(), ..link }, rest))
+        let Frame { header, vlan, ethertype, payload } = Frame::parse(frame)?;
+        Ok((Self { dst: header.dst, src: header.src, vlan, ethertype }, payload))
     }
 
     /// Octets that [`emit`](Self::emit) writes.

@@ -30,7 +30,7 @@ pub enum Kind {
 impl Kind {
     /// What `number` means in `family`.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub const fn from_number(family: Family, number: u8) -> Self {
         match (family, number) {
             (Family::V4, 8) | (Family::V6, 128) => Self::EchoRequest,
@@ -46,7 +46,7 @@ impl Kind {
 
     /// The number of the type in `family`; a kind that IPv4 lacks keeps IPv6's.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub const fn number(self, family: Family) -> u8 {
         match (family, self) {
             (Family::V4, Self::EchoRequest) => 8,
@@ -112,7 +112,7 @@ pub struct Message<'a> {
 
 impl<'a> Message<'a> {
     /// Reads the header of a message of `family`.
-    #[inline]
+    #[inline(always)]
     pub fn parse(family: Family, bytes: &'a [u8]) -> Result<Self, Malformed> {
         let (header, body) = Header::ref_from_prefix(bytes).map_err(|_| Malformed::Truncated)?;
         Ok(Self { kind: Kind::from_number(family, header.kind), header, body })

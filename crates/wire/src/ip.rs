@@ -294,7 +294,7 @@ impl<'a> Packet<'a> {
 impl<'a, A: Address> Packet<'a, A> {
     /// The packet as one that may be of either family.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn either(self) -> Packet<'a> {
         Packet {
             src: self.src.into(),

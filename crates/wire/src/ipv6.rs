@@ -6,6 +6,7 @@ use zerocopy::byteorder::network_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::Malformed;
+use crate::ip::protocol;
 
 /// How many extension headers are skipped before the packet is given up.
 ///
@@ -143,8 +144,17 @@ impl<'a> Packet<'a> {
 ///
 /// A fragment header that says "the whole packet" (RFC 6946) is skipped like the others. A routing
 /// header that still has segments left makes us a router on the way, which we are not.
-#[inline]
+#[inline(always)]
 pub fn upper_layer(next_header: u8, bytes: &[u8]) -> Result<(u8, &[u8]), Malformed> {
+    // By far the most have none.
+    if matches!(next_header, protocol::ICMPV6 | protocol::UDP | protocol::TCP) {
+        return Ok((next_header, bytes));
+    }
+    skip_extensions(next_header, bytes)
+}
+
+#[cold]
+fn skip_extensions(next_header: u8, bytes: &[u8]) -> Result<(u8, &[u8]), Malformed> {
     let (mut next, mut rest) = (next_header, bytes);
     for _ in 0..=MAX_EXTENSION_HEADERS {
         let skip = match next {
