@@ -426,6 +426,14 @@ void yardstick_process(struct yardstick *self, uint64_t now, struct yardstick_fr
 				__builtin_prefetch(pair[1], 1);
 		}
 		for (uint32_t i = 0; i < n; i++) {
+			struct bucket *pair[2];
+			if (seen[i].what != MATCH)
+				continue;
+			table_pair(&self->table, seen[i].place, pair);
+			if (!twins(pair[0], seen[i].place.place << 16))
+				__builtin_prefetch(pair[1], 1);
+		}
+		for (uint32_t i = 0; i < n; i++) {
 			if (seen[i].what == NOTHING || group[i].room < 128 ||
 			    !(seen[i].mac = seen[i].v6 ? way6(self, seen[i].address.v6.peer)
 						       : way(self, seen[i].address.v4.peer))) {

@@ -153,6 +153,9 @@ impl<P: Prefetch> Engine<P> {
             };
             fate(*place, done);
         }
+        for job in &traces.matches {
+            self.table.prefetch_second(job.hash);
+        }
         for Job { place, ingress, task: found, hash } in &traces.matches {
             let Some(frame) = group.get_mut(*place) else { continue };
             let done = match ways.to(found.target, frame, *ingress) {

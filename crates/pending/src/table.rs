@@ -317,6 +317,20 @@ impl<P: Prefetch> Table<P> {
         }
     }
 
+    /// Asks for the second line of a key that is not in its first one, which has [arrived](Self::prefetch) by now: before
+    /// a run of [`take`](Self::take)s, so that those of the few that need it overlap.
+    #[inline]
+    pub fn prefetch_second(&self, hash: Hash) {
+        if P::WAITS {
+            return;
+        }
+        if let Some([primary, secondary]) = self.pair(hash)
+            && primary.twins(hash.fingerprint()) == 0
+        {
+            P::prefetch(secondary);
+        }
+    }
+
     #[inline]
     fn each_line(&self, hash: Hash, lines: Lines, mut ask: impl FnMut(&Bucket)) {
         if lines == Lines::None {

@@ -233,6 +233,7 @@ fn prefetching_changes_nothing() {
         Table::new(Settings { entries: 16, timeout_ticks: TIMEOUT, secret: [5, 6] }).unwrap();
     let hash = table.hash(&[1, 2, 3], 0);
     table.prefetch(hash, Lines::Both);
+    table.prefetch_second(hash);
     table.fetch([(hash, Lines::Both)]);
     assert_eq!(table.insert(hash, 9, 10), Insert::New);
     table.fetch([(hash, Lines::First), (hash, Lines::None)]);
