@@ -36,6 +36,9 @@ const VARIABLES: &[&str] = &[
     "SOCKET_ID_ANY|LCORE_ID_ANY|rte_eth_fp_ops|RING_F_S[PC]_(ENQ|DEQ)",
 ];
 
+/// The C that the engine is measured against, with the feature `yardstick`.
+const YARDSTICK: &str = "../../perf/yardstick";
+
 /// Types with an `align` inside a `packed`, which Rust cannot express (E0588).
 /// Nothing here reads them.
 const OPAQUE: &str = "rte_arp_hdr|rte_arp_ipv4|rte_l2tpv2_combined_msg_hdr|rte_gtp_psc_.*";
@@ -55,8 +58,12 @@ fn main() {
     let mut flags = vec!["-D_GNU_SOURCE".to_owned()];
     flags.extend(pkg_config(&["--cflags"]));
 
-    bindings(&flags);
+    let with_yardstick = env::var_os("CARGO_FEATURE_YARDSTICK").is_some();
+    bindings(&flags, with_yardstick);
     shim(&flags);
+    if with_yardstick {
+        yardstick(&flags);
+    }
     link();
 }
 
@@ -92,7 +99,7 @@ fn check_version() {
     }
 }
 
-fn bindings(flags: &[String]) {
+fn bindings(flags: &[String], with_yardstick: bool) {
     let mut builder = bindgen::Builder::default()
         .header("wrapper.h")
         .clang_args(flags)
@@ -109,6 +116,12 @@ fn bindings(flags: &[String]) {
         // rust-lld links those silently, and the program crashes.
         .blocklist_item("per_lcore_.*")
         .opaque_type(OPAQUE);
+    if with_yardstick {
+        builder = builder
+            .header(format!("{YARDSTICK}/yardstick.h"))
+            .allowlist_function("(yardstick|floor)_.*")
+            .allowlist_var("YARDSTICK_BURST");
+    }
     for pattern in FUNCTIONS {
         builder = builder.allowlist_function(pattern);
     }
@@ -138,6 +151,20 @@ fn shim(flags: &[String]) {
         compiler.flag(flag);
     }
     compiler.compile("dpdk_sys_shim");
+}
+
+/// Compiled as a C responder on DPDK would be: optimised, with the instruction set of DPDK's own flags.
+fn yardstick(flags: &[String]) {
+    println!("cargo:rerun-if-changed={YARDSTICK}");
+    let mut compiler = cc::Build::new();
+    for file in ["yardstick.c", "turn.c", "floor.c"] {
+        compiler.file(format!("{YARDSTICK}/{file}"));
+    }
+    compiler.opt_level(3).extra_warnings(false);
+    for flag in flags {
+        compiler.flag(flag);
+    }
+    compiler.compile("yardstick");
 }
 
 fn link() {

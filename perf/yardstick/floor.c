@@ -1,18 +1,19 @@
-/* The floor: parse Ethernet, IPv4 and ICMP, swap the addresses, correct the checksums; with a table of
- * 2^20 buckets of one cache line, in which a key is inserted or updated, prefetched. No checksum is
- * verified, no policy asked, no route looked up, no entry ever refused. */
+/* The floor: receive, parse Ethernet, IPv4 and ICMP, swap the addresses, correct the checksums, send; with a
+ * table of 2^20 buckets of one cache line, in which a key is inserted or updated, prefetched. No checksum
+ * is verified, no policy asked, no route looked up, no entry ever refused, nothing counted. */
 #include "yardstick.h"
 
 #include <arpa/inet.h>
 #include <nmmintrin.h>
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "memory.h"
-
 #define BUCKETS (1u << 20)
 #define SLOTS 4
-#define BURST 32
+#define BURST YARDSTICK_BURST
 
 struct slot {
 	uint64_t key, time;
@@ -21,7 +22,7 @@ struct bucket {
 	struct slot slots[SLOTS];
 } __attribute__((aligned(64)));
 
-struct floor_table {
+struct floor {
 	struct bucket *buckets;
 };
 
@@ -42,7 +43,7 @@ static inline uint32_t hash(uint64_t key)
 	return _mm_crc32_u64(0x9e3779b9, key);
 }
 
-static inline struct bucket *bucket_of(struct floor_table *self, uint32_t hash)
+static inline struct bucket *bucket_of(struct floor *self, uint32_t hash)
 {
 	return &self->buckets[hash & (BUCKETS - 1)];
 }
@@ -89,12 +90,12 @@ static inline uint64_t key_of(const struct headers *headers)
 	return ntohl(headers->src) | 1ull << 32;
 }
 
-static inline bool parse(const struct yardstick_frame *frame, const struct headers *headers)
+static inline bool parse(const struct rte_mbuf *mbuf, const struct headers *headers)
 {
-	return frame->len >= sizeof *headers && headers->ethertype == htons(0x0800) &&
+	return mbuf->data_len >= sizeof *headers && headers->ethertype == htons(0x0800) &&
 	       headers->version_ihl == 0x45 && headers->protocol == 1 &&
 	       !(headers->fragment & htons(0x3fff)) &&
-	       ntohs(headers->total_length) + 14u <= frame->len && headers->type == 8;
+	       ntohs(headers->total_length) + 14u <= mbuf->data_len && headers->type == 8;
 }
 
 static inline uint16_t corrected(uint16_t checksum, uint16_t old, uint16_t new)
@@ -125,26 +126,24 @@ static inline void reply(struct headers *headers)
 }
 
 static inline __attribute__((always_inline)) void
-work(struct floor_table *self, uint64_t now, struct yardstick_frame *frames, uint32_t count,
+work(struct floor *self, uint64_t now, struct rte_mbuf **mbufs, uint16_t count,
      enum floor_variant variant)
 {
 	uint64_t keys[BURST];
 	uint32_t hashes[BURST];
-	for (uint32_t i = 0; i < count; i++)
-		__builtin_prefetch(frames[i].data);
+	for (uint16_t i = 0; i < count; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void *));
 	if (variant != FLOOR_SWAP) {
-		for (uint32_t i = 0; i < count; i++) {
-			keys[i] = key_of((struct headers *)frames[i].data);
+		for (uint16_t i = 0; i < count; i++) {
+			keys[i] = key_of(rte_pktmbuf_mtod(mbufs[i], struct headers *));
 			hashes[i] = hash(keys[i]);
-			__builtin_prefetch(bucket_of(self, hashes[i]));
+			rte_prefetch0(bucket_of(self, hashes[i]));
 		}
 	}
-	for (uint32_t i = 0; i < count; i++) {
-		struct headers *headers = (struct headers *)frames[i].data;
-		if (__builtin_expect(!parse(&frames[i], headers), 0)) {
-			frames[i].len = 0;
+	for (uint16_t i = 0; i < count; i++) {
+		struct headers *headers = rte_pktmbuf_mtod(mbufs[i], struct headers *);
+		if (__builtin_expect(!parse(mbufs[i], headers), 0))
 			continue;
-		}
 		if (variant == FLOOR_UPDATE)
 			update(bucket_of(self, hashes[i]), keys[i], now);
 		if (variant == FLOOR_INSERT)
@@ -153,37 +152,47 @@ work(struct floor_table *self, uint64_t now, struct yardstick_frame *frames, uin
 	}
 }
 
-void floor_process(struct floor_table *self, uint64_t now, struct yardstick_frame *frames,
-		   uint32_t count, enum floor_variant variant)
+static inline __attribute__((always_inline)) uint16_t
+turn(struct floor *self, uint16_t port, uint16_t queue, enum floor_variant variant)
 {
-	for (uint32_t i = 0; i < count; i += BURST) {
-		uint32_t group = count - i < BURST ? count - i : BURST;
-		switch (variant) {
-		case FLOOR_SWAP:
-			work(self, now, frames + i, group, FLOOR_SWAP);
-			break;
-		case FLOOR_UPDATE:
-			work(self, now, frames + i, group, FLOOR_UPDATE);
-			break;
-		case FLOOR_INSERT:
-			work(self, now, frames + i, group, FLOOR_INSERT);
-			break;
-		}
+	struct rte_mbuf *mbufs[BURST];
+	uint64_t now = rte_rdtsc();
+	uint16_t received = rte_eth_rx_burst(port, queue, mbufs, BURST);
+	if (!received)
+		return 0;
+	work(self, now, mbufs, received, variant);
+	uint16_t sent = rte_eth_tx_burst(port, queue, mbufs, received);
+	if (__builtin_expect(sent < received, 0))
+		rte_pktmbuf_free_bulk(mbufs + sent, received - sent);
+	return received;
+}
+
+uint16_t floor_turn(struct floor *self, uint16_t port, uint16_t queue, enum floor_variant variant)
+{
+	switch (variant) {
+	case FLOOR_UPDATE:
+		return turn(self, port, queue, FLOOR_UPDATE);
+	case FLOOR_INSERT:
+		return turn(self, port, queue, FLOOR_INSERT);
+	default:
+		return turn(self, port, queue, FLOOR_SWAP);
 	}
 }
 
-struct floor_table *floor_new(void)
+uint64_t floor_lines(void)
 {
-	struct floor_table *self = malloc(sizeof *self);
-	if (self && !(self->buckets = memory_new(BUCKETS * sizeof *self->buckets))) {
-		free(self);
-		return NULL;
-	}
+	return BUCKETS;
+}
+
+struct floor *floor_new(void *memory)
+{
+	struct floor *self = malloc(sizeof *self);
+	if (self)
+		self->buckets = memory;
 	return self;
 }
 
-void floor_free(struct floor_table *self)
+void floor_free(struct floor *self)
 {
-	memory_free(self->buckets, BUCKETS * sizeof *self->buckets);
 	free(self);
 }

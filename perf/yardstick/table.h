@@ -6,9 +6,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
-
-#include "memory.h"
 
 #define SLOTS 4
 #define STATE 3ull
@@ -39,17 +36,10 @@ struct place {
 
 enum insert { INSERT_DONE, INSERT_CONFLICT, INSERT_FULL };
 
-static inline bool table_init(struct table *self, uint64_t entries, uint64_t timeout,
-			      const uint64_t secret[2])
+static inline uint64_t table_buckets(uint64_t entries)
 {
-	self->count = (entries * 2 + SLOTS - 1) / SLOTS;
-	if (self->count < 2)
-		self->count = 2;
-	self->timeout = timeout;
-	self->secret[0] = secret[0];
-	self->secret[1] = secret[1];
-	self->buckets = memory_new(self->count * sizeof *self->buckets);
-	return self->buckets;
+	uint64_t count = (entries * 2 + SLOTS - 1) / SLOTS;
+	return count < 2 ? 2 : count;
 }
 
 static inline uint64_t rotated(uint64_t word, int bits)

@@ -1,11 +1,11 @@
 #include "yardstick.h"
 
-#include <x86intrin.h>
+#include <stdlib.h>
 
 #include "packets.h"
 #include "table.h"
 
-#define BURST 32
+#define BURST YARDSTICK_BURST
 #define SOURCE_PORT 1021
 #define PROBE_LEN 16 /* UDP and ICMP: header and payload */
 #define SYN_LEN 24
@@ -406,75 +406,91 @@ static inline enum insert ask(struct yardstick *self, struct seen *seen, uint64_
 	}
 }
 
+void yardstick_burst(struct yardstick *self, uint64_t now, struct yardstick_frame *frames,
+		     uint32_t count, enum yardstick_counter *told)
+{
+	struct seen seen[BURST];
+	for (uint32_t i = 0; i < count; i++) {
+		struct bucket *pair[2];
+		seen[i].what = NOTHING;
+		if (!look(self, &frames[i], &seen[i])) {
+			seen[i].what = NOTHING;
+			continue;
+		}
+		table_pair(&self->table, seen[i].place, pair);
+		__builtin_prefetch(pair[0], 1);
+		if (seen[i].what == ASK)
+			__builtin_prefetch(pair[1], 1);
+	}
+	/* The few answers whose entry is in its second bucket wait together. */
+	for (uint32_t i = 0; i < count; i++) {
+		struct bucket *pair[2];
+		if (seen[i].what != MATCH)
+			continue;
+		table_pair(&self->table, seen[i].place, pair);
+		if (!twins(pair[0], seen[i].place.place << 16))
+			__builtin_prefetch(pair[1], 1);
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (seen[i].what == NOTHING || frames[i].room < 128 ||
+		    !(seen[i].mac = seen[i].v6 ? way6(self, seen[i].address.v6.peer)
+					       : way(self, seen[i].address.v4.peer))) {
+			frames[i].len = 0;
+			told[i] = YARDSTICK_OTHER;
+			continue;
+		}
+		if (seen[i].what == ASK) {
+			if (ask(self, &seen[i], now) != INSERT_DONE) {
+				frames[i].len = 0;
+				told[i] = YARDSTICK_FULL;
+				continue;
+			}
+			write_probe(self, &frames[i], &seen[i]);
+			told[i] = YARDSTICK_PROBES;
+			continue;
+		}
+		uint16_t request;
+		uint64_t age;
+		bool forged = seen[i].has_sequence &&
+			      seen[i].sequence != (uint16_t)(seen[i].place.cookie >> 32);
+		if (forged || !table_take(&self->table, seen[i].place, now, &request, &age)) {
+			frames[i].len = 0;
+			told[i] = YARDSTICK_UNMATCHED;
+			continue;
+		}
+		write_response(self, &frames[i], &seen[i], request, age);
+		told[i] = YARDSTICK_RESPONSES;
+	}
+}
+
 void yardstick_process(struct yardstick *self, uint64_t now, struct yardstick_frame *frames,
 		       uint32_t count)
 {
 	for (uint32_t start = 0; start < count; start += BURST) {
-		struct yardstick_frame *group = frames + start;
+		enum yardstick_counter told[BURST];
 		uint32_t n = count - start < BURST ? count - start : BURST;
-		struct seen seen[BURST];
-		for (uint32_t i = 0; i < n; i++) {
-			struct bucket *pair[2];
-			seen[i].what = NOTHING;
-			if (!look(self, &group[i], &seen[i])) {
-				seen[i].what = NOTHING;
-				continue;
-			}
-			table_pair(&self->table, seen[i].place, pair);
-			__builtin_prefetch(pair[0], 1);
-			if (seen[i].what == ASK)
-				__builtin_prefetch(pair[1], 1);
-		}
-		for (uint32_t i = 0; i < n; i++) {
-			struct bucket *pair[2];
-			if (seen[i].what != MATCH)
-				continue;
-			table_pair(&self->table, seen[i].place, pair);
-			if (!twins(pair[0], seen[i].place.place << 16))
-				__builtin_prefetch(pair[1], 1);
-		}
-		for (uint32_t i = 0; i < n; i++) {
-			if (seen[i].what == NOTHING || group[i].room < 128 ||
-			    !(seen[i].mac = seen[i].v6 ? way6(self, seen[i].address.v6.peer)
-						       : way(self, seen[i].address.v4.peer))) {
-				group[i].len = 0;
-				self->counters[YARDSTICK_OTHER]++;
-				continue;
-			}
-			if (seen[i].what == ASK) {
-				if (ask(self, &seen[i], now) != INSERT_DONE) {
-					group[i].len = 0;
-					self->counters[YARDSTICK_FULL]++;
-					continue;
-				}
-				write_probe(self, &group[i], &seen[i]);
-				self->counters[YARDSTICK_PROBES]++;
-				continue;
-			}
-			uint16_t request;
-			uint64_t age;
-			bool forged = seen[i].has_sequence &&
-				      seen[i].sequence != (uint16_t)(seen[i].place.cookie >> 32);
-			if (forged || !table_take(&self->table, seen[i].place, now, &request, &age)) {
-				group[i].len = 0;
-				self->counters[YARDSTICK_UNMATCHED]++;
-				continue;
-			}
-			write_response(self, &group[i], &seen[i], request, age);
-			self->counters[YARDSTICK_RESPONSES]++;
-		}
+		yardstick_burst(self, now, frames + start, n, told);
+		for (uint32_t i = 0; i < n; i++)
+			self->counters[told[i]]++;
 	}
 }
 
-struct yardstick *yardstick_new(const struct yardstick_settings *settings)
+uint64_t yardstick_lines(uint64_t entries)
+{
+	return table_buckets(entries);
+}
+
+struct yardstick *yardstick_new(const struct yardstick_settings *settings, void *memory)
 {
 	struct yardstick *self = calloc(1, sizeof *self);
 	if (!self)
 		return NULL;
-	if (!table_init(&self->table, settings->entries, settings->timeout_ticks, settings->secret)) {
-		free(self);
-		return NULL;
-	}
+	self->table = (struct table){
+		.buckets = memory,
+		.count = table_buckets(settings->entries),
+		.timeout = settings->timeout_ticks,
+		.secret = { settings->secret[0], settings->secret[1] },
+	};
 	self->ns_per_tick = ((unsigned __int128)1000000000 << 32) / settings->hz;
 	memcpy(self->own_mac, settings->own_mac, MAC_LEN);
 	memcpy(&self->own, settings->own_v4, 4);
@@ -500,7 +516,6 @@ struct yardstick *yardstick_new(const struct yardstick_settings *settings)
 
 void yardstick_free(struct yardstick *self)
 {
-	memory_free(self->table.buckets, self->table.count * sizeof *self->table.buckets);
 	free(self);
 }
 
@@ -509,12 +524,7 @@ uint64_t yardstick_count(const struct yardstick *self, enum yardstick_counter co
 	return self->counters[counter];
 }
 
-void *yardstick_memory(uint64_t size)
+uint64_t *yardstick_counters(struct yardstick *self)
 {
-	return memory_new(size);
-}
-
-uint64_t yardstick_ticks(void)
-{
-	return __rdtsc();
+	return self->counters;
 }

@@ -48,6 +48,8 @@ mod queue;
 mod burst;
 mod mbuf;
 mod error;
+#[cfg(feature = "yardstick")]
+pub mod yardstick;
 
 pub use builder::{EalBuilder, LogLevel, Memory, Vdev};
 pub use burst::{Burst, Drain};

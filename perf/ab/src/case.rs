@@ -3,12 +3,14 @@
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
 
-use crate::path::{FloorVariant, Kind, Path, Settings};
+use crate::pages::Pages;
+use crate::path::{Kind, Path, Settings};
 use crate::traffic::{BURST, Rooms, Traffic};
+use crate::windows::Timed;
 
 /// Entries that are pending while a variant is timed.
 const LIVE: u64 = 1 << 20;
-/// A table of 64 MiB, as large as the floor's: half of its entries are live.
+/// A table of 64 MiB: half of its entries are live.
 const ENTRIES: u32 = 1 << 21;
 /// The table's secret: none here, so that runs are alike.
 const SECRET: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
@@ -58,34 +60,28 @@ pub fn all() -> Vec<Case> {
     use Protocol::{Icmp, Tcp, Udp};
     let engine = |load, family| side(Kind::Engine, load, family, Udp);
     let c = |load, family| side(Kind::Yardstick, load, family, Udp);
-    // The floor knows echo requests only; it updates keys that are there as we take them.
-    let floor = |variant, load| side(Kind::Floor(variant), load, V4, Udp);
     let case = |name, subject, reference, target| Case { name, subject, reference, target };
     vec![
-        case("control-engine", engine(Requests, V4), engine(Requests, V4), 1.05),
-        case("control-c", c(Requests, V4), c(Requests, V4), 1.05),
-        case("requests-v4/c", engine(Requests, V4), c(Requests, V4), 1.1),
-        case("answers-v4/c", engine(Answers, V4), c(Answers, V4), 1.1),
-        case("requests-v6/c", engine(Requests, V6), c(Requests, V6), 1.1),
-        case("answers-v6/c", engine(Answers, V6), c(Answers, V6), 1.1),
-        case("requests-v4/floor", engine(Requests, V4), floor(FloorVariant::Insert, Requests), 1.5),
-        case("answers-v4/floor", engine(Answers, V4), floor(FloorVariant::Update, Answers), 1.5),
-        case("requests-v6/v4", engine(Requests, V6), engine(Requests, V4), 1.25),
-        case("answers-v6/v4", engine(Answers, V6), engine(Answers, V4), 1.25),
+        case("engine/control", engine(Requests, V4), engine(Requests, V4), 1.05),
+        case("engine/control-c", c(Requests, V4), c(Requests, V4), 1.05),
+        case("engine/requests-v4/c", engine(Requests, V4), c(Requests, V4), 1.1),
+        case("engine/answers-v4/c", engine(Answers, V4), c(Answers, V4), 1.1),
+        case("engine/requests-v6/c", engine(Requests, V6), c(Requests, V6), 1.1),
+        case("engine/answers-v6/c", engine(Answers, V6), c(Answers, V6), 1.1),
+        case("engine/requests-v6/v4", engine(Requests, V6), engine(Requests, V4), 1.25),
+        case("engine/answers-v6/v4", engine(Answers, V6), engine(Answers, V4), 1.25),
         case(
-            "requests-tcp/c",
+            "engine/requests-tcp/c",
             side(Kind::Engine, Requests, V4, Tcp),
             side(Kind::Yardstick, Requests, V4, Tcp),
             1.1,
         ),
         case(
-            "requests-icmp/c",
+            "engine/requests-icmp/c",
             side(Kind::Engine, Requests, V4, Icmp),
             side(Kind::Yardstick, Requests, V4, Icmp),
             1.1,
         ),
-        case("c-requests-v4/floor", c(Requests, V4), floor(FloorVariant::Insert, Requests), 1.5),
-        case("c-answers-v4/floor", c(Answers, V4), floor(FloorVariant::Update, Answers), 1.5),
     ]
 }
 
@@ -110,14 +106,14 @@ impl Running {
     ///
     /// # Errors
     /// Memory that is refused.
-    pub fn new(side: Side, hz: u64) -> anyhow::Result<Self> {
+    pub fn new(side: Side, hz: u64, pages: Pages<'_>) -> anyhow::Result<Self> {
         // A tick is a request, so that exactly `LIVE` entries are pending whatever the speed.
         let timeout_ticks = match side.load {
             Load::Requests => LIVE,
             Load::Answers => 4 * LIVE,
         };
         let settings = Settings { entries: ENTRIES, timeout_ticks, secret: SECRET, hz };
-        let path = Path::new(side.kind, &settings)?;
+        let path = Path::new(side.kind, &settings, pages)?;
         let mut running = Self {
             side,
             path,
@@ -132,55 +128,22 @@ impl Running {
         while running.next < fill {
             running.fill()?;
         }
-        running.answered_before = running.path.answered().unwrap_or(0);
+        running.answered_before = running.path.answered();
         Ok(running)
     }
 
     fn fill(&mut self) -> anyhow::Result<()> {
         self.side.traffic.requests(self.next, &mut self.rooms)?;
-        self.path.fill(self.next, &mut self.rooms);
+        self.path.process(self.next, &mut self.rooms);
         self.next += BURST as u64;
         Ok(())
     }
 
-    /// Makes the next burst ready, untimed.
-    ///
-    /// # Errors
-    /// None that the rooms' size allows.
-    pub fn refill(&mut self) -> anyhow::Result<()> {
-        match (self.side.load, self.side.kind) {
-            (Load::Requests, _) => self.side.traffic.requests(self.next, &mut self.rooms)?,
-            (Load::Answers, kind) => {
-                let before = self.path.answered();
-                self.fill()?;
-                let after = self.path.answered();
-                self.answered_aside += after.unwrap_or(0) - before.unwrap_or(0);
-                let oldest = self.next - LIVE - BURST as u64;
-                match kind {
-                    Kind::Floor(_) => self.side.traffic.requests(oldest, &mut self.rooms)?,
-                    _ => self.side.traffic.answers(oldest, &mut self.rooms)?,
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What is timed: leads the burst through.
-    #[inline]
-    pub fn run(&mut self) {
-        self.path.process(self.next, &mut self.rooms);
-        if self.side.load == Load::Requests {
-            self.next += BURST as u64;
-        }
-        self.bursts += 1;
-    }
-
-    /// The share of the timed frames that were answered as they should; 1 for a variant that does not count.
+    /// The share of the timed frames that were answered as they should.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "a share")]
     pub fn answered(&self) -> f64 {
-        let Some(answered) = self.path.answered() else { return 1.0 };
-        let timed = answered - self.answered_before - self.answered_aside;
+        let timed = self.path.answered() - self.answered_before - self.answered_aside;
         timed as f64 / (self.bursts * BURST as u64).max(1) as f64
     }
 
@@ -188,5 +151,30 @@ impl Running {
     #[must_use]
     pub const fn rooms(&self) -> &Rooms {
         &self.rooms
+    }
+}
+
+impl Timed for Running {
+    fn refill(&mut self) -> anyhow::Result<()> {
+        match self.side.load {
+            Load::Requests => self.side.traffic.requests(self.next, &mut self.rooms)?,
+            Load::Answers => {
+                let before = self.path.answered();
+                self.fill()?;
+                self.answered_aside += self.path.answered() - before;
+                let oldest = self.next - LIVE - BURST as u64;
+                self.side.traffic.answers(oldest, &mut self.rooms)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn run(&mut self) {
+        self.path.process(self.next, &mut self.rooms);
+        if self.side.load == Load::Requests {
+            self.next += BURST as u64;
+        }
+        self.bursts += 1;
     }
 }

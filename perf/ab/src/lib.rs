@@ -4,9 +4,10 @@
 //! ratio of two variants that alternate in one process, in windows of half a millisecond: the mood
 //! is the same for neighbours. [`windows`] does that; [`traffic`] makes the frames, [`path`] has the
 //! variants, [`case`] names the pairs that are worth comparing.
+#![forbid(unsafe_code)]
 
 pub mod traffic;
+pub mod pages;
 pub mod path;
 pub mod windows;
 pub mod case;
-mod yardstick;

@@ -1,18 +1,46 @@
-//! The variants: what a burst of frames is led through.
+//! The variants without a port: what a burst of frames is led through.
 
 use std::sync::Arc;
 
 use anyhow::Context;
 use arrayvec::ArrayVec;
+use dpdk::yardstick::{self, Counter, Piece, Yardstick};
 use otherhalf_engine::{
     Clock, Counters, Engine, Frame, Interface, InterfaceId, Neighbours, Network, NextHop, Outcome,
     Policy, PortId, StaticRoute, View,
 };
-use otherhalf_pending::Table;
+use otherhalf_pending::{Bucket, Prefetch, Table};
 
+use crate::pages::Pages;
 use crate::traffic::{BURST, OWN_MAC, OWN_V4, OWN_V6, ROUTER_MAC, Rooms};
-use crate::yardstick::{Floor, Prefetching, Yardstick, buckets};
-pub use crate::yardstick::{FloorVariant, Settings};
+
+/// Lengths of the on-link prefixes.
+const PREFIX_V4: u8 = 24;
+const PREFIX_V6: u8 = 64;
+
+/// What the table of a variant is to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Entries of the table.
+    pub entries: u32,
+    /// How long they live.
+    pub timeout_ticks: u64,
+    /// The key of its hash.
+    pub secret: [u64; 2],
+    /// Ticks a second.
+    pub hz: u64,
+}
+
+/// DPDK's prefetch, for the pending table.
+#[derive(Debug)]
+pub enum Prefetching {}
+
+impl Prefetch for Prefetching {
+    #[inline]
+    fn prefetch(bucket: &Bucket) {
+        dpdk::prefetch(bucket);
+    }
+}
 
 /// Which variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +49,6 @@ pub enum Kind {
     Engine,
     /// The very same work in C.
     Yardstick,
-    /// Far less work in C.
-    Floor(FloorVariant),
 }
 
 /// A variant, ready to work.
@@ -33,7 +59,6 @@ pub struct Path(Which);
 enum Which {
     Engine(Box<Responder>),
     Yardstick(Yardstick),
-    Floor(Floor),
 }
 
 impl Path {
@@ -41,11 +66,10 @@ impl Path {
     ///
     /// # Errors
     /// Memory that is refused.
-    pub fn new(kind: Kind, settings: &Settings) -> anyhow::Result<Self> {
+    pub fn new(kind: Kind, settings: &Settings, pages: Pages<'_>) -> anyhow::Result<Self> {
         Ok(Self(match kind {
-            Kind::Engine => Which::Engine(Box::new(Responder::new(settings)?)),
-            Kind::Yardstick => Which::Yardstick(Yardstick::new(settings)?),
-            Kind::Floor(variant) => Which::Floor(Floor::new(variant)?),
+            Kind::Engine => Which::Engine(Box::new(Responder::new(settings, pages)?)),
+            Kind::Yardstick => Which::Yardstick(yardstick(settings, pages)?),
         }))
     }
 
@@ -54,28 +78,77 @@ impl Path {
     pub fn process(&mut self, now: u64, rooms: &mut Rooms) {
         match &mut self.0 {
             Which::Engine(responder) => responder.process(now, rooms),
-            Which::Yardstick(yardstick) => yardstick.process(now, rooms),
-            Which::Floor(floor) => floor.process(now, rooms),
+            Which::Yardstick(yardstick) => {
+                let mut frames: ArrayVec<Piece<'_>, BURST> =
+                    rooms.iter_mut().filter_map(|(room, len)| Piece::new(room, *len)).collect();
+                yardstick.process(now, &mut frames);
+                let mut lens = [0; BURST];
+                for (len, frame) in lens.iter_mut().zip(&frames) {
+                    *len = frame.len();
+                }
+                drop(frames);
+                rooms.lens = lens;
+            }
         }
     }
 
-    /// Makes what the requests in `rooms` ask for pending, whatever the variant is for.
-    pub fn fill(&mut self, now: u64, rooms: &mut Rooms) {
-        match &mut self.0 {
-            Which::Floor(floor) => floor.insert(now, rooms),
-            _ => self.process(now, rooms),
-        }
-    }
-
-    /// Probes and responses that were written; `None` for a variant that writes neither.
+    /// Probes and responses that were written.
     #[must_use]
-    pub fn answered(&self) -> Option<u64> {
+    pub fn answered(&self) -> u64 {
         match &self.0 {
-            Which::Engine(responder) => Some(responder.answered()),
-            Which::Yardstick(yardstick) => Some(yardstick.answered()),
-            Which::Floor(_) => None,
+            Which::Engine(responder) => responder.answered(),
+            Which::Yardstick(yardstick) => {
+                yardstick.count(Counter::Probes) + yardstick.count(Counter::Responses)
+            }
         }
     }
+}
+
+/// A yardstick with the addresses of [`traffic`](crate::traffic).
+pub(crate) fn yardstick(settings: &Settings, pages: Pages<'_>) -> anyhow::Result<Yardstick> {
+    let memory = pages.zeroed(Yardstick::lines_for(settings.entries))?;
+    let settings = yardstick::Settings {
+        entries: settings.entries,
+        timeout_ticks: settings.timeout_ticks,
+        secret: settings.secret,
+        hz: settings.hz,
+        own_mac: OWN_MAC.0,
+        router_mac: ROUTER_MAC.0,
+        own_v4: (OWN_V4.octets(), PREFIX_V4),
+        own_v6: (OWN_V6.octets(), PREFIX_V6),
+    };
+    Yardstick::new(&settings, memory).context("no memory for the yardstick")
+}
+
+/// A pending table of the engine.
+pub(crate) fn table(settings: &Settings, pages: Pages<'_>) -> anyhow::Result<Table<Prefetching>> {
+    let Settings { entries, timeout_ticks, secret, .. } = *settings;
+    let entries = usize::try_from(entries)?;
+    let memory = pages.zeroed(Table::buckets_for(entries)?)?;
+    let settings = otherhalf_pending::Settings { entries, timeout_ticks, secret };
+    Ok(Table::new_in(memory, settings)?)
+}
+
+/// What a worker of the engine goes by, with the addresses of [`traffic`](crate::traffic).
+pub(crate) fn surroundings() -> anyhow::Result<(Network, Neighbours)> {
+    let interface = Interface {
+        port: PortId(0),
+        vlan: None,
+        mac: OWN_MAC,
+        addresses: vec![
+            format!("{OWN_V4}/{PREFIX_V4}").parse()?,
+            format!("{OWN_V6}/{PREFIX_V6}").parse()?,
+        ],
+    };
+    let gateways = ["192.0.2.1".parse()?, "2001:db8::1".parse()?];
+    let routes = [("0.0.0.0/0", gateways[0]), ("::/0", gateways[1])];
+    let mut all = Vec::new();
+    for (to, via) in routes {
+        all.push(StaticRoute { to: to.parse()?, via, interface: None });
+    }
+    let hop = |address| NextHop { interface: InterfaceId(0), address };
+    let network = Network::new(vec![interface], &all)?;
+    Ok((network, Neighbours::new(gateways.map(|router| (hop(router), ROUTER_MAC)))))
 }
 
 /// The engine, and what a worker keeps for it.
@@ -89,35 +162,14 @@ struct Responder {
 }
 
 impl Responder {
-    fn new(settings: &Settings) -> anyhow::Result<Self> {
-        let entries = usize::try_from(settings.entries)?;
-        let memory = buckets(Table::buckets_for(entries)?)?;
-        let table = Table::new_in(
-            memory,
-            otherhalf_pending::Settings {
-                entries,
-                timeout_ticks: settings.timeout_ticks,
-                secret: settings.secret,
-            },
-        )?;
+    fn new(settings: &Settings, pages: Pages<'_>) -> anyhow::Result<Self> {
+        let table = table(settings, pages)?;
         let clock = Clock::new(settings.hz).context("a clock of less than 1 kHz")?;
-        let interface = Interface {
-            port: PortId(0),
-            vlan: None,
-            mac: OWN_MAC,
-            addresses: vec![format!("{OWN_V4}/24").parse()?, format!("{OWN_V6}/64").parse()?],
-        };
-        let gateways = ["192.0.2.1".parse()?, "2001:db8::1".parse()?];
-        let routes = [("0.0.0.0/0", gateways[0]), ("::/0", gateways[1])];
-        let mut all = Vec::new();
-        for (to, via) in routes {
-            all.push(StaticRoute { to: to.parse()?, via, interface: None });
-        }
-        let hop = |address| NextHop { interface: InterfaceId(0), address };
+        let (network, neighbours) = surroundings()?;
         Ok(Self {
             engine: Engine::new(Arc::new(table), clock),
-            network: Network::new(vec![interface], &all)?,
-            neighbours: Neighbours::new(gateways.map(|router| (hop(router), ROUTER_MAC))),
+            network,
+            neighbours,
             policy: Policy::default(),
             counters: Counters::default(),
         })
@@ -139,15 +191,20 @@ impl Responder {
     }
 
     fn answered(&self) -> u64 {
-        [
-            Outcome::ProbeIcmp,
-            Outcome::ProbeTcp,
-            Outcome::ProbeUdp,
-            Outcome::ResponseTimeExceeded,
-            Outcome::ResponseUnreachable,
-        ]
-        .map(|outcome| self.counters.get(outcome))
-        .iter()
-        .sum()
+        answered(&self.counters)
     }
+}
+
+/// Probes and responses of all kinds.
+pub(crate) fn answered(counters: &Counters) -> u64 {
+    [
+        Outcome::ProbeIcmp,
+        Outcome::ProbeTcp,
+        Outcome::ProbeUdp,
+        Outcome::ResponseTimeExceeded,
+        Outcome::ResponseUnreachable,
+    ]
+    .map(|outcome| counters.get(outcome))
+    .iter()
+    .sum()
 }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::case::Running;
+use dpdk::tsc;
+
 use crate::traffic::BURST;
-use crate::yardstick::ticks;
 
 /// A window, in microseconds: shorter than the host's moods, longer than what a cache needs to warm up.
 pub const WINDOW_US: u64 = 500;
@@ -24,21 +24,28 @@ pub struct Measured {
     pub pairs: usize,
 }
 
-/// Ticks a second.
-#[must_use]
-pub fn hz() -> u64 {
-    let (start, from) = (Instant::now(), ticks());
-    std::thread::sleep(Duration::from_millis(50));
-    let (passed, elapsed) = (ticks() - from, start.elapsed());
-    u64::try_from(u128::from(passed) * 1_000_000_000 / elapsed.as_nanos().max(1)).unwrap_or(0)
+/// A variant at work.
+pub trait Timed {
+    /// Makes the next burst ready, and looks at what became of the last one; untimed.
+    ///
+    /// # Errors
+    /// A burst that cannot be made, or was not treated as it should be.
+    fn refill(&mut self) -> anyhow::Result<()>;
+
+    /// What is timed: does all there is to do for the burst.
+    fn run(&mut self);
 }
 
 /// Alternates the two for `time`.
 ///
 /// # Errors
 /// Not one pair of windows without interruption.
-pub fn alternate(sides: [&mut Running; 2], hz: u64, time: Duration) -> anyhow::Result<Measured> {
-    let [subject, reference] = sides;
+pub fn alternate(
+    subject: &mut impl Timed,
+    reference: &mut impl Timed,
+    hz: u64,
+    time: Duration,
+) -> anyhow::Result<Measured> {
     let mut cycles: [Vec<f64>; 2] = [Vec::new(), Vec::new()];
     let mut ratios = Vec::new();
     let start = Instant::now();
@@ -63,16 +70,16 @@ pub fn alternate(sides: [&mut Running; 2], hz: u64, time: Duration) -> anyhow::R
 
 /// Cycles a frame over one window; `None` if it was interrupted.
 #[expect(clippy::cast_precision_loss, reason = "a mean")]
-fn window(side: &mut Running, hz: u64) -> anyhow::Result<Option<f64>> {
+fn window(side: &mut impl Timed, hz: u64) -> anyhow::Result<Option<f64>> {
     let per_us = hz / 1_000_000;
     let (length, limit) = (WINDOW_US * per_us, INTERRUPTED_US * per_us);
-    let start = ticks();
+    let start = tsc();
     let (mut busy, mut frames, mut clean) = (0, 0, true);
     loop {
         side.refill()?;
-        let before = ticks();
+        let before = tsc();
         side.run();
-        let after = ticks();
+        let after = tsc();
         let took = after - before;
         clean &= took < limit;
         busy += took;

@@ -1,8 +1,10 @@
 //! The yardstick does the very same work: it writes the same bytes.
 
 use otherhalf_ab::case::{Load, Running, Side};
+use otherhalf_ab::pages::Pages;
 use otherhalf_ab::path::Kind;
 use otherhalf_ab::traffic::Traffic;
+use otherhalf_ab::windows::Timed;
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
 
@@ -23,7 +25,7 @@ fn engine_and_yardstick_write_the_same_bytes() {
     ] {
         let traffic = Traffic { family, protocol };
         let [mut engine, mut yardstick] = [Kind::Engine, Kind::Yardstick]
-            .map(|kind| Running::new(Side { kind, load, traffic }, HZ).unwrap());
+            .map(|kind| Running::new(Side { kind, load, traffic }, HZ, Pages::Ordinary).unwrap());
         for _ in 0..100 {
             for side in [&mut engine, &mut yardstick] {
                 side.refill().unwrap();

@@ -2,6 +2,7 @@
 
 use std::process::exit;
 
+use otherhalf_ab::pages::Pages;
 use otherhalf_ab::path::{Kind, Path, Settings};
 use otherhalf_ab::traffic::{BURST, Rooms, Traffic};
 use otherhalf_wire::ip::Family;
@@ -44,7 +45,7 @@ fn main() -> anyhow::Result<()> {
         secret: [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210],
         hz: 2_600_000_000,
     };
-    let mut path = Path::new(kind, &settings)?;
+    let mut path = Path::new(kind, &settings, Pages::Ordinary)?;
     let mut rooms = Rooms::default();
     let mut now = TIMEOUT_TICKS;
     for _ in 0..rounds {
@@ -59,7 +60,7 @@ fn main() -> anyhow::Result<()> {
         }
     }
     let frames = rounds * BURSTS * BURST as u64 * if exchanges { 2 } else { 1 };
-    anyhow::ensure!(path.answered() == Some(frames), "{:?} of {frames}", path.answered());
+    anyhow::ensure!(path.answered() == frames, "{} of {frames}", path.answered());
     println!("{frames}");
     Ok(())
 }
