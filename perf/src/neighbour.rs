@@ -79,8 +79,8 @@ pub fn answer(own: Mac, question: Question, room: &mut [u8]) -> Option<usize> {
         }
         IpAddr::V6(asker) => {
             let fields = Fields {
-                src: ROUTER_V6.into(),
-                dst: asker.into(),
+                src: ROUTER_V6,
+                dst: asker,
                 ttl: ndp::HOP_LIMIT,
                 traffic_class: 0,
                 flow_label: 0,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::Cache;
+use arc_swap::{ArcSwap, Cache};
 use arrayvec::ArrayVec;
 use dpdk::{Burst, Mbuf, Mempool, RxQueue, TxQueue, tsc};
 use otherhalf_engine::{BURST, Engine, Fate, Frame, Notice, Outcome, PortId, ResetFrame, Verdict};
@@ -59,58 +59,91 @@ impl Worker {
     ///
     /// If there is no worker `index` in `shared`: a mistake of whoever made the worker.
     pub fn run(self) {
-        let shared = &*self.shared;
-        let mut turn = Turn {
-            own: &shared.workers[self.index],
-            shared,
-            engine: self.engine,
-            mempool: self.mempool,
-            outgoing: self.tx.into_iter().map(Outgoing::new).collect(),
-            held: Held::new(self.hold_ticks),
-        };
-        let mut snapshot = Cache::new(&shared.snapshot);
-        let mut seen = Arc::as_ptr(snapshot.load());
-        let mut queues: Vec<(PortId, RxQueue)> = (0..).map(PortId).zip(self.rx).collect();
-        let mut burst = Burst::<BURST>::new();
+        let shared = Arc::clone(&self.shared);
+        let (idle_sleep, drain_ticks) = (self.idle_sleep, self.drain_ticks);
+        let mut turns = self.turns(&shared);
         let mut idle_turns = 0u32;
         let mut stop_asked = None;
-        // A busy turn begins where the last turn, busy or not, ended.
-        let mut began = tsc();
         loop {
-            let current: &Snapshot = snapshot.load();
-            let mut received = 0;
-            for (port, queue) in &mut queues {
-                received += queue.receive(&mut burst);
-                if !burst.is_empty() {
-                    turn.take_in(current, *port, &mut burst);
-                }
-            }
-            let changed = !std::ptr::eq(seen, current);
-            seen = current;
-            turn.look_after(current, changed);
-            let ended = tsc();
-            if received > 0 {
-                turn.own.stats.busy_turns.add(1);
-                turn.own.stats.busy_ticks.add(ended.wrapping_sub(began));
-                idle_turns = 0;
-            } else {
-                idle_turns = idle_turns.saturating_add(1);
-            }
-            began = ended;
+            idle_turns = if turns.one() > 0 { 0 } else { idle_turns.saturating_add(1) };
             if shared.stopping() {
                 // A flood must not keep us from ending.
-                let asked = *stop_asked.get_or_insert(ended);
-                if idle_turns > LAST_TURNS || ended.wrapping_sub(asked) > self.drain_ticks {
+                let asked = *stop_asked.get_or_insert(turns.began);
+                if idle_turns > LAST_TURNS || turns.began.wrapping_sub(asked) > drain_ticks {
                     break;
                 }
             } else if idle_turns > IDLE_TURNS
-                && let Some(time) = self.idle_sleep
+                && let Some(time) = idle_sleep
             {
                 std::thread::sleep(time);
-                began = tsc();
+                turns.began = tsc();
             }
         }
-        turn.end();
+        turns.turn.end();
+    }
+
+    /// The worker's loop without its waiting and its end, for whoever times or tests single turns. `shared` is the
+    /// worker's own.
+    ///
+    /// # Panics
+    ///
+    /// If there is no worker `index` in `shared`.
+    #[must_use]
+    pub fn turns(self, shared: &Shared) -> Turns<'_> {
+        let mut snapshot = Cache::new(&shared.snapshot);
+        Turns {
+            turn: Turn {
+                own: &shared.workers[self.index],
+                shared,
+                engine: self.engine,
+                mempool: self.mempool,
+                outgoing: self.tx.into_iter().map(Outgoing::new).collect(),
+                held: Held::new(self.hold_ticks),
+            },
+            queues: (0..).map(PortId).zip(self.rx).collect(),
+            burst: Burst::new(),
+            seen: Arc::as_ptr(snapshot.load()),
+            snapshot,
+            began: tsc(),
+        }
+    }
+}
+
+/// A worker's loop, turn by turn.
+pub struct Turns<'a> {
+    turn: Turn<'a>,
+    queues: Vec<(PortId, RxQueue)>,
+    burst: Burst<BURST>,
+    snapshot: Cache<&'a ArcSwap<Snapshot>, Arc<Snapshot>>,
+    /// The snapshot of the last turn.
+    seen: *const Snapshot,
+    /// A busy turn begins where the last turn, busy or not, ended.
+    began: u64,
+}
+
+impl Turns<'_> {
+    /// Receives from each queue, moves what came, looks after the rest. Returns how many frames came.
+    #[inline]
+    pub fn one(&mut self) -> usize {
+        let Self { turn, queues, burst, snapshot, seen, began } = self;
+        let current: &Snapshot = snapshot.load();
+        let mut received = 0;
+        for (port, queue) in queues {
+            received += queue.receive(burst);
+            if !burst.is_empty() {
+                turn.take_in(current, *port, burst);
+            }
+        }
+        let changed = !std::ptr::eq(*seen, current);
+        *seen = current;
+        turn.look_after(current, changed);
+        let ended = tsc();
+        if received > 0 {
+            turn.own.stats.busy_turns.add(1);
+            turn.own.stats.busy_ticks.add(ended.wrapping_sub(*began));
+        }
+        *began = ended;
+        received
     }
 }
 

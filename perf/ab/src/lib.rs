@@ -9,5 +9,7 @@
 pub mod traffic;
 pub mod pages;
 pub mod path;
+pub mod alone;
+pub mod port;
 pub mod windows;
 pub mod case;

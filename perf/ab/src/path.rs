@@ -9,7 +9,8 @@ use otherhalf_engine::{
     Clock, Counters, Engine, Frame, Interface, InterfaceId, Neighbours, Network, NextHop, Outcome,
     Policy, PortId, StaticRoute, View,
 };
-use otherhalf_pending::{Bucket, Prefetch, Table};
+use otherhalf_pending::Table;
+use otherhalf_responder::worker::Prefetching;
 
 use crate::pages::Pages;
 use crate::traffic::{BURST, OWN_MAC, OWN_V4, OWN_V6, ROUTER_MAC, Rooms};
@@ -29,17 +30,6 @@ pub struct Settings {
     pub secret: [u64; 2],
     /// Ticks a second.
     pub hz: u64,
-}
-
-/// DPDK's prefetch, for the pending table.
-#[derive(Debug)]
-pub enum Prefetching {}
-
-impl Prefetch for Prefetching {
-    #[inline]
-    fn prefetch(bucket: &Bucket) {
-        dpdk::prefetch(bucket);
-    }
 }
 
 /// Which variant.

@@ -53,18 +53,22 @@ pub struct Rooms {
 
 #[derive(Debug, Clone)]
 #[repr(align(64))]
-struct Room([u8; ROOM]);
+struct Room {
+    octets: [u8; ROOM],
+    /// As DPDK spaces its buffers: at a power of two, all frames would want the same few sets of the cache.
+    _apart: [u8; 64],
+}
 
 impl Default for Rooms {
     fn default() -> Self {
-        Self { rooms: vec![Room([0; ROOM]); BURST], lens: [0; BURST] }
+        Self { rooms: vec![Room { octets: [0; ROOM], _apart: [0; 64] }; BURST], lens: [0; BURST] }
     }
 }
 
 impl Rooms {
     /// All buffers with the lengths of their frames.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&mut [u8], &mut usize)> {
-        self.rooms.iter_mut().map(|room| &mut room.0[..]).zip(&mut self.lens)
+        self.rooms.iter_mut().map(|room| &mut room.octets[..]).zip(&mut self.lens)
     }
 
     /// Makes the frames those of `other`.
@@ -79,7 +83,7 @@ impl Rooms {
 
     /// The frames.
     pub fn frames(&self) -> impl Iterator<Item = &[u8]> {
-        self.rooms.iter().zip(&self.lens).map(|(room, len)| &room.0[..*len])
+        self.rooms.iter().zip(&self.lens).map(|(room, len)| &room.octets[..*len])
     }
 }
 
@@ -101,12 +105,14 @@ impl Traffic {
     /// None that the rooms' size allows.
     pub fn answers(self, first: u64, rooms: &mut Rooms) -> anyhow::Result<()> {
         for (client, (room, len)) in (first..).zip(rooms.iter_mut()) {
-            *len = self.answer(client, room).context("an answer does not fit its room")?;
+            *len = self
+                .answer(client, Cookie::default(), room)
+                .context("an answer does not fit its room")?;
         }
         Ok(())
     }
 
-    fn request(self, client: u64, room: &mut [u8]) -> Option<usize> {
+    pub(crate) fn request(self, client: u64, room: &mut [u8]) -> Option<usize> {
         let (own, requester) = (self.own(), self.client(client));
         let request = Request {
             identifier: identifier(client),
@@ -120,15 +126,16 @@ impl Traffic {
         self.framed(requester, &message, room)
     }
 
-    fn answer(self, client: u64, room: &mut [u8]) -> Option<usize> {
+    /// The answer of a router to the probe towards `client`, of which it quotes what `cookie` has in the first octets:
+    /// with TCP, the upper half of the sequence; else, nothing.
+    pub(crate) fn answer(self, client: u64, cookie: Cookie, room: &mut [u8]) -> Option<usize> {
         let (own, target) = (self.own(), self.client(client));
-        // Of the probe, the first eight octets: what does not depend on the cookie.
         let probe = Probe {
             protocol: self.protocol,
             source_port: SOURCE_PORT,
             flow: self.protocol.default_flow(),
             identifier: identifier(client),
-            cookie: Cookie::default(),
+            cookie,
         };
         let fields = Fields {
             src: own,
@@ -154,6 +161,18 @@ impl Traffic {
         let checksum = sum.bytes(message).checksum();
         message.get_mut(2..4)?.copy_from_slice(&checksum.to_be_bytes());
         self.framed(hop, message, room)
+    }
+
+    /// Of the cookie of a probe's frame, what [`answer`](Self::answer) quotes.
+    pub(crate) fn quotable(self, probe: &[u8]) -> Cookie {
+        let sequence = match self.protocol {
+            Protocol::Tcp => probe.get(14 + self.family.header_len() + 4..),
+            _ => None,
+        };
+        match sequence {
+            Some([high, low, ..]) => Cookie(u64::from(u16::from_be_bytes([*high, *low])) << 32),
+            _ => Cookie::default(),
+        }
     }
 
     /// `message` of ICMP from `src` to the responder, as a frame.

@@ -1,6 +1,7 @@
 //! The yardstick does the very same work: it writes the same bytes.
 
-use otherhalf_ab::case::{Load, Running, Side};
+use otherhalf_ab::alone::Alone;
+use otherhalf_ab::case::{Load, Side};
 use otherhalf_ab::pages::Pages;
 use otherhalf_ab::path::Kind;
 use otherhalf_ab::traffic::Traffic;
@@ -25,7 +26,7 @@ fn engine_and_yardstick_write_the_same_bytes() {
     ] {
         let traffic = Traffic { family, protocol };
         let [mut engine, mut yardstick] = [Kind::Engine, Kind::Yardstick]
-            .map(|kind| Running::new(Side { kind, load, traffic }, HZ, Pages::Ordinary).unwrap());
+            .map(|kind| Alone::new(Side { kind, load, traffic }, HZ, Pages::Ordinary).unwrap());
         for _ in 0..100 {
             for side in [&mut engine, &mut yardstick] {
                 side.refill().unwrap();
