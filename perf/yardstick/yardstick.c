@@ -316,7 +316,10 @@ static inline uint8_t *write_headers(const struct yardstick *self, struct yardst
 		.src = seen->address.v4.own,
 		.dst = seen->address.v4.peer,
 	};
-	ip->checksum = ~folded(sum(ip, sizeof *ip, 0));
+	/* From the fields: what was just written octet by octet cannot yet be read in wider pieces. */
+	uint64_t words = (uint64_t)(ip->version_ihl | ip->tos << 8) + ip->total_length +
+			 ip->identification + ip->fragment + (ip->ttl | ip->protocol << 8);
+	ip->checksum = ~folded(words + ip->src + ip->dst);
 	frame->len = sizeof *link + sizeof *ip + payload;
 	return (uint8_t *)(ip + 1);
 }
@@ -325,9 +328,9 @@ static inline uint8_t *write_headers(const struct yardstick *self, struct yardst
 static inline void balance(uint8_t *payload, uint64_t cookie, uint64_t before)
 {
 	uint64_t random = htobe64(cookie << 16);
+	uint16_t rest = ~folded(before + (uint32_t)random + (random >> 32));
+	random |= (uint64_t)rest << 48;
 	memcpy(payload, &random, 8);
-	uint16_t rest = ~folded(sum(payload, 6, before));
-	memcpy(payload + 6, &rest, 2);
 }
 
 static inline void write_probe(const struct yardstick *self, struct yardstick_frame *frame,
@@ -344,14 +347,16 @@ static inline void write_probe(const struct yardstick *self, struct yardstick_fr
 		struct icmp *icmp = (struct icmp *)at;
 		*icmp = (struct icmp){ seen->v6 ? 128 : 8, 0, htons(seen->flow),
 				       htons(seen->identifier), 0xffff };
-		balance(at + sizeof *icmp, seen->place.cookie, sum(icmp, sizeof *icmp, before));
+		balance(at + sizeof *icmp, seen->place.cookie,
+			before + icmp->type + icmp->checksum + icmp->identifier + 0xffff);
 		break;
 	}
 	case UDP: {
 		struct udp *udp = (struct udp *)at;
 		*udp = (struct udp){ htons(SOURCE_PORT), htons(seen->flow), htons(PROBE_LEN),
 				     htons(seen->identifier) };
-		balance(at + sizeof *udp, seen->place.cookie, sum(udp, sizeof *udp, before));
+		balance(at + sizeof *udp, seen->place.cookie,
+			before + udp->src_port + udp->dst_port + udp->length + udp->checksum);
 		break;
 	}
 	case TCP: {
@@ -365,7 +370,10 @@ static inline void write_probe(const struct yardstick *self, struct yardstick_fr
 				     .flags = 2,
 				     .window = htons(1024),
 				     .mss = { 2, 4, 5, 0xb4 } };
-		tcp->checksum = ~folded(sum(tcp, sizeof *tcp, before));
+		uint32_t mss;
+		memcpy(&mss, (uint8_t[]){ 2, 4, 5, 0xb4 }, sizeof mss);
+		tcp->checksum = ~folded(before + tcp->src_port + tcp->dst_port + tcp->sequence +
+					(tcp->data_offset | tcp->flags << 8) + tcp->window + mss);
 		break;
 	}
 	}
@@ -389,9 +397,11 @@ static inline void write_response(const struct yardstick *self, struct yardstick
 		memcpy(response->address + 12, &seen->address.v4.hop, 4);
 	}
 	uint64_t before = seen->v6 ? pseudo(seen->address.v6.own, seen->address.v6.peer, 58,
-					    RESPONSE_LEN)
-				   : 0;
-	response->icmp.checksum = ~folded(sum(response, sizeof *response, before));
+					    RESPONSE_LEN) +
+					     sum(seen->address.v6.hop, 16, 0)
+				   : 0xffff + (uint64_t)seen->address.v4.hop;
+	response->icmp.checksum = ~folded(before + (response->icmp.type | 1 << 8) +
+					  response->icmp.identifier + response->rtt_ns);
 }
 
 static inline enum insert ask(struct yardstick *self, struct seen *seen, uint64_t now)
