@@ -416,21 +416,34 @@ static inline enum insert ask(struct yardstick *self, struct seen *seen, uint64_
 	}
 }
 
+/* Prefetches that wait for their addresses to be translated wait together. */
+#define TOGETHER 8
+
+/* Inlined by force: gcc takes a function of prefetches alone for one without effect, and drops its calls. */
+static inline __attribute__((always_inline)) void ask_memory(const struct yardstick *self, const struct seen *seen)
+{
+	struct bucket *pair[2];
+	if (seen->what == NOTHING)
+		return;
+	table_pair(&self->table, seen->place, pair);
+	__builtin_prefetch(pair[0], 1);
+	if (seen->what == ASK)
+		__builtin_prefetch(pair[1], 1);
+}
+
 void yardstick_burst(struct yardstick *self, uint64_t now, struct yardstick_frame *frames,
 		     uint32_t count, enum yardstick_counter *told)
 {
 	struct seen seen[BURST];
+	uint32_t wanted = 0;
 	for (uint32_t i = 0; i < count; i++) {
-		struct bucket *pair[2];
 		seen[i].what = NOTHING;
-		if (!look(self, &frames[i], &seen[i])) {
+		if (!look(self, &frames[i], &seen[i]))
 			seen[i].what = NOTHING;
-			continue;
+		if (i + 1 - wanted == TOGETHER || i + 1 == count) {
+			for (; wanted <= i; wanted++)
+				ask_memory(self, &seen[wanted]);
 		}
-		table_pair(&self->table, seen[i].place, pair);
-		__builtin_prefetch(pair[0], 1);
-		if (seen[i].what == ASK)
-			__builtin_prefetch(pair[1], 1);
 	}
 	/* The few answers whose entry is in its second bucket wait together. */
 	for (uint32_t i = 0; i < count; i++) {

@@ -107,7 +107,7 @@ impl<P: Prefetch> Engine<P> {
             look(view, &self.table, group, &mut work, |place, outcome| {
                 fate(place.wrapping_add(first), Fate::dropped(outcome));
             });
-            self.table.fetch(work.lines.iter().copied());
+            work.ask_memory(&self.table);
             self.answer(view, now, group, &work, |place, done| {
                 fate(place.wrapping_add(first), done);
             });

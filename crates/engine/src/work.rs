@@ -37,9 +37,13 @@ pub(crate) struct Work {
     pub(crate) v6: Traces<Ipv6Addr>,
     /// What is not reverse traceroute, and requests that are refused.
     pub(crate) rest: Jobs<Task>,
-    /// Lines of the pending table that are needed, if it has no prefetch.
-    pub(crate) lines: ArrayVec<(Hash, Lines), BURST>,
+    /// Lines of the pending table that are needed and not yet asked for.
+    lines: ArrayVec<(Hash, Lines), BURST>,
 }
+
+/// Tasks whose lines are asked for together. A prefetch whose address is not translated yet holds up all behind it until it
+/// is: side by side, several wait no longer than one. All of a burst at once would be more than memory takes at a time.
+const TOGETHER: usize = 8;
 
 /// Reverse traceroute over one family.
 pub(crate) struct Traces<A> {
@@ -182,15 +186,24 @@ impl<P: Prefetch> Look<'_, P> {
         push_rare(&mut self.work.rest, Job { place, ingress, task, hash: Hash::default() })
     }
 
-    /// Asks memory for lines of the table: here, amid other work, which goes on meanwhile. In a loop of nothing but
-    /// hashes and prefetches, it waits.
+    /// Notes lines of the table, to be asked for with others.
     #[inline(always)]
     fn want(&mut self, hash: Hash, lines: Lines) {
-        if P::WAITS {
-            // As many as frames, so that there is room.
-            let _ = self.work.lines.try_push((hash, lines));
-        } else {
-            self.table.prefetch(hash, lines);
+        // As many as frames at most, so that there is room.
+        let _ = self.work.lines.try_push((hash, lines));
+        if !P::WAITS && self.work.lines.len() >= TOGETHER {
+            self.work.ask_memory(self.table);
+        }
+    }
+}
+
+impl Work {
+    /// Asks for the lines noted, or waits for them if the table has no prefetch.
+    #[inline]
+    pub(crate) fn ask_memory<P: Prefetch>(&mut self, table: &Table<P>) {
+        table.fetch(self.lines.iter().copied());
+        for (hash, lines) in self.lines.drain(..) {
+            table.prefetch(hash, lines);
         }
     }
 }
