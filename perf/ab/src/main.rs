@@ -8,6 +8,8 @@ use clap::Parser;
 use dpdk::{Eal, LcoreId, LogLevel, Memory, measure_tsc_hz};
 use otherhalf_ab::alone::Alone;
 use otherhalf_ab::case::{self, Case, Pair};
+use otherhalf_ab::line::Target::AtMost;
+use otherhalf_ab::line::ratio;
 use otherhalf_ab::pages::Pages;
 use otherhalf_ab::port::{OnPort, Ports};
 use otherhalf_ab::windows::{self, Measured};
@@ -108,16 +110,12 @@ fn run(case: &Case, arguments: &Arguments) -> anyhow::Result<()> {
 
 fn print(case: &Case, measured: &Measured) {
     let Measured { subject, reference, pairs, fast, fast_share, .. } = *measured;
-    let line = |name: &str, value: f64, target: f64, rest: &str| {
-        let verdict = if value <= target { "pass" } else { "short" };
-        println!("ratio {name:<24} {value:.3} {target:.2} {verdict:<5} # {rest}");
-    };
     let rest = format!("{subject:.0} / {reference:.0} cycles, {pairs} pairs");
-    line(case.name, measured.ratio, case.target, &rest);
+    println!("{}", ratio(case.name, measured.ratio, AtMost(case.target), &rest));
     if case.budget {
         let name = case.name.replace("path", "path-174").replace("/floor", "");
         let share = 100.0 * fast_share;
         let rest = format!("{fast:.0} cycles in the fast mood, {share:.0} % of the windows");
-        line(&name, fast / BUDGET, 1.0, &rest);
+        println!("{}", ratio(&name, fast / BUDGET, AtMost(1.0), &rest));
     }
 }

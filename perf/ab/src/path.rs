@@ -111,7 +111,10 @@ pub(crate) fn yardstick(settings: &Settings, pages: Pages<'_>) -> anyhow::Result
 }
 
 /// A pending table of the engine.
-pub(crate) fn table(settings: &Settings, pages: Pages<'_>) -> anyhow::Result<Table<Prefetching>> {
+///
+/// # Errors
+/// Memory that is refused.
+pub fn table(settings: &Settings, pages: Pages<'_>) -> anyhow::Result<Table<Prefetching>> {
     let Settings { entries, timeout_ticks, secret, .. } = *settings;
     let entries = usize::try_from(entries)?;
     let memory = pages.zeroed(Table::buckets_for(entries)?)?;

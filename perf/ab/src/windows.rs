@@ -10,7 +10,7 @@ use crate::traffic::BURST;
 /// A window, in microseconds: shorter than the host's moods, longer than what a cache needs to warm up.
 pub const WINDOW_US: u64 = 500;
 /// A burst that took longer, in microseconds, was interrupted; its window does not count.
-const INTERRUPTED_US: u64 = 30;
+pub(crate) const INTERRUPTED_US: u64 = 30;
 
 /// In units of the least time: a sibling thread at work takes far more than this away.
 const FAST: f64 = 1.1;
@@ -137,7 +137,7 @@ fn window(side: &mut impl Timed, hz: u64) -> anyhow::Result<Option<f64>> {
     }
 }
 
-fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

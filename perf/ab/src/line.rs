@@ -1,0 +1,37 @@
+//! A figure, as it is printed.
+
+/// Which way a figure is to go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Target {
+    /// No more than this.
+    AtMost(f64),
+    /// No less than this.
+    AtLeast(f64),
+}
+
+/// `ratio NAME VALUE TARGET pass|short # REMARK`
+#[must_use]
+pub fn ratio(name: &str, value: f64, target: Target, remark: &str) -> String {
+    let (bound, passes) = match target {
+        Target::AtMost(bound) => (bound, value <= bound),
+        Target::AtLeast(bound) => (bound, value >= bound),
+    };
+    let verdict = if passes { "pass" } else { "short" };
+    format!("ratio {name:<26} {value:.3} {bound:.2} {verdict:<5} # {remark}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_a_bound_from_above_or_from_below() {
+        let at_most = |value| ratio("a", value, Target::AtMost(1.1), "");
+        assert!(at_most(1.1).contains(" 1.100 1.10 pass "));
+        assert!(at_most(1.2).contains(" 1.200 1.10 short "));
+        let at_least = |value| ratio("a", value, Target::AtLeast(1.7), "");
+        assert!(at_least(1.7).contains(" pass "));
+        assert!(at_least(1.6).contains(" short "));
+        assert!(at_least(f64::NAN).contains(" short "));
+    }
+}
