@@ -118,7 +118,10 @@ fn thread<W: Work>(mut work: W, first: bool, slots: Slots, start: u64) -> (W, Ve
         for (place, alone) in [(0, true), (1, false)] {
             let slot = 2 * place as u64;
             wait(at(slot));
-            if first || !alone {
+            if tsc() >= at(slot + 1) {
+                // It was away all the time. To catch up would take it out of step with the others.
+                done[place] = None;
+            } else if first || !alone {
                 work.prepare(alone);
                 wait(at(slot + 1));
                 done[place] = slot_of(&mut work, at(slot + 1), at(slot + 2), slots);

@@ -92,11 +92,17 @@ impl OneWorker {
         Ok(worker)
     }
 
-    /// The share of frames that were answered.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a share")]
-    pub fn share(&self) -> f64 {
-        answered(&self.counters) as f64 / self.offered.max(1) as f64
+    /// Whether what is right was done with the frames.
+    ///
+    /// # Errors
+    /// More than a hundredth were not answered.
+    pub fn check(&self) -> anyhow::Result<()> {
+        let answered = answered(&self.counters);
+        if answered * 100 < self.offered * 99 {
+            let counted: Vec<_> = self.counters.iter().filter(|(_, count)| *count > 0).collect();
+            anyhow::bail!("{answered} of {} frames were answered: {counted:?}", self.offered);
+        }
+        Ok(())
     }
 
     /// Makes the next burst of requests ready.
