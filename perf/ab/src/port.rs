@@ -25,7 +25,8 @@ const RING: u32 = 64;
 const BUFFERS: u32 = 511;
 const CACHE: u32 = 128;
 /// More clients than have a probe pending.
-const COOKIES: usize = 2 * LIVE as usize;
+const COOKIES: usize = 1 << 21;
+const _: () = assert!(COOKIES as u64 > LIVE + BURST as u64);
 /// No probe is to expire while a case runs.
 const TIMEOUT_S: u64 = 600;
 
@@ -55,7 +56,7 @@ pub struct Ports {
     /// The queues, to be handed out.
     pub ends: [Ends; 2],
     pool: Mempool,
-    _ports: [Port; 2],
+    _both: [Port; 2],
 }
 
 impl Ports {
@@ -84,7 +85,7 @@ impl Ports {
         let ends = harness.zip(variant).map(|(harness, variant)| Ends { harness, variant });
         let ends: Vec<Ends> = ends.collect();
         let ends = ends.try_into().ok().context("a port without two queues")?;
-        Ok(Self { ends, pool, _ports: [a, b] })
+        Ok(Self { ends, pool, _both: [a, b] })
     }
 
     /// Where frames come from.

@@ -72,7 +72,7 @@ fn main() -> anyhow::Result<()> {
         "DPDK does not start: are 352 huge pages of 2 MB free? (sysctl vm.nr_hugepages)",
     )?;
     let bench = Bench { eal, hz: measure_tsc_hz(CALIBRATION), seconds: arguments.seconds };
-    let figures: [(&str, fn(&Bench, &str) -> anyhow::Result<()>); 8] = [
+    let figures: [(&str, Figure); 8] = [
         ("table/lookup-present", |bench, name| bench.lookups(name, Keys::Present)),
         ("table/lookup-absent", |bench, name| bench.lookups(name, Keys::Absent)),
         ("table/threads-2", |bench, name| bench.threads(name, 2, true)),
@@ -94,6 +94,9 @@ fn main() -> anyhow::Result<()> {
     ensure!(all, "not all was measured");
     Ok(())
 }
+
+/// Measures a figure and prints it under its name.
+type Figure = fn(&Bench, &str) -> anyhow::Result<()>;
 
 /// What figures are measured with.
 struct Bench {
