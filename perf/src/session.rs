@@ -1,10 +1,12 @@
 //! A run: responder and generator are started, the steps done, all ended again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use dpdk::{
-    Burst, Eal, LcoreId, Memory, Mempool, MempoolConfig, Port, PortConfig, RxQueue, TxQueue, tsc,
+    Burst, Eal, LcoreId, Memory, Mempool, MempoolConfig, Port, PortConfig, RxQueue, TxQueue,
+    measure_tsc_hz, tsc,
 };
 use otherhalf_responder::config::Config;
 use otherhalf_responder::control::Wishes;
@@ -22,6 +24,9 @@ use crate::step::{Seen, Step};
 use crate::tally::Tally;
 use crate::window::Sample;
 
+/// How long the time stamp counter is measured. EAL's own figure is rounded to 10 MHz, which is microseconds in a
+/// millisecond; the round-trip times to be verified are better.
+const CALIBRATION: Duration = Duration::from_millis(100);
 /// Mbufs that each lcore keeps at hand.
 const MEMPOOL_CACHE: u32 = 256;
 /// Frames that are neither under way nor in a queue: kept for the next requests, or in caches.
@@ -235,7 +240,7 @@ fn in_one_process(
     }
     let generator_lcore = LcoreId(workers);
     let eal = builder.worker(generator_lcore, side.cpu).init().context("DPDK does not start")?;
-    let hz = eal.tsc_hz();
+    let hz = measure_tsc_hz(CALIBRATION);
     let [_, id] = eal.ring_pair(RING_NAME, 1, side.descriptors.into())?;
     let pool = mempool(&eal, side, &plan)?;
     let Responder { ports, workers, mut control, mempool, eal } = Responder::on(eal, config)?;
@@ -291,7 +296,7 @@ fn with_child(
         .vdev(side.device.as_str())
         .init()
         .context("DPDK does not start")?;
-    let hz = eal.tsc_hz();
+    let hz = measure_tsc_hz(CALIBRATION);
     let pool = mempool(&eal, side, &plan)?;
     let name = side.device.split(',').next().unwrap_or_default();
     let (port, rx, tx) = open(&eal, side, eal.port_by_name(name)?, &pool)?;
