@@ -17,6 +17,14 @@ struct dsys_fact {
 
 const struct dsys_fact dsys_facts[] = {
 	CONSTANT(DSYS_RSS_IP, RTE_ETH_RSS_IP),
+	CONSTANT(DSYS_RX_IPV4_CKSUM, RTE_ETH_RX_OFFLOAD_IPV4_CKSUM),
+	CONSTANT(DSYS_RX_UDP_CKSUM, RTE_ETH_RX_OFFLOAD_UDP_CKSUM),
+	CONSTANT(DSYS_RX_TCP_CKSUM, RTE_ETH_RX_OFFLOAD_TCP_CKSUM),
+	/* The dpdk crate reads the two flags of a mask apart. */
+	CONSTANT(DSYS_MBUF_F_IP_CKSUM_BAD, RTE_MBUF_F_RX_IP_CKSUM_MASK & ~RTE_MBUF_F_RX_IP_CKSUM_GOOD),
+	CONSTANT(DSYS_MBUF_F_IP_CKSUM_GOOD, RTE_MBUF_F_RX_IP_CKSUM_MASK & ~RTE_MBUF_F_RX_IP_CKSUM_BAD),
+	CONSTANT(DSYS_MBUF_F_L4_CKSUM_BAD, RTE_MBUF_F_RX_L4_CKSUM_MASK & ~RTE_MBUF_F_RX_L4_CKSUM_GOOD),
+	CONSTANT(DSYS_MBUF_F_L4_CKSUM_GOOD, RTE_MBUF_F_RX_L4_CKSUM_MASK & ~RTE_MBUF_F_RX_L4_CKSUM_BAD),
 	CONSTANT(DSYS_MBUF_F_INDIRECT, RTE_MBUF_F_INDIRECT),
 	CONSTANT(DSYS_MBUF_F_EXTERNAL, RTE_MBUF_F_EXTERNAL),
 	CONSTANT(DSYS_MBUF_BUF_ADDR, offsetof(struct rte_mbuf, buf_addr)),
@@ -69,6 +77,7 @@ const struct dsys_fact dsys_facts[] = {
 	OFFSET(rte_eth_dev_info, max_mtu),
 	OFFSET(rte_eth_dev_info, max_rx_queues),
 	OFFSET(rte_eth_dev_info, max_tx_queues),
+	OFFSET(rte_eth_dev_info, rx_offload_capa),
 	OFFSET(rte_eth_dev_info, flow_type_rss_offloads),
 	SIZE(rte_eth_stats),
 	OFFSET(rte_eth_stats, ipackets),

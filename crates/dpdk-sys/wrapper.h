@@ -23,6 +23,13 @@
 
 /* Constants that DPDK makes with function-like macros, which bindgen skips. */
 static const uint64_t DSYS_RSS_IP = RTE_ETH_RSS_IP;
+static const uint64_t DSYS_RX_IPV4_CKSUM = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
+static const uint64_t DSYS_RX_UDP_CKSUM = RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
+static const uint64_t DSYS_RX_TCP_CKSUM = RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
+static const uint64_t DSYS_MBUF_F_IP_CKSUM_BAD = RTE_MBUF_F_RX_IP_CKSUM_BAD;
+static const uint64_t DSYS_MBUF_F_IP_CKSUM_GOOD = RTE_MBUF_F_RX_IP_CKSUM_GOOD;
+static const uint64_t DSYS_MBUF_F_L4_CKSUM_BAD = RTE_MBUF_F_RX_L4_CKSUM_BAD;
+static const uint64_t DSYS_MBUF_F_L4_CKSUM_GOOD = RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 static const uint64_t DSYS_MBUF_F_INDIRECT = RTE_MBUF_F_INDIRECT;
 static const uint64_t DSYS_MBUF_F_EXTERNAL = RTE_MBUF_F_EXTERNAL;
 

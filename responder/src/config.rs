@@ -110,6 +110,9 @@ pub struct Port {
     /// Receive frames for other stations too (they are dropped and counted).
     #[serde(default)]
     pub promiscuous: bool,
+    /// Have the device verify the checksums that it can; the rest is verified here either way.
+    #[serde(default = "yes")]
+    pub checksum_offload: bool,
     /// What it speaks IP by.
     #[serde(default)]
     pub interface: Vec<PortInterface>,
@@ -117,6 +120,10 @@ pub struct Port {
 
 const fn descriptors() -> u16 {
     1024
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl Port {

@@ -3,7 +3,7 @@
 //! The packet's way is `otherhalf-engine`; here is what it runs in. In the order of a start:
 //!
 //! - [`config`]: the file that says what to be;
-//! - [`setup`]: EAL, mempool, ports, table;
+//! - [`setup`]: EAL, mempool, ports, table, each on the NUMA node where it is used;
 //! - [`worker`]: one a core: receives bursts, asks the engine, acts on its verdicts
 //!   ([`outgoing`]: what is to be sent, [`held`]: what waits for a neighbour);
 //! - [`control`]: one thread for all that is not packets: neighbours ([`neighbours`]), signals, the end;
@@ -15,6 +15,7 @@
 
 pub mod config;
 pub mod setup;
+mod nodes;
 pub mod shared;
 pub mod worker;
 pub mod outgoing;

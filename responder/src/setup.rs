@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use dpdk::{Eal, LcoreId, Memory, Mempool, MempoolConfig, Port, PortConfig, RxQueue, TxQueue};
+use dpdk::{
+    Eal, LcoreId, Memory, Mempool, MempoolConfig, MempoolError, Port, PortConfig, RxQueue, TxQueue,
+};
 use otherhalf_engine::neighbour::Neighbours;
 use otherhalf_engine::{BURST, Clock, Engine};
 use otherhalf_pending::{Settings, Table};
@@ -15,6 +17,7 @@ use crate::config::{self, Config};
 use crate::control::Control;
 use crate::held;
 use crate::neighbours::Cache;
+use crate::nodes::Nodes;
 use crate::shared::{Shared, Snapshot};
 use crate::worker::{Prefetching, Worker};
 
@@ -54,7 +57,11 @@ impl Responder {
     /// The same on an environment that runs already: for a process that does more than respond. The
     /// workers get its first lcores; of `config.eal`, nothing is looked at.
     pub fn on(eal: Eal, config: &Config) -> Result<Self> {
-        let mempool = make_mempool(&eal, config)?;
+        let nodes = Nodes::of(&eal, config)?;
+        for warning in nodes.warnings(config) {
+            warn!("{warning}");
+        }
+        let mempool = make_mempool(&eal, config, nodes.of_frames())?;
         let mut ports = Vec::new();
         let mut rx: Vec<Vec<RxQueue>> = config.workers.cpus.iter().map(|_| Vec::new()).collect();
         let mut tx: Vec<Vec<TxQueue>> = config.workers.cpus.iter().map(|_| Vec::new()).collect();
@@ -79,7 +86,7 @@ impl Responder {
 
         let clock = Clock::new(dpdk::measure_tsc_hz(CALIBRATION))
             .context("this machine's time stamp counter is too slow to measure with")?;
-        let table = Arc::new(make_table(&eal, config, &clock)?);
+        let table = Arc::new(make_table(&eal, config, &clock, nodes.of_table())?);
         let neighbours = Cache::new(config.neighbours.entries, network.routers(), Instant::now());
         let policy = config.policy()?;
         let snapshot = Snapshot { network, neighbours: Neighbours::default(), policy };
@@ -153,7 +160,7 @@ fn start_eal(config: &Config) -> Result<Eal> {
 }
 
 /// One mempool for all: each frame that a descriptor, a worker or a waiting place may hold, twice what caches may keep.
-fn make_mempool(eal: &Eal, config: &Config) -> Result<Mempool> {
+fn make_mempool(eal: &Eal, config: &Config, node: Option<u32>) -> Result<Mempool> {
     let workers = u32::try_from(config.workers.cpus.len()).context("too many workers")?;
     let descriptors: u32 = config
         .port
@@ -166,15 +173,26 @@ fn make_mempool(eal: &Eal, config: &Config) -> Result<Mempool> {
     let mtu = config.port.iter().filter_map(|port| port.mtu).max().unwrap_or(0);
     let frame = usize::from(mtu) + ethernet::Link::MAX_LEN;
     let data_room = DATA_ROOM.max(u16::try_from(frame).context("the MTU is too large")?) + HEADROOM;
-    let pool =
-        MempoolConfig { name: "frames", buffers, cache: MEMPOOL_CACHE, data_room, socket: None };
-    let mempool = Mempool::new(eal, &pool).with_context(|| {
+    let on = |socket| {
+        let cache = MEMPOOL_CACHE;
+        Mempool::new(eal, &MempoolConfig { name: "frames", buffers, cache, data_room, socket })
+    };
+    let mempool = match (on(node), node) {
+        (Err(MempoolError::NoMemory { .. }), Some(near)) => {
+            warn!(
+                "NUMA node {near}, where frames are used, has no room for them: they are on another, which is slower; reserve hugepages on each node"
+            );
+            on(None)
+        }
+        (made, _) => made,
+    };
+    let mempool = mempool.with_context(|| {
         format!(
             "{buffers} frames of {data_room} bytes do not fit into eal.memory_mb = {}",
             config.eal.memory_mb
         )
     })?;
-    info!(frames = buffers, bytes = u64::from(buffers) * u64::from(data_room), "mempool");
+    info!(frames = buffers, bytes = u64::from(buffers) * u64::from(data_room), node, "mempool");
     Ok(mempool)
 }
 
@@ -197,6 +215,7 @@ fn open_port(
         // Solicitations for our addresses come to multicast groups.
         all_multicast: true,
         promiscuous: wanted.promiscuous,
+        verify_checksums: wanted.checksum_offload,
     };
     let mut port = Port::configure(eal, id, &port_config, std::slice::from_ref(mempool))?;
     let queues = port.start()?;
@@ -213,13 +232,19 @@ fn open_port(
         driver = port.driver(),
         mac = %Mac(port.mac()),
         queues = queues.0.len(),
+        verifies = %port.rx_offloads(),
         link = port.link().is_ok_and(|link| link.up),
         "port"
     );
     Ok((port, queues))
 }
 
-fn make_table(eal: &Eal, config: &Config, clock: &Clock) -> Result<Table<Prefetching>> {
+fn make_table(
+    eal: &Eal,
+    config: &Config,
+    clock: &Clock,
+    node: Option<u32>,
+) -> Result<Table<Prefetching>> {
     let secret = match config.pending.secret {
         Some(secret) => secret.0,
         None => [random()?, random()?],
@@ -230,7 +255,13 @@ fn make_table(eal: &Eal, config: &Config, clock: &Clock) -> Result<Table<Prefetc
         secret,
     };
     // Random look-ups in ordinary pages miss the address translation besides the cache.
-    let table = if let Some(memory) = eal.zeroed(Table::buckets_for(settings.entries)?) {
+    let buckets = Table::buckets_for(settings.entries)?;
+    let memory = eal.zeroed(buckets, node).or_else(|| {
+        let elsewhere = eal.zeroed(buckets, None)?;
+        warn!("the workers' NUMA node has no room for the pending table: it is on another, which is slower");
+        Some(elsewhere)
+    });
+    let table = if let Some(memory) = memory {
         Table::new_in(memory, settings)
     } else {
         warn!(
@@ -243,6 +274,7 @@ fn make_table(eal: &Eal, config: &Config, clock: &Clock) -> Result<Table<Prefetc
     info!(
         entries = table.capacity(),
         bytes = table.bytes(),
+        node,
         timeout_ms = config.pending.timeout_ms,
         secret = if config.pending.secret.is_some() { "configured" } else { "random" },
         "pending table"

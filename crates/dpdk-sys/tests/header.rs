@@ -80,7 +80,10 @@ fn bindings() -> BTreeMap<String, u64> {
     ];
     facts.extend(widths.map(|(field, width)| (format!("width of rte_mbuf.{field}"), width as u64)));
     constants!(facts:
-        DSYS_RSS_IP, DSYS_MBUF_F_INDIRECT, DSYS_MBUF_F_EXTERNAL,
+        DSYS_RSS_IP, DSYS_RX_IPV4_CKSUM, DSYS_RX_UDP_CKSUM, DSYS_RX_TCP_CKSUM,
+        DSYS_MBUF_F_IP_CKSUM_BAD, DSYS_MBUF_F_IP_CKSUM_GOOD,
+        DSYS_MBUF_F_L4_CKSUM_BAD, DSYS_MBUF_F_L4_CKSUM_GOOD,
+        DSYS_MBUF_F_INDIRECT, DSYS_MBUF_F_EXTERNAL,
         RTE_MAX_ETHPORTS, RTE_MAX_LCORE, RTE_MAX_QUEUES_PER_PORT, RTE_MEMPOOL_CACHE_MAX_SIZE,
         RTE_ETH_NAME_MAX_LEN, RTE_PKTMBUF_HEADROOM, RTE_MBUF_DEFAULT_BUF_SIZE,
         RTE_ETH_DEV_NO_OWNER, RTE_ETH_MQ_RX_NONE, RTE_ETH_MQ_RX_RSS, RTE_ETH_SPEED_NUM_UNKNOWN,
@@ -93,7 +96,8 @@ fn bindings() -> BTreeMap<String, u64> {
         rte_eth_rxmode { mq_mode, mtu, offloads },
         rte_eth_rss_conf { rss_hf },
         rte_eth_dev_info {
-            driver_name, min_mtu, max_mtu, max_rx_queues, max_tx_queues, flow_type_rss_offloads
+            driver_name, min_mtu, max_mtu, max_rx_queues, max_tx_queues, rx_offload_capa,
+            flow_type_rss_offloads
         },
         rte_eth_stats {
             ipackets, opackets, ibytes, obytes, imissed, ierrors, oerrors, rx_nombuf

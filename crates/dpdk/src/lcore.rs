@@ -71,6 +71,13 @@ impl Eal {
         Ok(LcoreHandle { lcore, result, finished })
     }
 
+    /// The NUMA node of the CPU that a worker lcore runs on; `None` for an lcore that this EAL has not.
+    #[must_use]
+    pub fn socket_of(&self, lcore: LcoreId) -> Option<u32> {
+        // SAFETY: the lcore is one of this EAL, hence within the table that is read.
+        self.workers().contains(&lcore).then(|| unsafe { sys::rte_lcore_to_socket_id(lcore.0) })
+    }
+
     /// Makes the calling thread known to DPDK while the guard lives, which gives it a
     /// cache in each mempool. Control threads that allocate or free mbufs in number
     /// want that; it is not needed for their correctness.

@@ -29,6 +29,47 @@ const PKT_LEN: Field<u32> = Field::at(sys::DSYS_MBUF_PKT_LEN);
 const DATA_LEN: Field<u16> = Field::at(sys::DSYS_MBUF_DATA_LEN);
 const BUF_LEN: Field<u16> = Field::at(sys::DSYS_MBUF_BUF_LEN);
 
+/// What the device that received a frame found a checksum to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksum {
+    /// It did not look.
+    Unknown,
+    /// Right.
+    Good,
+    /// Wrong.
+    Bad,
+    /// Not filled in, and the frame intact all the same: it came from a memory nearby.
+    Absent,
+}
+
+impl Checksum {
+    /// Whether the device stands for what the checksum covers.
+    #[inline]
+    #[must_use]
+    pub const fn is_vouched(self) -> bool {
+        matches!(self, Self::Good | Self::Absent)
+    }
+
+    #[inline]
+    const fn of(flags: u64, good: u64, bad: u64) -> Self {
+        match (flags & good != 0, flags & bad != 0) {
+            (false, false) => Self::Unknown,
+            (true, false) => Self::Good,
+            (false, true) => Self::Bad,
+            (true, true) => Self::Absent,
+        }
+    }
+}
+
+/// What the device found of a frame's checksums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checksums {
+    /// That of the IPv4 header.
+    pub ipv4: Checksum,
+    /// That of TCP or UDP. Devices look at no ICMP.
+    pub transport: Checksum,
+}
+
 /// A packet in a buffer of a mempool, owned: dropping it gives the buffer back.
 ///
 /// It holds no reference to its mempool: mempools are never freed, and the EAL's memory
@@ -165,6 +206,26 @@ impl Mbuf {
         Ok(())
     }
 
+    /// What the receiving device found of the checksums, as far as it looks: see
+    /// [`Port::rx_offloads`](crate::Port::rx_offloads). All unknown for an mbuf from a mempool.
+    #[inline]
+    #[must_use]
+    pub fn checksums(&self) -> Checksums {
+        let flags = self.get(OL_FLAGS);
+        Checksums {
+            ipv4: Checksum::of(
+                flags,
+                sys::DSYS_MBUF_F_IP_CKSUM_GOOD,
+                sys::DSYS_MBUF_F_IP_CKSUM_BAD,
+            ),
+            transport: Checksum::of(
+                flags,
+                sys::DSYS_MBUF_F_L4_CKSUM_GOOD,
+                sys::DSYS_MBUF_F_L4_CKSUM_BAD,
+            ),
+        }
+    }
+
     /// Forgets what the receiving driver noted and what a sending one might be asked for:
     /// call it before sending a received mbuf. The two flags that say whose memory the
     /// buffer is stay, or it could not be freed.
@@ -198,5 +259,24 @@ impl fmt::Debug for Mbuf {
             .field("contiguous", &self.is_contiguous())
             .field("port", &self.port())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_flags_tell_four_things() {
+        let (good, bad) = (sys::DSYS_MBUF_F_L4_CKSUM_GOOD, sys::DSYS_MBUF_F_L4_CKSUM_BAD);
+        let of = |flags| Checksum::of(flags, good, bad);
+        let others = !(good | bad);
+        assert_eq!(
+            [of(others), of(good), of(bad)],
+            [Checksum::Unknown, Checksum::Good, Checksum::Bad]
+        );
+        assert_eq!(of(good | bad), Checksum::Absent);
+        let vouched = [others, good, bad, good | bad].map(|flags| of(flags).is_vouched());
+        assert_eq!(vouched, [false, true, false, true]);
     }
 }

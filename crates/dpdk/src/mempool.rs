@@ -11,6 +11,7 @@ use crate::burst::Burst;
 use crate::eal::{Eal, Shared};
 use crate::error::{Errno, MempoolError};
 use crate::mbuf::Mbuf;
+use crate::memory::socket_or_any;
 
 /// What a mempool is made of.
 #[derive(Clone, Debug)]
@@ -75,7 +76,7 @@ impl Mempool {
         {
             return Err(MempoolError::CacheTooLarge { cache, buffers });
         }
-        let socket = socket.and_then(|node| i32::try_from(node).ok()).unwrap_or(sys::SOCKET_ID_ANY);
+        let socket = socket_or_any(socket);
         // SAFETY: the EAL is started, the name is a C string that DPDK copies, and the
         // numbers are checked by DPDK.
         let raw = unsafe {

@@ -69,6 +69,53 @@ pub struct PortInfo {
     pub mtu_range: (u16, u16),
     /// The kinds of packet that it can spread over its queues by hash (`RTE_ETH_RSS_*`).
     pub rss_offloads: u64,
+    /// The checksums that it can verify.
+    pub rx_offloads: RxOffloads,
+}
+
+/// The checksums that a device can verify as frames are received.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RxOffloads {
+    /// That of the IPv4 header.
+    pub ipv4: bool,
+    /// UDP's.
+    pub udp: bool,
+    /// TCP's.
+    pub tcp: bool,
+}
+
+impl RxOffloads {
+    /// Of an offload mask those that we use.
+    const fn from_mask(mask: u64) -> Self {
+        Self {
+            ipv4: mask & sys::DSYS_RX_IPV4_CKSUM != 0,
+            udp: mask & sys::DSYS_RX_UDP_CKSUM != 0,
+            tcp: mask & sys::DSYS_RX_TCP_CKSUM != 0,
+        }
+    }
+
+    const fn mask(self) -> u64 {
+        let mut mask = 0;
+        if self.ipv4 {
+            mask |= sys::DSYS_RX_IPV4_CKSUM;
+        }
+        if self.udp {
+            mask |= sys::DSYS_RX_UDP_CKSUM;
+        }
+        if self.tcp {
+            mask |= sys::DSYS_RX_TCP_CKSUM;
+        }
+        mask
+    }
+}
+
+impl fmt::Display for RxOffloads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [(self.ipv4, "IPv4"), (self.udp, "UDP"), (self.tcp, "TCP")];
+        let used: Vec<&str> = all.iter().filter(|(used, _)| *used).map(|(_, name)| *name).collect();
+        f.write_str(if used.is_empty() { "none" } else { "" })?;
+        f.write_str(&used.join(" "))
+    }
 }
 
 impl PortInfo {
@@ -102,6 +149,7 @@ impl PortInfo {
             max_tx_queues: info.max_tx_queues,
             mtu_range: (info.min_mtu, info.max_mtu),
             rss_offloads: info.flow_type_rss_offloads,
+            rx_offloads: RxOffloads::from_mask(info.rx_offload_capa),
         })
     }
 }
@@ -124,6 +172,9 @@ pub struct PortConfig {
     pub all_multicast: bool,
     /// Receive all frames, whoever they are for.
     pub promiscuous: bool,
+    /// Have the device verify the checksums that it can; then
+    /// [`Mbuf::checksums`](crate::Mbuf::checksums) tells.
+    pub verify_checksums: bool,
 }
 
 impl Default for PortConfig {
@@ -136,6 +187,7 @@ impl Default for PortConfig {
             mtu: None,
             all_multicast: false,
             promiscuous: false,
+            verify_checksums: false,
         }
     }
 }
@@ -297,6 +349,7 @@ impl Port {
         if let Some(mtu) = self.config.mtu {
             conf.rxmode.mtu = u32::from(mtu);
         }
+        conf.rxmode.offloads = self.rx_offloads().mask();
         let hashable = self.info.rss_offloads & sys::DSYS_RSS_IP;
         if self.config.rx_queues > 1 && hashable != 0 {
             conf.rxmode.mq_mode = sys::RTE_ETH_MQ_RX_RSS;
@@ -378,6 +431,12 @@ impl Port {
     #[must_use]
     pub fn socket(&self) -> Option<u32> {
         self.info.socket
+    }
+
+    /// The checksums that it verifies as frames are received.
+    #[must_use]
+    pub fn rx_offloads(&self) -> RxOffloads {
+        if self.config.verify_checksums { self.info.rx_offloads } else { RxOffloads::default() }
     }
 
     /// What it was configured to be.

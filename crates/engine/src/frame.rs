@@ -7,6 +7,19 @@ use crate::network::PortId;
 /// That is a response over IPv6 in a VLAN: 18 + 40 + 36 octets, rounded up to a cache line.
 pub const LEAST_ROOM: usize = 128;
 
+/// What the receiving device has verified of a frame, so that the engine need not.
+///
+/// It only ever says *right*. What a device found wrong it does not vouch for: then the engine looks for itself, and
+/// drops the frame by the same name whether a device looked or not.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Vouched {
+    /// The checksum of the IPv4 header.
+    pub ipv4: bool,
+    /// The checksum of TCP or UDP. It may not be filled in then, where the frame came from a memory nearby, and
+    /// may not be built upon. ICMP is never meant: no device looks at it.
+    pub transport: bool,
+}
+
 /// A frame at the front of the buffer that its answer will be written to.
 #[derive(Debug)]
 pub struct Frame<'a> {
@@ -14,6 +27,7 @@ pub struct Frame<'a> {
     len: usize,
     port: PortId,
     received: Option<u64>,
+    vouched: Vouched,
 }
 
 impl<'a> Frame<'a> {
@@ -28,7 +42,22 @@ impl<'a> Frame<'a> {
             len,
             port,
             received: None,
+            vouched: Vouched::default(),
         })
+    }
+
+    /// The same frame, for which its device vouches as told.
+    #[must_use]
+    #[inline]
+    pub fn vouched(self, vouched: Vouched) -> Self {
+        Self { vouched, ..self }
+    }
+
+    /// What need not be verified of it.
+    #[must_use]
+    #[inline]
+    pub const fn vouched_for(&self) -> Vouched {
+        self.vouched
     }
 
     /// The same frame, which was received at the time `ticks` and had to wait since.
@@ -99,5 +128,14 @@ mod tests {
         assert!(Frame::new(&mut room, LEAST_ROOM, PortId(0)).is_some());
         assert!(Frame::new(&mut room, LEAST_ROOM + 1, PortId(0)).is_none());
         assert!(Frame::new(&mut room[1..], 0, PortId(0)).is_none());
+    }
+
+    #[test]
+    fn nobody_vouches_unasked() {
+        let mut room = [0; LEAST_ROOM];
+        let frame = Frame::new(&mut room, 60, PortId(0)).unwrap();
+        assert_eq!(frame.vouched_for(), Vouched { ipv4: false, transport: false });
+        let vouched = Vouched { ipv4: true, transport: false };
+        assert_eq!(frame.vouched(vouched).received_at(7).vouched_for(), vouched);
     }
 }

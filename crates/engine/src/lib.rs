@@ -54,7 +54,7 @@ pub mod time;
 
 pub use burst::{BURST, Engine, Fate, Verdict, View};
 pub use emit::{Reset, ResetFrame, SOLICITATION_LEN, solicit};
-pub use frame::Frame;
+pub use frame::{Frame, Vouched};
 pub use neighbour::{Claim, Neighbours, Notice};
 pub use network::{Interface, InterfaceId, Network, NextHop, PortId, StaticRoute};
 pub use outcome::{Counters, Outcome};
