@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the scripts share: headings, errors, and who runs cargo. To be sourced.
+# What the scripts share: headings, errors, who runs cargo, and hugepages. To be sourced.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 target=${CARGO_TARGET_DIR:-$top/target}
@@ -49,4 +49,45 @@ need_cargo() {
 
 build_programs() {
   (cd "$top" && "${as_builder[@]}" cargo build --release "${programs[@]}")
+}
+
+# What root's runs left in the target folder goes to its owner.
+give_back_target() {
+  [[ ${#as_builder[@]} -eq 0 || ! -d $target ]] || find "$target" ! -user "$builder" -exec chown -h "$builder:" {} +
+}
+
+pages_reserved=0
+
+meminfo() { awk -v field="$1:" '$1 == field { print $2 }' /proc/meminfo; }
+
+# reserve_hugepages MEGABYTES: sees to it that so many are free; says why not when they can't be. Reserves what is
+# missing besides what others hold. Whoever calls this must call return_hugepages at the end, however it ends.
+reserve_hugepages() {
+  local page_kb free missing total
+  page_kb=$(meminfo Hugepagesize)
+  [[ ${page_kb:-0} -gt 0 ]] || { echo "this kernel has no hugepages: it must be one with CONFIG_HUGETLBFS" >&2; return 1; }
+  free=$(($(meminfo HugePages_Free) - $(meminfo HugePages_Rsvd)))
+  missing=$((($1 * 1024 + page_kb - 1) / page_kb - free))
+  if [[ $missing -le 0 ]]; then return; fi
+  total=$(cat /proc/sys/vm/nr_hugepages)
+  if ! echo $((total + missing)) 2>/dev/null >/proc/sys/vm/nr_hugepages; then
+    echo "$1 MB of hugepages are needed, and vm.nr_hugepages can't be set here: set it to $((total + missing)) on the host" >&2
+    return 1
+  fi
+  pages_reserved=$((pages_reserved + $(cat /proc/sys/vm/nr_hugepages) - total))
+  free=$(($(meminfo HugePages_Free) - $(meminfo HugePages_Rsvd)))
+  if [[ $((free * page_kb)) -lt $(($1 * 1024)) ]]; then
+    echo "$1 MB of hugepages are needed, and the kernel finds $((free * page_kb / 1024)) MB: memory is short or in pieces; end what uses it, or reserve them right after a start of the machine" >&2
+    return 1
+  fi
+  echo "hugepages: $missing more reserved, for the time being"
+}
+
+# Gives back what reserve_hugepages took, and no more: others may have changed the total since.
+return_hugepages() {
+  local total
+  if [[ $pages_reserved -le 0 ]]; then return; fi
+  total=$(cat /proc/sys/vm/nr_hugepages)
+  echo $((total > pages_reserved ? total - pages_reserved : 0)) >/proc/sys/vm/nr_hugepages
+  pages_reserved=0
 }

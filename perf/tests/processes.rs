@@ -1,5 +1,5 @@
-//! otherhalfd as a process of its own, connected by memif and by virtio. Needs root and hugepages, and
-//! otherhalfd built to the same folder: `cargo build -p otherhalf-responder`.
+//! otherhalfd as a process of its own, connected by memif and by virtio. Needs root, 512 MB of hugepages, and
+//! otherhalfd built to the same folder: `scripts/check perf` sees to that.
 
 #![cfg(feature = "e2e")]
 

@@ -52,10 +52,10 @@ fn main() -> anyhow::Result<()> {
         now += 2 * TIMEOUT_TICKS;
         for [requests, answers] in &bursts {
             rooms.copy_from(requests);
-            path.process(now, &mut rooms);
+            counted(&mut path, now, &mut rooms);
             if exchanges {
                 rooms.copy_from(answers);
-                path.process(now + 1, &mut rooms);
+                counted(&mut path, now + 1, &mut rooms);
             }
         }
     }
@@ -63,6 +63,12 @@ fn main() -> anyhow::Result<()> {
     anyhow::ensure!(path.answered() == frames, "{} of {frames}", path.answered());
     println!("{frames}");
     Ok(())
+}
+
+/// What callgrind counts: a call of its own, so that it can be named and the making of frames stays outside.
+#[inline(never)]
+fn counted(path: &mut Path, now: u64, rooms: &mut Rooms) {
+    path.process(now, rooms);
 }
 
 fn usage() -> ! {
