@@ -256,8 +256,8 @@ fn make_table(
     };
     // Random look-ups in ordinary pages miss the address translation besides the cache.
     let buckets = Table::buckets_for(settings.entries)?;
-    let memory = eal.zeroed(buckets, node).or_else(|| {
-        let elsewhere = eal.zeroed(buckets, None)?;
+    let memory = eal.zeroed_on(node, buckets).or_else(|| {
+        let elsewhere = eal.zeroed(buckets)?;
         warn!("the workers' NUMA node has no room for the pending table: it is on another, which is slower");
         Some(elsewhere)
     });

@@ -8,15 +8,22 @@ use zerocopy::FromZeros;
 use crate::eal::Eal;
 
 impl Eal {
-    /// `count` zeroed values in the EAL's memory, on the NUMA node `socket` or, for `None`, on any, for as long
-    /// as the process lives.
+    /// `count` zeroed values in the EAL's memory, on any NUMA node, for as long as the process lives.
+    ///
+    /// `None` if the EAL has not that much left in one piece, or none is asked for.
+    #[must_use]
+    pub fn zeroed<T: FromZeros + Send>(&self, count: usize) -> Option<&'static mut [T]> {
+        self.zeroed_on(None, count)
+    }
+
+    /// The same on the NUMA node `socket`; `None` is any.
     ///
     /// `None` if the EAL has not that much left there in one piece, or none is asked for.
     #[must_use]
-    pub fn zeroed<T: FromZeros + Send>(
+    pub fn zeroed_on<T: FromZeros + Send>(
         &self,
-        count: usize,
         socket: Option<u32>,
+        count: usize,
     ) -> Option<&'static mut [T]> {
         let size = count.checked_mul(size_of::<T>()).filter(|size| *size > 0)?;
         let align = u32::try_from(align_of::<T>().max(sys::RTE_CACHE_LINE_SIZE as usize)).ok()?;
