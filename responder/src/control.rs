@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use crate::neighbours::{Cache, Question};
 use crate::shared::{Order, Shared, Snapshot};
-use crate::stats::Totals;
+use crate::stats::{Totals, WorkerTotals};
 use crate::worker::Prefetching;
 
 /// How often the control thread looks. A frame that waits for a neighbour waits this much longer.
@@ -100,7 +100,8 @@ impl Control {
                 }
             }
             if wishes.print() {
-                info!("counters by request\n{}", self.totals());
+                let workers: String = self.workers().map(|worker| format!("{worker}\n")).collect();
+                info!("counters by request\n{}{workers}", self.totals());
             }
             if wishes.stop() {
                 return End::Stopped;
@@ -126,6 +127,12 @@ impl Control {
                 self.questions_dropped += u64::from(worker.orders.push(order).is_err());
             }
         }
+    }
+
+    /// What each worker did.
+    pub fn workers(&self) -> impl Iterator<Item = WorkerTotals> {
+        let workers = self.shared.workers.iter().enumerate();
+        workers.map(|(index, worker)| WorkerTotals::of(index, &worker.stats))
     }
 
     /// The sum of what was counted.

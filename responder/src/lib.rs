@@ -7,7 +7,7 @@
 //! - [`worker`]: one a core: receives bursts, asks the engine, acts on its verdicts
 //!   ([`outgoing`]: what is to be sent, [`held`]: what waits for a neighbour);
 //! - [`control`]: one thread for all that is not packets: neighbours ([`neighbours`]), signals, the end;
-//! - [`stats`]: what was counted.
+//! - [`stats`]: what was counted, and how long the [`stage`]s of the workers took.
 //!
 //! Workers share the pending table; all else goes between control and workers as immutable
 //! snapshots one way, and through bounded queues the other ([`shared`]).
@@ -22,4 +22,5 @@ pub mod outgoing;
 pub mod held;
 pub mod control;
 pub mod neighbours;
+pub mod stage;
 pub mod stats;

@@ -139,6 +139,9 @@ fn run(config: &Config) -> Result<()> {
         }
     }
     let mut report = control.totals().to_string().into_bytes();
+    for worker in control.workers() {
+        writeln!(report, "{worker}")?;
+    }
     for port in &ports {
         if let Ok(stats) = port.stats() {
             writeln!(

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use otherhalf_engine::{Counters, Outcome};
 
+use crate::stage::Stage;
+
 /// A counter with one writer.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -37,6 +39,8 @@ pub struct WorkerStats {
     pub busy_turns: Counter,
     /// Ticks that those turns took, from the look at the queues on.
     pub busy_ticks: Counter,
+    /// Ticks of the stages of those turns.
+    stages: [Counter; Stage::ALL.len()],
     /// RSTs sent besides a response.
     pub resets_sent: Counter,
     /// Frames of the control thread sent.
@@ -52,6 +56,7 @@ impl Default for WorkerStats {
             received: Counter::default(),
             busy_turns: Counter::default(),
             busy_ticks: Counter::default(),
+            stages: std::array::from_fn(|_| Counter::default()),
             resets_sent: Counter::default(),
             orders_sent: Counter::default(),
             own_dropped: Counter::default(),
@@ -64,6 +69,18 @@ impl WorkerStats {
     #[inline]
     pub fn count(&self, outcome: Outcome) {
         self.outcomes[outcome as usize].add(1);
+    }
+
+    /// Adds `ticks` to those of `stage`.
+    #[inline]
+    pub fn add_ticks(&self, stage: Stage, ticks: u64) {
+        self.stages[stage as usize].add(ticks);
+    }
+
+    /// Ticks of `stage` so far.
+    #[must_use]
+    pub fn ticks(&self, stage: Stage) -> u64 {
+        self.stages[stage as usize].get()
     }
 
     /// The outcomes as they stand.
@@ -132,5 +149,89 @@ impl fmt::Display for Totals {
         line("neighbours_refused", self.neighbours_refused)?;
         line("solicitations_dropped", self.questions_dropped)?;
         line("pending", self.pending)
+    }
+}
+
+/// What one worker did, and how long its stages took: a line of the statistics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerTotals {
+    /// Its place among the workers.
+    pub index: usize,
+    /// Frames received.
+    pub received: u64,
+    /// Probes sent.
+    pub probes: u64,
+    /// Responses sent.
+    pub responses: u64,
+    /// See [`WorkerStats::busy_turns`].
+    pub busy_turns: u64,
+    /// See [`WorkerStats::busy_ticks`].
+    pub busy_ticks: u64,
+    /// Ticks of each stage, in the order of [`Stage::ALL`].
+    pub stages: [u64; Stage::ALL.len()],
+}
+
+impl WorkerTotals {
+    /// Of the worker `index`.
+    #[must_use]
+    pub fn of(index: usize, stats: &WorkerStats) -> Self {
+        let outcomes = stats.outcomes();
+        let sum = |prefix: &str| {
+            outcomes.iter().filter(|(o, _)| o.name().starts_with(prefix)).map(|(_, n)| n).sum()
+        };
+        Self {
+            index,
+            received: stats.received.get(),
+            probes: sum("probe_"),
+            responses: sum("response_"),
+            busy_turns: stats.busy_turns.get(),
+            busy_ticks: stats.busy_ticks.get(),
+            stages: Stage::ALL.map(|stage| stats.ticks(stage)),
+        }
+    }
+}
+
+impl fmt::Display for WorkerTotals {
+    /// One line of names and values; `ticks_` are sums, `per_frame` is the share of a received frame.
+    #[expect(clippy::cast_precision_loss, reason = "figures for people have a digit or two")]
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, received, probes, responses, busy_turns, busy_ticks, stages } = self;
+        write!(
+            f,
+            "worker {index} received {received} probes {probes} responses {responses} busy_turns {busy_turns} busy_ticks {busy_ticks}"
+        )?;
+        for (stage, ticks) in Stage::ALL.iter().zip(stages) {
+            write!(f, " ticks_{} {ticks}", stage.name())?;
+        }
+        let per_frame = |ticks: u64| ticks as f64 / (*received).max(1) as f64;
+        write!(f, " per_frame {:.1}", per_frame(*busy_ticks))?;
+        for (stage, ticks) in Stage::ALL.iter().zip(stages) {
+            write!(f, " {} {:.1}", stage.name(), per_frame(*ticks))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_tells_its_ticks_a_frame_by_stage() {
+        let stats = WorkerStats::default();
+        stats.received.add(10);
+        stats.count(Outcome::ProbeUdp);
+        stats.count(Outcome::ResponseReset);
+        stats.busy_turns.add(2);
+        stats.busy_ticks.add(1000);
+        for (stage, ticks) in Stage::ALL.into_iter().zip([100, 700, 150]) {
+            stats.add_ticks(stage, ticks);
+        }
+        assert_eq!(
+            WorkerTotals::of(3, &stats).to_string(),
+            "worker 3 received 10 probes 1 responses 1 busy_turns 2 busy_ticks 1000 \
+             ticks_receive 100 ticks_engine 700 ticks_act 150 \
+             per_frame 100.0 receive 10.0 engine 70.0 act 15.0"
+        );
     }
 }

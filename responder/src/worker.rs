@@ -14,6 +14,7 @@ use otherhalf_pending::{Bucket, Prefetch};
 use crate::held::{Held, Waiting};
 use crate::outgoing::Outgoing;
 use crate::shared::{Shared, Snapshot, WorkerShared};
+use crate::stage::{Stage, Watch};
 
 /// Empty turns of the loop before a worker that may sleep does.
 const IDLE_TURNS: u32 = 64;
@@ -101,6 +102,7 @@ impl Worker {
                 mempool: self.mempool,
                 outgoing: self.tx.into_iter().map(Outgoing::new).collect(),
                 held: Held::new(self.hold_ticks),
+                watch: Watch::new(tsc()),
             },
             queues: (0..).map(PortId).zip(self.rx).collect(),
             burst: Burst::new(),
@@ -130,6 +132,7 @@ impl Turns<'_> {
         let Self { turn, queues, burst, snapshot, seen, began } = self;
         let current: &Snapshot = snapshot.load();
         let mut received = 0;
+        turn.watch.set(*began);
         for (port, queue) in queues {
             received += queue.receive(burst);
             if !burst.is_empty() {
@@ -157,6 +160,7 @@ struct Turn<'a> {
     mempool: Mempool,
     outgoing: Vec<Outgoing>,
     held: Held,
+    watch: Watch,
 }
 
 /// What the engine said of a frame, without what it says of few: that is in `Besides`.
@@ -218,7 +222,7 @@ impl Turn<'_> {
     #[inline]
     fn take_in(&mut self, snapshot: &Snapshot, port: PortId, burst: &mut Burst<BURST>) {
         self.own.stats.received.add(burst.len() as u64);
-        let now = tsc();
+        let now = self.watch.lap(Stage::Receive, &self.own.stats);
         self.pass(snapshot, port, burst, now, now);
     }
 
@@ -261,6 +265,7 @@ impl Turn<'_> {
                 }
             }
         }
+        self.watch.lap(Stage::Engine, &self.own.stats);
         for (place, (mbuf, told)) in burst.drain().zip(&told).enumerate() {
             let extra = if told.besides {
                 besides.iter().find(|(whose, _)| *whose == place).map(|(_, extra)| extra)
@@ -272,6 +277,7 @@ impl Turn<'_> {
         for outgoing in &mut self.outgoing {
             outgoing.flush(&self.own.stats);
         }
+        self.watch.lap(Stage::Act, &self.own.stats);
     }
 
     /// Does what the engine said of one frame.
@@ -351,6 +357,7 @@ impl Turn<'_> {
     /// Offers what waits to the engine again: neighbours have changed.
     fn offer_again(&mut self, snapshot: &Snapshot) {
         let now = tsc();
+        self.watch.set(now);
         // One by one: few wait, and each came in by a port and at a time of its own.
         for _ in 0..self.held.len() {
             let Some(Waiting { frame, port, since }) = self.held.pop() else { break };

@@ -44,6 +44,8 @@ impl Counters {
         for line in text.lines() {
             let words: Vec<_> = line.split_whitespace().collect();
             match words[..] {
+                // How long each worker took, which differs from run to run.
+                ["worker", ..] => {}
                 ["port", _, ref rest @ ..] => counters.ports.push(port(rest)),
                 [name, value] => {
                     counters.values.insert(name.to_owned(), value.parse().unwrap());
