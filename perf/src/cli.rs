@@ -19,6 +19,8 @@ Examples, from the top of the checkout:
   otherhalf-perf run --scenario mixed --window 1,64,1024 --out results
   otherhalf-perf run --profile virtio --rate 500k       an open loop, otherhalfd as a process of its own
   otherhalf-perf ramp --seconds 2 --out results         throughput against load, overload included
+  otherhalf-perf search --out results                   the highest rate without loss
+  otherhalf-perf ratios                                 goodput under overload, latency below it
   otherhalf-perf compare old/report.ndjson new/report.ndjson
 
 Two CPUs are used, one for the generator and one for the responder. Profiles with huge_pages = true
@@ -39,6 +41,21 @@ pub(crate) enum Command {
     /// Measures closed loops of 1, 2, 4, … transactions under way, then open loops below and above the
     /// most that these reached: goodput under overload.
     Ramp(RampArguments),
+    /// Searches for the no-drop rate: the highest rate of an open loop at which nothing is lost (RFC 2544).
+    #[command(after_help = "\
+Without --strict, a trial counts only windows in which no thread had lost its core, and that follow no such: for machines
+shared with others. With it, all of a trial counts, and a thread that loses its core fails it: for hardware of your own,
+where RFC 2544 wants --seconds 60. The report says which. It takes at most (trials + 1) times seconds.")]
+    Search(SearchArguments),
+    /// Prints overload and latency as ratios: goodput at four times the peak's load to the peak, in closed and in open
+    /// loops, and the 99.9th percentile of latency at 80 % of the peak to its median.
+    Ratios(RatioArguments),
+    /// Says whether files are good scenarios or profiles, without running anything.
+    Check {
+        /// The files, or names in perf/scenarios and perf/profiles.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
     /// Tells improvement from noise between two reports, step by step.
     #[command(after_help = "\
 The ratio is that of the medians of tenths of a second (clean windows only), the interval covers 95 % by the
@@ -106,20 +123,46 @@ pub(crate) struct RunArguments {
 pub(crate) struct RampArguments {
     #[command(flatten)]
     pub(crate) place: Where,
-    /// The greatest window of the closed loops.
-    #[arg(long, default_value_t = 4096, value_parser = window, value_name = "N")]
-    pub(crate) most: usize,
-    /// Loads of the open loops, as parts and multiples of the most that closed loops reached.
-    #[arg(
-        long,
-        value_delimiter = ',',
-        default_value = "0.25,0.5,0.8,1,1.5,2,4",
-        value_name = "FACTOR,…"
-    )]
-    pub(crate) of_peak: Vec<f64>,
+    /// The greatest window of the closed loops [default: the scenario's, else 4096].
+    #[arg(long, value_parser = window, value_name = "N")]
+    pub(crate) most: Option<usize>,
+    /// Loads of the open loops, as parts and multiples of the most that closed loops reached [default: the
+    /// scenario's, else 0.25,0.5,0.8,1,1.5,2,4].
+    #[arg(long, value_delimiter = ',', value_name = "FACTOR,…")]
+    pub(crate) of_peak: Option<Vec<f64>>,
     /// How long each step lasts.
     #[arg(long, default_value_t = 2.0, value_parser = seconds)]
     pub(crate) seconds: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SearchArguments {
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// All of each trial counts, not clean windows alone: for hardware of your own.
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// How long each trial lasts.
+    #[arg(long, default_value_t = 3.0, value_parser = seconds)]
+    pub(crate) seconds: f64,
+    /// How many trials at most.
+    #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u16).range(1..=100), value_name = "N")]
+    pub(crate) trials: u16,
+    /// How near the lowest rate that fails must be to the highest that passes, as a part of it.
+    #[arg(long, default_value_t = 0.02, value_parser = part, value_name = "PART")]
+    pub(crate) resolution: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RatioArguments {
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// How long each step lasts: there are 8 of half of it, and 6 for each round.
+    #[arg(long, default_value_t = 1.0, value_parser = seconds)]
+    pub(crate) seconds: f64,
+    /// How often each pair of steps is done.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=100), value_name = "N")]
+    pub(crate) rounds: u16,
 }
 
 impl Where {
@@ -160,6 +203,13 @@ fn window(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(window @ 1..=16_384) => Ok(window),
         _ => Err("from 1 to 16384".to_owned()),
+    }
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(part) if (0.001..=0.5).contains(&part) => Ok(part),
+        _ => Err("from 0.001 to 0.5".to_owned()),
     }
 }
 

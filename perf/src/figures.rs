@@ -3,6 +3,8 @@
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
+use otherhalf_responder::stage::Stage;
+
 use crate::latency::Histograms;
 use crate::step::Seen;
 use crate::window::Window;
@@ -122,17 +124,49 @@ pub struct Block {
     pub rates: Rates,
 }
 
+/// The least time of settled windows that stands for a step, in seconds.
+const LEAST_SETTLED_S: f64 = 0.01;
+
+/// Of the rates of settled, clean and all windows, the first of which there is enough.
+#[must_use]
+pub fn best<'a>(settled: &'a Rates, clean: &'a Rates, all: &'a Rates) -> &'a Rates {
+    if settled.seconds >= LEAST_SETTLED_S {
+        settled
+    } else if clean.seconds > 0.0 {
+        clean
+    } else {
+        all
+    }
+}
+
+/// How long a stage of the responder's work took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageTicks {
+    /// Its name; `rest` is what a busy turn took besides.
+    pub stage: String,
+    /// Ticks for each frame received.
+    pub ticks_per_frame: f64,
+}
+
 /// The figures of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Figures {
+    /// The stages of the responder's work, in clean windows if there are any; empty where its counters can't be seen.
+    pub stages: Vec<StageTicks>,
     /// Of all windows.
     pub all: Rates,
     /// Of those in which no thread was away.
     pub clean: Rates,
+    /// Of those, what was settled.
+    pub settled: Rates,
     /// The share of windows that were clean.
     pub clean_share: f64,
+    /// The share of windows that were settled.
+    pub settled_share: f64,
     /// The share of windows in which the generator was away, and in which the responder seemed to be.
     pub away_share: [f64; 2],
+    /// Latencies of settled windows: clean ones, in which nothing of an earlier absence was left.
+    pub latency_settled: Latencies,
     /// Latencies of clean windows.
     pub latency_clean: Latencies,
     /// Of all.
@@ -149,24 +183,54 @@ impl Figures {
             if seen.windows.is_empty() { 0.0 } else { count as f64 / seen.windows.len() as f64 }
         };
         let count = |which: fn(&Window) -> bool| seen.windows.iter().filter(|w| which(w)).count();
-        let mut all = seen.clean.clone();
-        all.add(&seen.disturbed);
+        let all = Window::sum(&seen.windows);
+        let clean = Window::sum(seen.windows.iter().filter(|w| w.clean()));
+        let settled = Window::sum(seen.windows.iter().filter(|w| w.settled()));
         Self {
-            all: Rates::of(&Window::sum(&seen.windows), hz),
-            clean: Rates::of(&Window::sum(seen.windows.iter().filter(|w| w.clean())), hz),
+            stages: stages(if clean.ticks > 0 { &clean } else { &all }),
+            all: Rates::of(&all, hz),
+            clean: Rates::of(&clean, hz),
+            settled: Rates::of(&settled, hz),
             clean_share: share(count(Window::clean)),
+            settled_share: share(count(Window::settled)),
             away_share: [share(count(|w| w.generator_away)), share(count(|w| w.responder_away))],
-            latency_clean: Latencies::of(&seen.clean),
-            latency_all: Latencies::of(&all),
+            latency_settled: Latencies::of(&seen.latencies.settled),
+            latency_clean: Latencies::of(&seen.latencies.clean()),
+            latency_all: Latencies::of(&seen.latencies.all()),
             blocks: blocks(&seen.windows, hz),
         }
     }
 
-    /// Transactions a second: of clean windows if there are any.
+    /// Rates of settled windows if there are some, else of clean ones, else of all. In an open loop above what is served,
+    /// nothing ever settles; below it, windows that are clean and no more serve what had piled up besides.
+    #[must_use]
+    pub fn rates(&self) -> &Rates {
+        best(&self.settled, &self.clean, &self.all)
+    }
+
+    /// Transactions a second, of the same.
     #[must_use]
     pub fn served_per_s(&self) -> f64 {
-        if self.clean.seconds > 0.0 { self.clean.served_per_s } else { self.all.served_per_s }
+        self.rates().served_per_s
     }
+}
+
+/// The stages, and the rest of the busy ticks, which no stage is.
+fn stages(sum: &Window) -> Vec<StageTicks> {
+    let responder = sum.responder;
+    if responder.received == 0 {
+        return Vec::new();
+    }
+    let per_frame = |name: &str, ticks: u64| StageTicks {
+        stage: name.to_owned(),
+        ticks_per_frame: ticks as f64 / responder.received as f64,
+    };
+    let known = Stage::ALL.iter().zip(responder.stages);
+    let mut stages: Vec<StageTicks> =
+        known.map(|(stage, ticks)| per_frame(stage.name(), ticks)).collect();
+    let rest = responder.busy_ticks.saturating_sub(responder.stages.iter().sum());
+    stages.push(per_frame("rest", rest));
+    stages
 }
 
 fn blocks(windows: &[Window], hz: u64) -> Vec<Block> {
@@ -210,7 +274,12 @@ mod tests {
                 ticks: 500,
                 served: if number % 4 == 0 { 1 } else { 100 },
                 generator_away: number % 4 == 0,
-                responder: Sample { received: 200, busy_turns: 10, busy_ticks: 400 },
+                responder: Sample {
+                    received: 200,
+                    busy_turns: 10,
+                    busy_ticks: 400,
+                    stages: [100, 200, 60],
+                },
                 ..Window::default()
             })
             .collect();
@@ -224,6 +293,10 @@ mod tests {
             assert_eq!(block.rates.frames_per_turn, Some(20.0));
             assert_eq!(block.rates.responder_busy, Some(0.8));
         }
+        let stages = stages(&Window::sum(&windows));
+        let told: Vec<(&str, f64)> =
+            stages.iter().map(|stage| (stage.stage.as_str(), stage.ticks_per_frame)).collect();
+        assert_eq!(told, [("receive", 0.5), ("engine", 1.0), ("act", 0.3), ("rest", 0.2)]);
     }
 
     #[test]

@@ -3,27 +3,26 @@
 //! A frame that comes back becomes the next one that is sent: a probe its answer, a response the next
 //! request. Nothing is allocated in the loop.
 
+mod read;
+
 use std::hint::black_box;
 
 use dpdk::{Burst, Mbuf, Mempool, RxQueue, TxQueue, tsc};
 use otherhalf_engine::Clock;
-use otherhalf_wire::ethernet::{Link, Mac, ethertype};
-use otherhalf_wire::icmp::{self, Kind};
-use otherhalf_wire::ip::{Packet, protocol};
+use otherhalf_wire::ethernet::Mac;
 use otherhalf_wire::probe::Protocol;
-use otherhalf_wire::tcp;
-use otherhalf_wire::trace::{self, Response};
-use zerocopy::FromBytes;
 
-use crate::extras::{Extras, PING_IDENTIFIER, Share};
+use crate::extras::{Extras, Share};
 use crate::latency::Latencies;
-use crate::ledger::{Answered, Fault, Latency, Ledger, Probed};
-use crate::neighbour::{self, Neighbour, Question};
+use crate::ledger::Ledger;
+use crate::neighbour::{self, Question};
+use crate::outbox::{Item, Outbox, ROOM};
 use crate::pace::{Load, Pace};
 use crate::plan::{Plan, Transaction};
 use crate::request::Requests;
 use crate::router::{Probe, Router};
 use crate::scenario::{Scenario, TcpPort};
+use crate::steering::{MAX_QUEUES, Steer};
 use crate::tally::Tally;
 use crate::wheel::Wheel;
 use crate::window::{AWAY_NS, Sample, Watch, Window};
@@ -33,8 +32,13 @@ const RECEIVE: usize = 64;
 /// Requests sent in a turn. Each makes two frames come: fewer than half of [`RECEIVE`], or a generator that
 /// makes up for a stall would ask faster than it listens, and lose what it did not hear.
 const ASK: usize = 24;
-/// Room for what a turn sends: answers, answers whose time has come, requests, each with a ping and junk.
-const OUT: usize = 256;
+/// Frames of an open loop that are handed to the port together.
+const CHUNK: usize = 32;
+/// More overdue requests than this, or a full queue in the turn before, mean that the load is above what is served: the
+/// generator does not spare its own queue then, but sees to it that the responder's is full.
+const OVERLOAD: u64 = 4096;
+/// Requests sent in a turn then, at most.
+const ASK_OVERLOAD: u64 = 128;
 /// Numbers tried for a request before the turn goes on without.
 const TRIES: usize = 16;
 /// Places of the ledger looked at in a turn.
@@ -43,16 +47,18 @@ const SWEEP: usize = 8;
 const SORT: usize = 2 * RECEIVE;
 /// Frames kept for the next requests.
 const SPARE: usize = 4096;
+/// Losses of a step whose times are kept; those of more are not told apart by window.
+const LOSSES: usize = 1 << 18;
 
 /// Reads the responder's counters, if they can be seen from here.
 pub type Counters = Box<dyn Fn() -> Sample + Send>;
 
 /// What a generator is made of.
 pub struct Parts {
-    /// Its queues.
-    pub rx: RxQueue,
-    /// Its queues.
-    pub tx: TxQueue,
+    /// Its queues, at most [`MAX_QUEUES`].
+    pub rx: Vec<RxQueue>,
+    /// As many; a [`Generator`] takes them out.
+    pub tx: Vec<TxQueue>,
     /// Where its frames come from.
     pub mempool: Mempool,
     /// Its hardware address.
@@ -63,6 +69,8 @@ pub struct Parts {
     pub hz: u64,
     /// See [`Counters`].
     pub counters: Option<Counters>,
+    /// Whether the other side is no responder, but throws back each frame as it is.
+    pub mirror: bool,
 }
 
 /// A load generator.
@@ -74,7 +82,14 @@ pub struct Generator {
     extras: Extras,
     pub(crate) ledger: Ledger,
     wheel: Wheel<Waiting>,
-    out: Burst<OUT>,
+    out: Outbox,
+    steer: Steer,
+    /// The queue that is looked at first.
+    first: usize,
+    /// The port did not take all in the last turn of an open loop.
+    was_full: bool,
+    /// When what was lost in this step had been sent.
+    pub(crate) losses: Vec<u64>,
     spare: Vec<Mbuf>,
     ping: Share,
     junk: Share,
@@ -89,6 +104,7 @@ pub struct Generator {
     pub(crate) latencies: Latencies,
     pub(crate) watch: Watch,
     window_busy: u64,
+    turn_busy: u64,
     resets_owed: u64,
 }
 
@@ -118,7 +134,7 @@ impl Generator {
     ///
     /// If the clock is slower than 1 kHz.
     #[must_use]
-    pub fn new(parts: Parts, scenario: &Scenario, outstanding: usize) -> Self {
+    pub fn new(mut parts: Parts, scenario: &Scenario, outstanding: usize) -> Self {
         let hz = parts.hz;
         let clock = Clock::new(hz).expect("a time stamp counter is faster than 1 kHz");
         let us = |us: u32| u64::from(us) * (hz / 1000) / 1000;
@@ -139,7 +155,11 @@ impl Generator {
             extras: Extras::new(parts.own, parts.responder),
             ledger: Ledger::new(plan, clock, places, timeout),
             wheel: Wheel::new(if delay + jitter > 0 { places } else { 0 }, delay + jitter, tsc()),
-            out: Burst::new(),
+            steer: Steer::new(scenario.steering, parts.tx.len()),
+            out: Outbox::new(std::mem::take(&mut parts.tx)),
+            first: 0,
+            was_full: false,
+            losses: Vec::with_capacity(LOSSES),
             spare: Vec::with_capacity(SPARE),
             ping: Share::new(scenario.ping),
             junk: Share::new(scenario.junk),
@@ -153,15 +173,16 @@ impl Generator {
             latencies: Latencies::new(0),
             watch: Watch::new(clock_ticks(hz, AWAY_NS), tsc()),
             window_busy: 0,
+            turn_busy: 0,
             resets_owed: 0,
             clock,
             parts,
         }
     }
 
-    /// The end: gives back the queue by which something may still come.
+    /// The end: gives back the queues by which something may still come.
     #[must_use]
-    pub fn into_receive_queue(self) -> RxQueue {
+    pub fn into_receive_queues(self) -> Vec<RxQueue> {
         self.parts.rx
     }
 
@@ -181,41 +202,187 @@ impl Generator {
     #[inline]
     pub(crate) fn turn(&mut self, load: Load, pace: &mut Pace, requests: u64) -> u64 {
         let mut burst = Burst::<RECEIVE>::new();
+        let mut ends = [0; MAX_QUEUES];
         // What could not be sent holds up what would cause more to be sent.
-        let received = if OUT - self.out.len() >= RECEIVE + 3 * ASK {
-            self.parts.rx.receive(&mut burst)
-        } else {
-            0
-        };
+        if self.out.room() >= RECEIVE + 3 * ASK {
+            self.receive(&mut burst, &mut ends);
+        }
+        let received = burst.len();
         let now = tsc();
-        let owes = self.ledger.outstanding() > self.wheel.len();
-        self.watch.turn(received > 0 || !owes, now);
+        let owed = self.ledger.outstanding() - self.wheel.len().min(self.ledger.outstanding());
+        self.watch.turn(received > 0 || owed == 0, now);
         // The frames were written by another core: ask for all before the first is needed.
         for mbuf in &burst {
             black_box(mbuf.data().first().copied());
         }
-        for mbuf in burst.drain() {
-            self.take(mbuf, now);
-        }
-        self.release(now);
-        self.ask(load, pace, requests.min(ASK as u64), now);
-        let sent = self.flush();
-        for (counter, lost) in [&mut self.tally.lost_requests, &mut self.tally.lost_answers]
-            .into_iter()
-            .zip(self.ledger.sweep(SWEEP, now))
-        {
-            *counter += lost;
-        }
+        let sent = match load {
+            Load::Closed { window } => {
+                self.closed_turn(&mut burst, &ends, window, requests.min(ASK as u64), now)
+            }
+            Load::Open { .. } => {
+                let late = pace.due(now.saturating_sub(self.watch.limit())).is_some();
+                self.watch.open_turn(late, owed > RECEIVE);
+                self.open_turn(&mut burst, &ends, pace, requests, now)
+            }
+        };
+        let losses = &mut self.losses;
+        let lost = self.ledger.sweep(SWEEP, now, |when| {
+            if losses.len() < losses.capacity() {
+                losses.push(when);
+            }
+        });
+        self.tally.lost_requests += lost[0];
+        self.tally.lost_answers += lost[1];
         self.latencies.sort(SORT);
+        // Of the next turn's window: it is then known whether this one's end was an absence.
+        self.window_busy += std::mem::take(&mut self.turn_busy);
         if received + sent > 0 {
-            self.window_busy += tsc().wrapping_sub(now);
+            self.turn_busy = tsc().wrapping_sub(now);
         }
         now
     }
 
+    /// Receives from all queues, another one first each time, or the last would starve; `ends` says where in the
+    /// burst the frames of each end.
+    #[inline]
+    fn receive(&mut self, burst: &mut Burst<RECEIVE>, ends: &mut [usize; MAX_QUEUES]) {
+        let queues = self.parts.rx.len();
+        self.first = if self.first + 1 < queues { self.first + 1 } else { 0 };
+        let (before, from) = self.parts.rx.split_at_mut(self.first);
+        for (queue, end) in from.iter_mut().chain(before).zip(ends) {
+            queue.receive(burst);
+            *end = burst.len();
+        }
+    }
+
+    /// The queue by which the frame at `place` of a burst came.
+    #[inline]
+    fn queue_of(&self, place: usize, ends: &[usize; MAX_QUEUES]) -> usize {
+        let queues = self.parts.rx.len();
+        if queues == 1 {
+            return 0;
+        }
+        let order = ends.iter().take(queues).position(|end| place < *end).unwrap_or(0);
+        (self.first + order) % queues
+    }
+
+    /// Answers, then asks as far as the window has room; what the port does not take waits for the next turn.
+    #[inline]
+    fn closed_turn(
+        &mut self,
+        burst: &mut Burst<RECEIVE>,
+        ends: &[usize; MAX_QUEUES],
+        window: usize,
+        requests: u64,
+        now: u64,
+    ) -> usize {
+        for (place, mbuf) in burst.drain().enumerate() {
+            let queue = self.queue_of(place, ends);
+            self.take(mbuf, queue, now);
+        }
+        self.release(now);
+        for _ in 0..requests {
+            if self.ledger.outstanding() >= window || !self.ask(now, now) {
+                break;
+            }
+        }
+        let sent = self.out.flush();
+        self.tally.held_up += u64::from(!self.out.is_empty());
+        sent
+    }
+
+    /// Answers and asks what is due, taking turns as on a wire: what the port does not take is lost, answers and
+    /// requests alike, for a full queue of the responder asks for neither.
+    #[inline]
+    fn open_turn(
+        &mut self,
+        burst: &mut Burst<RECEIVE>,
+        ends: &[usize; MAX_QUEUES],
+        pace: &mut Pace,
+        requests: u64,
+        now: u64,
+    ) -> usize {
+        let received = burst.len() as u64;
+        let due = pace.due_count(now).min(requests);
+        let overload = self.was_full || due > OVERLOAD;
+        let most = due.min(if overload { ASK_OVERLOAD } else { ASK as u64 });
+        let (mut asked, mut sent, mut full) = (0, 0, false);
+        let mut ask = |this: &mut Self, until: u64| {
+            while asked < until {
+                let Some(intended) = pace.due(now) else { return asked };
+                if !this.ask(intended, now) {
+                    return asked;
+                }
+                pace.advance();
+                asked += 1;
+            }
+            asked
+        };
+        for (place, mbuf) in burst.drain().enumerate() {
+            let queue = self.queue_of(place, ends);
+            self.take(mbuf, queue, now);
+            if !full {
+                ask(self, most.min(due * (place as u64 + 1) / received));
+            }
+            if self.out.room() <= ROOM - CHUNK {
+                full |= self.flush_or_lose(&mut sent);
+            }
+        }
+        self.release(now);
+        loop {
+            let before = ask(self, 0);
+            let after = if full { before } else { ask(self, most.min(before + CHUNK as u64)) };
+            full |= self.flush_or_lose(&mut sent);
+            if after == before {
+                break;
+            }
+        }
+        self.was_full = full;
+        if full {
+            // All that is due at this moment meets the same full queue: no need to write it first.
+            let more = due.saturating_sub(asked);
+            pace.skip(more);
+            self.tally.asked += more;
+            self.tally.refused_requests += more;
+        }
+        sent
+    }
+
+    /// Sends what was collected, and counts as lost what the port does not take; whether it is full.
+    #[inline]
+    fn flush_or_lose(&mut self, sent: &mut usize) -> bool {
+        *sent += self.out.flush();
+        if self.out.is_empty() {
+            return false;
+        }
+        self.tally.held_up += 1;
+        let Self { out, ledger, tally, spare, resets_owed, .. } = self;
+        out.give_up(|mbuf, item| {
+            match item {
+                Item::Request(position) => {
+                    ledger.withdraw(position);
+                    tally.refused_requests += 1;
+                }
+                Item::Answer(position, reset) => {
+                    ledger.withdraw(position);
+                    tally.answers -= 1;
+                    tally.refused_answers += 1;
+                    *resets_owed -= u64::from(reset);
+                }
+                Item::Ping => tally.pings -= 1,
+                Item::Junk => tally.junk -= 1,
+                // Whoever asked asks again.
+                Item::Neighbour => {}
+            }
+            if spare.len() < SPARE {
+                spare.push(mbuf);
+            }
+        })
+    }
+
     /// Deals with a received frame.
     #[inline]
-    fn take(&mut self, mut mbuf: Mbuf, now: u64) {
+    fn take(&mut self, mut mbuf: Mbuf, queue: usize, now: u64) {
         let seen = match self.read(mbuf.data(), now) {
             Ok(seen) => seen,
             Err(fault) => {
@@ -235,6 +402,9 @@ impl Generator {
         if mbuf.set_len(len).is_err() {
             return self.keep(mbuf);
         }
+        if let Seen::Answer(wanted, _) = &seen {
+            self.tally.crossed += u64::from(self.steer.answer(wanted) != queue);
+        }
         match seen {
             Seen::Answer(wanted, _) if self.delay + self.jitter > 0 => {
                 let due = now + self.delay + self.random_below(self.jitter);
@@ -246,195 +416,59 @@ impl Generator {
             Seen::Answer(wanted, _) => {
                 self.send_answer(&wanted, mbuf, now);
             }
-            Seen::Question(_) | Seen::Done | Seen::Foreign => self.push(mbuf),
+            Seen::Question(_) | Seen::Done | Seen::Foreign => {
+                self.out.push(queue, mbuf, Item::Neighbour);
+            }
         }
     }
 
     fn send_answer(&mut self, wanted: &Transaction, mbuf: Mbuf, now: u64) {
         self.ledger.answer_sent(wanted, now);
         self.tally.answers += 1;
-        if wanted.reached
+        let reset = wanted.reached
             && wanted.protocol == Protocol::Tcp
-            && self.router.tcp_port == TcpPort::Open
-        {
-            self.resets_owed += 1;
-        }
-        self.push(mbuf);
-    }
-
-    /// Says what a frame of the responder is, and verifies it.
-    #[inline]
-    fn read(&mut self, frame: &[u8], now: u64) -> Result<Seen, Fault> {
-        let (link, payload) = Link::parse(frame).map_err(|_| Fault::Malformed)?;
-        let packet = match link.ethertype {
-            ethertype::IPV4 => Packet::parse_v4(payload),
-            ethertype::IPV6 => Packet::parse_v6(payload),
-            _ => return self.neighbour(frame),
-        };
-        let packet = packet.map_err(|_| Fault::Malformed)?;
-        let family = packet.family();
-        if packet.protocol == family.icmp() {
-            let message =
-                icmp::Message::parse(family, packet.payload).map_err(|_| Fault::Malformed)?;
-            match (message.kind, message.header.code) {
-                (Kind::EchoReply, trace::CODE) => self.response(&packet, &message, now),
-                (Kind::EchoReply, 0) => self.ping_reply(&packet, &message),
-                (Kind::EchoRequest, 0) => self.probe(&packet, now),
-                (Kind::DestinationUnreachable, _) => self.closed_port(&packet),
-                (Kind::NeighbourSolicitation | Kind::NeighbourAdvertisement, _) => {
-                    self.neighbour(frame)
-                }
-                _ => Err(Fault::Malformed),
-            }
-        } else if packet.protocol == protocol::TCP && is_reset(&packet) {
-            self.reset(&packet)
-        } else {
-            self.probe(&packet, now)
-        }
-    }
-
-    #[inline]
-    fn response(
-        &mut self,
-        packet: &Packet<'_>,
-        message: &icmp::Message<'_>,
-        now: u64,
-    ) -> Result<Seen, Fault> {
-        let response = Response::parse(message).map_err(|_| Fault::Malformed)?;
-        match self.ledger.response(packet, &response, now)? {
-            Answered::Right(latency) => {
-                self.tally.responses += 1;
-                self.latencies.note(Latency {
-                    probe: self.clock.ns(latency.probe),
-                    response: self.clock.ns(latency.response),
-                    whole: self.clock.ns(latency.whole),
-                });
-            }
-            Answered::Late => self.tally.late += 1,
-        }
-        Ok(Seen::Done)
-    }
-
-    #[inline]
-    fn probe(&mut self, packet: &Packet<'_>, now: u64) -> Result<Seen, Fault> {
-        let lose = self.lose_all || self.loss.comes();
-        let (probed, latency) = self.ledger.probe(packet, lose, now)?;
-        self.tally.probes += 1;
-        match probed {
-            Probed::Right(wanted) if !lose => {
-                let len = packet.header_len + packet.payload.len();
-                Ok(Seen::Answer(wanted, Probe { src: packet.src, dst: packet.dst, len }))
-            }
-            Probed::Right(_) => {
-                self.tally.unanswered += 1;
-                let probe = self.clock.ns(latency);
-                self.latencies.note(Latency { probe, response: 0, whole: 0 });
-                Ok(Seen::Done)
-            }
-            Probed::Late => {
-                self.tally.late += 1;
-                Ok(Seen::Done)
-            }
-        }
-    }
-
-    fn ping_reply(
-        &mut self,
-        packet: &Packet<'_>,
-        message: &icmp::Message<'_>,
-    ) -> Result<Seen, Fault> {
-        if !packet.upper_layer_sum().verifies() {
-            return Err(Fault::Checksum);
-        }
-        if self.tally.ping_replies >= self.tally.pings
-            || message.header.identifier.get() != PING_IDENTIFIER
-        {
-            return Err(Fault::Unasked);
-        }
-        self.tally.ping_replies += 1;
-        Ok(Seen::Done)
-    }
-
-    fn reset(&mut self, packet: &Packet<'_>) -> Result<Seen, Fault> {
-        if !packet.upper_layer_sum().verifies() {
-            return Err(Fault::Checksum);
-        }
-        if self.resets_owed == 0 {
-            return Err(Fault::Unasked);
-        }
-        self.resets_owed -= 1;
-        self.tally.resets += 1;
-        Ok(Seen::Foreign)
-    }
-
-    /// Junk may be a datagram to a closed port, which any host says so of.
-    fn closed_port(&mut self, packet: &Packet<'_>) -> Result<Seen, Fault> {
-        if !packet.upper_layer_sum().verifies() {
-            return Err(Fault::Checksum);
-        }
-        if self.tally.junk_replies >= self.tally.junk {
-            return Err(Fault::Unasked);
-        }
-        self.tally.junk_replies += 1;
-        Ok(Seen::Done)
-    }
-
-    fn neighbour(&mut self, frame: &[u8]) -> Result<Seen, Fault> {
-        match neighbour::read(frame) {
-            Some(Neighbour::Asked(question)) => {
-                self.tally.neighbours += 1;
-                Ok(Seen::Question(question))
-            }
-            Some(Neighbour::Responder(_)) => Ok(Seen::Done),
-            None => Err(Fault::Malformed),
-        }
+            && self.router.tcp_port == TcpPort::Open;
+        self.resets_owed += u64::from(reset);
+        let item = Item::Answer(self.ledger.position(wanted), reset);
+        self.out.push(self.steer.answer(wanted), mbuf, item);
     }
 
     /// Sends the answers whose time has come.
     #[inline]
     fn release(&mut self, now: u64) {
-        while OUT - self.out.len() > 3 * ASK {
+        while self.out.room() > 3 * ASK {
             let Some(Waiting { frame, wanted }) = self.wheel.take(now) else { return };
             self.send_answer(&wanted, frame, now);
         }
     }
 
-    /// Sends up to `count` requests, as far as they are due.
+    /// Sends a request that was due at `intended`, with what comes besides; whether it could be.
     #[inline]
-    fn ask(&mut self, load: Load, pace: &mut Pace, count: u64, now: u64) {
-        for _ in 0..count {
-            let intended = match load {
-                Load::Closed { window } if self.ledger.outstanding() >= window => return,
-                Load::Closed { .. } => now,
-                Load::Open { .. } => match pace.due(now) {
-                    Some(intended) => intended,
-                    None => return,
-                },
-            };
-            // A request may be followed by a ping and by junk.
-            if OUT - self.out.len() < 3 {
-                return;
-            }
-            let Some(mut mbuf) = self.fresh() else { return };
-            let Some(wanted) = self.begin(intended, now) else {
-                self.tally.blocked += 1;
-                return self.keep(mbuf);
-            };
-            if let Some(len) = self.requests.write(&wanted, mbuf.room_mut())
-                && mbuf.set_len(len).is_ok()
-            {
-                mbuf.reset_offloads();
-                drop(self.out.push(mbuf));
-                self.tally.asked += 1;
-            }
-            pace.advance();
-            if self.ping.comes() {
-                self.besides(|extras| extras.ping(), |tally| &mut tally.pings);
-            }
-            if self.junk.comes() {
-                self.besides(|extras| extras.junk(), |tally| &mut tally.junk);
-            }
+    fn ask(&mut self, intended: u64, now: u64) -> bool {
+        // A request may be followed by a ping and by junk.
+        if self.out.room() < 3 {
+            return false;
         }
+        let Some(mut mbuf) = self.fresh() else { return false };
+        let Some(wanted) = self.begin(intended, now) else {
+            self.tally.blocked += 1;
+            self.keep(mbuf);
+            return false;
+        };
+        if let Some(len) = self.requests.write(&wanted, mbuf.room_mut())
+            && mbuf.set_len(len).is_ok()
+        {
+            let item = Item::Request(self.ledger.position(&wanted));
+            self.out.push(self.steer.request(&wanted), mbuf, item);
+            self.tally.asked += 1;
+        }
+        if self.ping.comes() {
+            self.besides(|extras| extras.ping(), Item::Ping);
+        }
+        if self.junk.comes() {
+            self.besides(|extras| extras.junk(), Item::Junk);
+        }
+        true
     }
 
     /// Begins the next transaction that has a place.
@@ -450,38 +484,16 @@ impl Generator {
         None
     }
 
-    /// Sends a frame that was made beforehand.
-    fn besides(
-        &mut self,
-        frame: impl Fn(&mut Extras) -> &[u8],
-        counter: impl Fn(&mut Tally) -> &mut u64,
-    ) {
+    /// Sends a frame that was made beforehand, a ping or junk.
+    fn besides(&mut self, frame: impl Fn(&mut Extras) -> &[u8], item: Item) {
         let Some(mut mbuf) = self.fresh() else { return };
         if mbuf.write(frame(&mut self.extras)).is_ok() {
-            mbuf.reset_offloads();
-            drop(self.out.push(mbuf));
-            *counter(&mut self.tally) += 1;
+            let counter =
+                if item == Item::Ping { &mut self.tally.pings } else { &mut self.tally.junk };
+            *counter += 1;
+            let queue = usize::try_from(*counter).unwrap_or(0) % self.out.queues();
+            self.out.push(queue, mbuf, item);
         }
-    }
-
-    #[inline]
-    fn push(&mut self, mut mbuf: Mbuf) {
-        mbuf.reset_offloads();
-        // A turn receives only when there is room for all its answers.
-        drop(self.out.push(mbuf));
-    }
-
-    /// Hands what was collected to the port; what it does not take waits for the next turn.
-    #[inline]
-    fn flush(&mut self) -> usize {
-        if self.out.is_empty() {
-            return 0;
-        }
-        let sent = self.parts.tx.send(&mut self.out);
-        if !self.out.is_empty() {
-            self.tally.held_up += 1;
-        }
-        sent
     }
 
     /// A buffer for a frame.
@@ -514,21 +526,31 @@ impl Generator {
         self.parts.counters.as_ref().map_or_else(Sample::default, |read| read())
     }
 
-    /// The window that began when `before` was counted, and lasted `ticks`.
-    pub(crate) fn window(&mut self, ticks: u64, before: &Tally, sample: Sample) -> Window {
+    /// The window that began when `before` was counted, at `began` ticks from the step's beginning, and lasted
+    /// `ticks`. What was lost in it is known when the step is over, but for what found a full queue.
+    pub(crate) fn window(
+        &mut self,
+        began: u64,
+        ticks: u64,
+        before: &Tally,
+        sample: Sample,
+    ) -> Window {
         let grown = |count: fn(&Tally) -> u64| count(&self.tally) - count(before);
         let responder = self.sample().since(sample);
         // It can't be busy for longer than the window, but for the turn at its begin: that was interrupted.
         let interrupted = responder.busy_ticks > ticks + clock_ticks(self.parts.hz, AWAY_NS);
         Window {
+            began,
             ticks,
             offered: grown(|tally| tally.asked),
             served: grown(Tally::served),
-            lost: grown(Tally::lost),
+            lost: grown(Tally::refused),
             generator_busy: std::mem::take(&mut self.window_busy),
             responder,
             generator_away: self.watch.generator_away,
             responder_away: self.watch.responder_away || interrupted,
+            recovering: self.watch.recovering,
+            behind: self.watch.behind,
         }
     }
 }
@@ -537,9 +559,4 @@ impl Generator {
 #[must_use]
 pub fn clock_ticks(hz: u64, ns: u64) -> u64 {
     u64::try_from(u128::from(ns) * u128::from(hz) / 1_000_000_000).unwrap_or(u64::MAX)
-}
-
-fn is_reset(packet: &Packet<'_>) -> bool {
-    tcp::Header::ref_from_prefix(packet.payload)
-        .is_ok_and(|(header, _)| header.flags & tcp::flag::RST != 0)
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use hdrhistogram::Histogram;
 
 use crate::ledger::Latency;
+use crate::window::Window;
 
 /// The longest time that a histogram tells apart: a minute, in nanoseconds.
 const LONGEST_NS: u64 = 60_000_000_000;
@@ -63,17 +64,72 @@ impl Histograms {
     }
 }
 
-/// Latencies of a step. Whether a window was clean is known when it is over: until then they wait.
+/// Latencies by what the windows were in which they ended.
+#[derive(Debug, Clone, Default)]
+pub struct Sorted {
+    /// Of windows in which no thread lost its core, nor was anything of an earlier absence left.
+    pub settled: Histograms,
+    /// Of those in which no thread lost its core, but an open loop was still making up for an absence.
+    pub recovering: Histograms,
+    /// Of the others, and of what ended after the last window.
+    pub disturbed: Histograms,
+}
+
+impl Sorted {
+    /// Of all windows in which no thread lost its core.
+    #[must_use]
+    pub fn clean(&self) -> Histograms {
+        let mut clean = self.settled.clone();
+        clean.add(&self.recovering);
+        clean
+    }
+
+    /// Of all.
+    #[must_use]
+    pub fn all(&self) -> Histograms {
+        let mut all = self.clean();
+        all.add(&self.disturbed);
+        all
+    }
+
+    fn of(&mut self, kind: Kind) -> &mut Histograms {
+        match kind {
+            Kind::Settled => &mut self.settled,
+            Kind::Recovering => &mut self.recovering,
+            Kind::Disturbed => &mut self.disturbed,
+        }
+    }
+}
+
+/// What a window was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// See [`Sorted::settled`].
+    Settled,
+    /// See [`Sorted::recovering`].
+    Recovering,
+    /// See [`Sorted::disturbed`].
+    Disturbed,
+}
+
+impl From<&Window> for Kind {
+    fn from(window: &Window) -> Self {
+        match (window.clean(), window.recovering) {
+            (true, false) => Self::Settled,
+            (true, true) => Self::Recovering,
+            (false, _) => Self::Disturbed,
+        }
+    }
+}
+
+/// Latencies of a step. What a window was is known when it is over: until then they wait.
 #[derive(Debug)]
 pub struct Latencies {
-    /// Of windows in which no thread lost its core.
-    pub clean: Histograms,
-    /// Of the others.
-    pub disturbed: Histograms,
+    sorted: Sorted,
     /// In nanoseconds; a probe that nobody answers has no more than that.
     current: Vec<Latency>,
     previous: Vec<Latency>,
-    previous_clean: bool,
+    previous_kind: Kind,
 }
 
 impl Latencies {
@@ -81,11 +137,10 @@ impl Latencies {
     #[must_use]
     pub fn new(room: usize) -> Self {
         Self {
-            clean: Histograms::default(),
-            disturbed: Histograms::default(),
+            sorted: Sorted::default(),
             current: Vec::with_capacity(room),
             previous: Vec::with_capacity(room),
-            previous_clean: false,
+            previous_kind: Kind::Disturbed,
         }
     }
 
@@ -95,7 +150,7 @@ impl Latencies {
         if self.current.len() < self.current.capacity() {
             self.current.push(latency);
         } else {
-            self.disturbed.record(&latency);
+            self.sorted.disturbed.record(&latency);
         }
     }
 
@@ -104,24 +159,23 @@ impl Latencies {
     pub fn sort(&mut self, count: usize) {
         for _ in 0..count {
             let Some(latency) = self.previous.pop() else { return };
-            let to = if self.previous_clean { &mut self.clean } else { &mut self.disturbed };
-            to.record(&latency);
+            self.sorted.of(self.previous_kind).record(&latency);
         }
     }
 
-    /// The window is over, and was clean or not.
-    pub fn close_window(&mut self, clean: bool) {
+    /// The window is over, and was of this `kind`.
+    pub fn close_window(&mut self, kind: Kind) {
         self.sort(usize::MAX);
         std::mem::swap(&mut self.current, &mut self.previous);
-        self.previous_clean = clean;
+        self.previous_kind = kind;
     }
 
     /// No more comes.
     #[must_use]
-    pub fn finish(mut self, clean: bool) -> (Histograms, Histograms) {
-        self.close_window(clean);
+    pub fn finish(mut self) -> Sorted {
+        self.close_window(Kind::Disturbed);
         self.sort(usize::MAX);
-        (self.clean, self.disturbed)
+        self.sorted
     }
 }
 
@@ -170,25 +224,28 @@ mod tests {
         for ns in [1000, 2000] {
             latencies.note(latency(ns));
         }
-        latencies.close_window(false);
+        latencies.close_window(Kind::Disturbed);
         latencies.note(latency(10));
         latencies.sort(1);
-        latencies.close_window(true);
+        latencies.close_window(Kind::Settled);
         for ns in 1..=6 {
             latencies.note(latency(ns * 100));
         }
-        let (clean, disturbed) = latencies.finish(true);
-        assert_eq!((clean.whole.len(), disturbed.whole.len()), (5, 4));
-        assert_eq!((clean.whole.min(), disturbed.whole.max()), (10, 2000));
-        assert_eq!(clean.probe.len(), 5);
+        latencies.close_window(Kind::Recovering);
+        latencies.note(latency(5000));
+        let sorted = latencies.finish();
+        let counts = [&sorted.settled, &sorted.recovering, &sorted.disturbed, &sorted.clean()];
+        assert_eq!(counts.map(|histograms| histograms.whole.len()), [1, 4, 5, 5]);
+        assert_eq!((sorted.settled.whole.min(), sorted.disturbed.whole.max()), (10, 5003));
+        assert_eq!((sorted.clean().probe.len(), sorted.all().whole.len()), (5, 10));
     }
 
     #[test]
     fn a_probe_that_nobody_answers_has_no_response() {
         let mut latencies = Latencies::new(4);
         latencies.note(Latency { probe: 700, response: 0, whole: 0 });
-        let (clean, _) = latencies.finish(true);
-        assert_eq!((clean.probe.len(), clean.response.len(), clean.whole.len()), (1, 0, 0));
+        let all = latencies.finish().all();
+        assert_eq!((all.probe.len(), all.response.len(), all.whole.len()), (1, 0, 0));
     }
 
     #[test]

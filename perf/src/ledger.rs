@@ -1,5 +1,7 @@
 //! The transactions under way, and the verification of what comes back for them.
 
+use std::net::IpAddr;
+
 use otherhalf_engine::Clock;
 use otherhalf_wire::ip::Packet;
 use otherhalf_wire::probe::{Identity, SOURCE_PORT};
@@ -11,6 +13,10 @@ use crate::plan::{Plan, Transaction};
 /// By how much two cores' counters may disagree. A host may move a core to another socket between the
 /// two times that make a round trip: jumps of 2 us were seen on a shared machine.
 const SLACK_NS: u64 = 10_000;
+
+/// By how much, as a part of 2^10, two measurements of the same counter's frequency may disagree: what took long, took
+/// longer by the one than by the other.
+const DRIFT_LOG2: u32 = 10;
 
 /// What is wrong with a frame that the responder sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -198,6 +204,43 @@ impl Ledger {
         Some(wanted)
     }
 
+    /// The position of a transaction: what of its number its frames tell.
+    #[must_use]
+    #[inline]
+    pub fn position(&self, wanted: &Transaction) -> u64 {
+        self.plan.position(wanted.client, wanted.identifier)
+    }
+
+    /// Ends the transaction at `position`, whose request or answer was not sent after all; whether it was under way.
+    #[inline]
+    pub fn withdraw(&mut self, position: u64) -> bool {
+        let place = self.place(position);
+        let slot = &mut self.slots[place];
+        if slot.number & (self.plan.span() - 1) != position {
+            return false;
+        }
+        match slot.state {
+            State::Asked => self.asked -= 1,
+            State::Probed => self.probed -= 1,
+            State::Free | State::Expired => return false,
+        }
+        slot.state = State::Free;
+        true
+    }
+
+    /// Takes a request that a mirror threw back: ends its transaction, and says how long it took.
+    #[inline]
+    pub fn mirrored(&mut self, client: IpAddr, identifier: u16, now: u64) -> Result<u64, Fault> {
+        let client = addresses::client_index(client).ok_or(Fault::UnaskedProbe)?;
+        let position = self.plan.position(client, identifier);
+        let intended = self.slots[self.place(position)].intended;
+        if self.withdraw(position) {
+            Ok(now.saturating_sub(intended))
+        } else {
+            Err(Fault::UnaskedProbe)
+        }
+    }
+
     /// Takes a probe, whose IP packet is `packet`, received at `now`. `lose` says that nothing will
     /// answer it, which ends the transaction. Returns the latency of the probe besides.
     #[inline]
@@ -257,8 +300,7 @@ impl Ledger {
     /// Notes that the answer to the probe of `wanted` is sent at `now`.
     #[inline]
     pub fn answer_sent(&mut self, wanted: &Transaction, now: u64) {
-        let position = self.plan.position(wanted.client, wanted.identifier);
-        let place = self.place(position);
+        let place = self.place(self.position(wanted));
         let slot = &mut self.slots[place];
         if slot.state == State::Probed {
             slot.answered = now;
@@ -314,8 +356,13 @@ impl Ledger {
         // before the probe came, and the answer's time likewise.
         let least = self.clock.ns(slot.answered.saturating_sub(slot.probed));
         let most = self.clock.ns(now.saturating_sub(slot.sent));
-        let rtt = u64::from(rtt.ns().ok_or(Fault::WrongRtt)?);
-        if rtt + SLACK_NS < least || rtt > most + SLACK_NS {
+        let slack = SLACK_NS + (most >> DRIFT_LOG2);
+        // What takes longer than 32 bits of nanoseconds is told as not known.
+        let plausible = match rtt.ns().map(u64::from) {
+            Some(rtt) => rtt + slack >= least && rtt <= most + slack,
+            None => most + slack >= u64::from(u32::MAX),
+        };
+        if !plausible {
             return Err(Fault::WrongRtt);
         }
         slot.state = State::Free;
@@ -326,9 +373,9 @@ impl Ledger {
     }
 
     /// Looks at the next `count` places and gives up what has waited too long; returns how many: of
-    /// requests without probe, and of answers without response.
+    /// requests without probe, and of answers without response. Tells `on_loss` when each was sent.
     #[inline]
-    pub fn sweep(&mut self, count: usize, now: u64) -> [u64; 2] {
+    pub fn sweep(&mut self, count: usize, now: u64, mut on_loss: impl FnMut(u64)) -> [u64; 2] {
         let mut lost = [0, 0];
         for _ in 0..count {
             let place = self.swept;
@@ -341,6 +388,7 @@ impl Ledger {
                 State::Asked => {
                     self.asked -= 1;
                     lost[0] += 1;
+                    on_loss(slot.sent);
                 }
                 // Until it is sent, an answer is still on its way by our own doing.
                 State::Probed if slot.answered != u64::MAX => {
@@ -349,6 +397,7 @@ impl Ledger {
                     }
                     self.probed -= 1;
                     lost[1] += 1;
+                    on_loss(slot.answered);
                 }
                 State::Probed | State::Free | State::Expired => continue,
             }

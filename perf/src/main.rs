@@ -13,17 +13,23 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use otherhalf_perf::child::Child;
 use otherhalf_perf::compare::{compare, mood_ratio};
+use otherhalf_perf::course::{Course, Listed, Planned};
 use otherhalf_perf::html;
-use otherhalf_perf::latency::{Histograms, write_hgrm};
+use otherhalf_perf::latency::{Sorted, write_hgrm};
 use otherhalf_perf::mood::Mood;
 use otherhalf_perf::pace::Load;
 use otherhalf_perf::profile::Profile;
+use otherhalf_perf::proof::{Proof, proven};
 use otherhalf_perf::report::Report;
 use otherhalf_perf::scenario::Scenario;
-use otherhalf_perf::session::{self, Outcome, Planned};
+use otherhalf_perf::search::{self, Mode, Search};
+use otherhalf_perf::session::{self, Outcome};
 use otherhalf_perf::step::Step;
+use otherhalf_perf::veth;
 
-use crate::cli::{Arguments, Command, RampArguments, RunArguments, Where};
+use crate::cli::{
+    Arguments, Command, RampArguments, RatioArguments, RunArguments, SearchArguments, Where,
+};
 
 /// Something was not as it has to be.
 const EXIT_WRONG: u8 = 3;
@@ -34,6 +40,9 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run(arguments) => run(&arguments),
         Command::Ramp(arguments) => ramp(&arguments),
+        Command::Search(arguments) => search(&arguments),
+        Command::Ratios(arguments) => ratios(&arguments),
+        Command::Check { files } => check(&files),
         Command::Compare { first, second } => compare_reports(&first, &second),
         Command::Html { report, page } => write_page(&report, &page),
         Command::Mood { cpus } => {
@@ -65,7 +74,7 @@ fn run(arguments: &RunArguments) -> Result<ExitCode> {
     if plan.is_empty() {
         plan.push(Planned::Step(step(Load::Closed { window: 256 })));
     }
-    measure(&arguments.place, plan)
+    measure(&arguments.place, Box::new(Listed(plan)), |_, _| {})
 }
 
 fn ramp(arguments: &RampArguments) -> Result<ExitCode> {
@@ -75,26 +84,94 @@ fn ramp(arguments: &RampArguments) -> Result<ExitCode> {
         requests: NO_LIMIT,
         window: arguments.place.window(),
     };
+    let scenario = Scenario::load(&find(&arguments.place.scenario, &["scenarios"])?)?;
+    let ramp = scenario.ramp.unwrap_or_default();
+    let most = arguments.most.unwrap_or(ramp.most);
     let windows = std::iter::successors(Some(1), |window| Some(window * 2))
-        .take_while(|window| *window <= arguments.most);
+        .take_while(|window| *window <= most);
     let mut plan: Vec<Planned> =
         windows.map(|window| Planned::Step(step(Load::Closed { window }))).collect();
-    for factor in &arguments.of_peak {
+    for factor in arguments.of_peak.as_ref().unwrap_or(&ramp.of_peak) {
         plan.push(Planned::OfPeak(*factor, step(Load::Open { rate: 0.0 })));
     }
-    measure(&arguments.place, plan)
+    measure(&arguments.place, Box::new(Listed(plan)), |_, _| {})
 }
 
-/// Does the steps, shows them and writes what was asked for.
-fn measure(place: &Where, plan: Vec<Planned>) -> Result<ExitCode> {
-    let scenario_path = find(&place.scenario, "scenarios")?;
-    let profile_path = find(&place.profile, "profiles")?;
+/// A step of which a course says the load.
+fn any_load(place: &Where, seconds: f64) -> Step {
+    Step {
+        load: Load::Open { rate: 0.0 },
+        time: Duration::from_secs_f64(seconds),
+        requests: NO_LIMIT,
+        window: place.window(),
+    }
+}
+
+fn search(arguments: &SearchArguments) -> Result<ExitCode> {
+    let mode = if arguments.strict { Mode::Strict } else { Mode::Clean };
+    let search = Search {
+        mode,
+        trial: any_load(&arguments.place, arguments.seconds),
+        trials: arguments.trials.into(),
+        resolution: arguments.resolution,
+    };
+    measure(&arguments.place, Box::new(search), |report, outcome| {
+        let found = search::found(mode, &outcome.seen, outcome.hz);
+        text::show_no_drop(&found);
+        report.run.no_drop = Some(found);
+    })
+}
+
+fn ratios(arguments: &RatioArguments) -> Result<ExitCode> {
+    let proof = Proof {
+        step: any_load(&arguments.place, arguments.seconds),
+        rounds: arguments.rounds.into(),
+    };
+    measure(&arguments.place, Box::new(proof), |report, outcome| {
+        let proven = proven(&proof, &outcome.seen, outcome.mirrored.as_ref(), outcome.hz);
+        text::show_proven(&proven);
+        report.run.proven = Some(proven);
+    })
+}
+
+/// Says of each file whether it is good; the first that is not ends it.
+fn check(files: &[PathBuf]) -> Result<ExitCode> {
+    for file in files {
+        let path = find(file, &["profiles", "scenarios"])?;
+        let text =
+            fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
+        // A profile has two sides.
+        let kind = if text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("generator"))
+        {
+            let scenario = Scenario::parse(Path::new("none"), "about = \"none\"")?;
+            Profile::load(&path, Path::new("."))?.responder_config(&path, &scenario)?;
+            "profile"
+        } else {
+            Scenario::load(&path)?;
+            "scenario"
+        };
+        println!("{}: a good {kind}", path.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Does the steps, shows them, has `conclude` say what follows, and writes what was asked for.
+fn measure(
+    place: &Where,
+    course: Box<dyn Course>,
+    conclude: impl FnOnce(&mut Report, &Outcome),
+) -> Result<ExitCode> {
+    let scenario_path = find(&place.scenario, &["scenarios"])?;
+    let profile_path = find(&place.profile, &["profiles"])?;
     let scenario = Scenario::load(&scenario_path)?;
     let folder = tempfile::Builder::new().prefix("otherhalf-perf-").tempdir()?;
     let profile = Profile::load(&profile_path, folder.path())?;
     let config = profile.responder_config(&profile_path, &scenario)?;
     let cpus = [profile.generator.cpu, config.workers.cpus.first().copied().unwrap_or(0)];
     let mood_before = Mood::measure(cpus);
+    if let Some(ends) = &profile.generator.veth {
+        veth::enter(ends)?;
+    }
     let child = if profile.in_one_process() {
         None
     } else {
@@ -102,14 +179,15 @@ fn measure(place: &Where, plan: Vec<Planned>) -> Result<ExitCode> {
         fs::write(&path, profile.responder_text(&scenario))?;
         Some(Child::start(&place.responder()?, &path)?)
     };
-    let outcome = session::run(&profile, &config, &scenario, plan, child)?;
+    let outcome = session::run(&profile, &config, &scenario, course, child)?;
     let moods = [mood_before, Mood::measure(cpus)];
     let names = [
         (name(&scenario_path), scenario.about.as_str()),
         (name(&profile_path), profile.about.as_str()),
     ];
-    let report = Report::new(&outcome, names, moods);
+    let mut report = Report::new(&outcome, names, moods);
     text::show(&report);
+    conclude(&mut report, &outcome);
     if let Some(folder) = &place.out {
         write_all(folder, &report, &outcome)
             .with_context(|| format!("can't write to {}", folder.display()))?;
@@ -123,24 +201,26 @@ fn measure(place: &Where, plan: Vec<Planned>) -> Result<ExitCode> {
     })
 }
 
-/// A file by its path, or by its name in a folder of ours.
-fn find(wanted: &Path, folder: &str) -> Result<PathBuf> {
-    if wanted.exists() {
+/// A file by its path, or by its name in one of `folders` of ours.
+fn find(wanted: &Path, folders: &[&str]) -> Result<PathBuf> {
+    if wanted.is_file() {
         return Ok(wanted.to_owned());
     }
-    let ours = Path::new("perf").join(folder);
-    let file = ours.join(wanted).with_extension("toml");
-    if file.exists() {
+    let ours: Vec<PathBuf> = folders.iter().map(|folder| Path::new("perf").join(folder)).collect();
+    let here = |folder: &PathBuf| Some(folder.join(wanted).with_extension("toml"));
+    if let Some(file) = ours.iter().filter_map(here).find(|file| file.exists()) {
         return Ok(file);
     }
-    let mut known: Vec<String> = fs::read_dir(&ours)
-        .map(|entries| entries.flatten().map(|entry| name(&entry.path()).to_owned()).collect())
-        .unwrap_or_default();
+    let mut known: Vec<String> = ours
+        .iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flat_map(|entries| entries.flatten().map(|entry| name(&entry.path()).to_owned()))
+        .collect();
     known.sort_unstable();
     bail!(
-        "there is no {}, neither as a path nor in {} (run from the top of the checkout, which has: {})",
+        "there is no {}, neither as a path nor in perf/{} (run from the top of the checkout, which has: {})",
         wanted.display(),
-        ours.display(),
+        folders.join(" or perf/"),
         known.join(", ")
     )
 }
@@ -157,9 +237,9 @@ fn write_all(folder: &Path, report: &Report, outcome: &Outcome) -> Result<()> {
     std::io::Write::flush(&mut out)?;
     fs::write(folder.join("report.html"), html::page(report))?;
     for (number, seen) in outcome.seen.iter().enumerate() {
-        let mut all = Histograms::clone(&seen.clean);
-        all.add(&seen.disturbed);
-        for (kind, histograms) in [("clean", &seen.clean), ("all", &all)] {
+        let Sorted { settled, .. } = &seen.latencies;
+        let (clean, all) = (seen.latencies.clean(), seen.latencies.all());
+        for (kind, histograms) in [("settled", settled), ("clean", &clean), ("all", &all)] {
             for (part, histogram) in histograms.parts() {
                 if !histogram.is_empty() {
                     let file = folder.join(format!("step{number}-{part}-{kind}.hgrm"));

@@ -65,6 +65,22 @@ impl Pace {
     pub fn advance(&mut self) {
         self.next += self.interval;
     }
+
+    /// How many requests are to be sent that have not been, at `now`.
+    #[inline]
+    #[must_use]
+    pub fn due_count(&self, now: u64) -> u64 {
+        let now = (u128::from(now) << 32) + u128::from(u32::MAX);
+        match now.checked_sub(self.next) {
+            Some(late) => u64::try_from(late / self.interval + 1).unwrap_or(u64::MAX),
+            None => 0,
+        }
+    }
+
+    /// `count` of them are not.
+    pub fn skip(&mut self, count: u64) {
+        self.next += self.interval * u128::from(count);
+    }
 }
 
 #[cfg(test)]
@@ -91,6 +107,17 @@ mod tests {
             let expected = rate + 1.0;
             assert!((count as f64 - expected).abs() <= 1.0 + rate * 1e-6, "{rate}: {count}");
         }
+    }
+
+    #[test]
+    fn what_is_due_is_counted_and_can_be_skipped() {
+        let mut pace = Pace::new(1_000, 3.0e6, 2_600_000_000);
+        assert_eq!((pace.due_count(999), pace.due_count(1_000)), (0, 1));
+        let due = pace.due_count(1_000_000);
+        pace.skip(due - 1);
+        assert!(pace.due(1_000_000).is_some());
+        pace.advance();
+        assert_eq!((pace.due(1_000_000), pace.due_count(1_000_000)), (None, 0));
     }
 
     /// A server that takes 10 us a request and stands still for 100 ms of a second, asked 1,000 times a second.

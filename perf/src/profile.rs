@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use otherhalf_responder::config::Config;
+use otherhalf_responder::config::{Config, Port};
 use serde::Deserialize;
 
 use crate::scenario::Scenario;
+use crate::steering::MAX_QUEUES;
 
 /// What stands in a profile for the folder of a run, in which sockets are.
 pub const FOLDER: &str = "%DIR%";
@@ -33,6 +34,12 @@ pub enum Error {
         /// Line, column and cause.
         source: Box<toml::de::Error>,
     },
+    /// Its queues are none, or too many.
+    #[error("{}: generator.queues: 1 to {MAX_QUEUES}", path.display())]
+    Queues {
+        /// The file.
+        path: PathBuf,
+    },
     /// What it says of the responder is no configuration of otherhalfd.
     #[error("{}: [responder]: {source}", path.display())]
     Responder {
@@ -59,8 +66,15 @@ pub struct Profile {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Side {
-    /// Its port, as DPDK names it; `net_ring`: in the responder's process, connected by rings.
+    /// Its port, as DPDK names it, or a PCI address; `net_ring`: in the responder's process, connected by rings.
     pub device: String,
+    /// Its queues. Rings and memif have as many on the responder's side, where each is a worker's.
+    #[serde(default = "queues")]
+    pub queues: u16,
+    /// Names of two connected interfaces of the kernel, which the run makes in a network namespace of its own, and
+    /// the generator's and the responder's devices use.
+    #[serde(default)]
+    pub veth: Option<[String; 2]>,
     /// Its CPU.
     #[serde(default)]
     pub cpu: usize,
@@ -78,12 +92,27 @@ pub struct Side {
     pub descriptors: u16,
 }
 
+const fn queues() -> u16 {
+    1
+}
+
 const fn memory_mb() -> u32 {
     512
 }
 
 const fn descriptors() -> u16 {
     1024
+}
+
+impl Side {
+    /// Whether the device is a PCI address, and so hardware.
+    #[must_use]
+    pub fn is_pci(&self) -> bool {
+        let device = self.device.clone();
+        let (rx_descriptors, tx_descriptors) = (self.descriptors, self.descriptors);
+        let (mtu, promiscuous, interface) = (None, false, Vec::new());
+        Port { device, rx_descriptors, tx_descriptors, mtu, promiscuous, interface }.is_pci()
+    }
 }
 
 impl Profile {
@@ -95,8 +124,14 @@ impl Profile {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, Error> {
-        toml::from_str(text)
-            .map_err(|source| Error::Parse { path: path.to_owned(), source: Box::new(source) })
+        let profile: Self = toml::from_str(text)
+            .map_err(|source| Error::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        let queues = usize::from(profile.generator.queues);
+        if (1..=MAX_QUEUES).contains(&queues) {
+            Ok(profile)
+        } else {
+            Err(Error::Queues { path: path.to_owned() })
+        }
     }
 
     /// Whether generator and responder share a process.
@@ -148,8 +183,10 @@ mod tests {
             let profile = Profile::load(&path, Path::new("/run/x")).unwrap();
             profile.responder_config(&path, &scenario("")).unwrap();
             rings += usize::from(profile.in_one_process());
+            let physical = path.file_stem().is_some_and(|name| name == "physical");
+            assert_eq!(profile.generator.is_pci(), physical, "{}", path.display());
         }
-        assert_eq!(rings, 1);
+        assert_eq!(rings, 2);
     }
 
     #[test]
@@ -167,6 +204,8 @@ mod tests {
         let path = Path::new("x");
         assert!(Profile::parse(path, good).is_ok());
         assert!(Profile::parse(path, &format!("speed = 1\n{good}")).is_err());
+        let none = good.replace("[responder]", "queues = 0\n[responder]");
+        assert!(matches!(Profile::parse(path, &none), Err(Error::Queues { .. })));
         let profile = Profile::parse(path, &format!("{good}speed = 1")).unwrap();
         assert!(matches!(profile.responder_config(path, &scenario("")), Err(Error::Parse { .. })));
     }

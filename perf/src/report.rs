@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use otherhalf_responder::stage::ticks_of_a_lap;
 use serde::{Deserialize, Serialize};
 
-use crate::figures::{Block, Figures, Latencies, Rates};
+use crate::figures::{Block, Figures, Latencies, Rates, StageTicks, best};
 use crate::mood::Mood;
 use crate::pace::Load;
+use crate::proof::Proven;
+use crate::search::NoDrop;
 use crate::session::Outcome;
 use crate::step::Seen;
+use crate::workers::Worker;
 
 /// Why a file is no report.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +79,18 @@ pub struct Run {
     pub responder: BTreeMap<String, u64>,
     /// Buffers that nobody gave back; known if both share a process.
     pub mbufs_lost: Option<u32>,
+    /// What each of the responder's workers did, warm-up included.
+    #[serde(default)]
+    pub workers: Vec<Worker>,
+    /// Ticks that the reading of a stage takes; a burst has one a stage.
+    #[serde(default)]
+    pub stage_reading_ticks: f64,
+    /// What a search for the no-drop rate found.
+    #[serde(default)]
+    pub no_drop: Option<NoDrop>,
+    /// What a proof found.
+    #[serde(default)]
+    pub proven: Option<Proven>,
 }
 
 /// A step.
@@ -94,13 +110,25 @@ pub struct StepLine {
     pub all: Rates,
     /// Of those in which no thread was away.
     pub clean: Rates,
+    /// Of those, what was settled.
+    #[serde(default)]
+    pub settled: Rates,
     /// The share of windows that were clean.
     pub clean_share: f64,
+    /// The share that were settled: clean, and in an open loop nothing of an earlier absence left.
+    #[serde(default)]
+    pub settled_share: f64,
+    /// The stages of the responder's work; empty where its counters can't be seen.
+    #[serde(default)]
+    pub stages: Vec<StageTicks>,
     /// The share of windows in which the generator was away.
     pub generator_away_share: f64,
     /// The share in which the responder seemed to be.
     pub responder_away_share: f64,
-    /// Latencies of clean windows, in nanoseconds.
+    /// Latencies of settled windows, in nanoseconds.
+    #[serde(default)]
+    pub latency_settled: Latencies,
+    /// Latencies of clean windows.
     pub latency_clean: Latencies,
     /// Of all.
     pub latency_all: Latencies,
@@ -154,6 +182,9 @@ impl StepLine {
             ("junk", tally.junk),
             ("junk_replies", tally.junk_replies),
             ("neighbours", tally.neighbours),
+            ("refused_requests", tally.refused_requests),
+            ("refused_answers", tally.refused_answers),
+            ("crossed", tally.crossed),
             ("held_up", tally.held_up),
             ("blocked", tally.blocked),
             ("no_mbuf", tally.no_mbuf),
@@ -167,18 +198,22 @@ impl StepLine {
             faults: tally.faults().map(named).collect(),
             all: figures.all,
             clean: figures.clean,
+            settled: figures.settled,
             clean_share: figures.clean_share,
+            settled_share: figures.settled_share,
+            stages: figures.stages.clone(),
             generator_away_share: figures.away_share[0],
             responder_away_share: figures.away_share[1],
+            latency_settled: figures.latency_settled,
             latency_clean: figures.latency_clean,
             latency_all: figures.latency_all,
         }
     }
 
-    /// Rates of clean windows if there are any.
+    /// Rates of settled windows if there are enough, else of clean ones, else of all.
     #[must_use]
     pub fn rates(&self) -> &Rates {
-        if self.clean.seconds > 0.0 { &self.clean } else { &self.all }
+        best(&self.settled, &self.clean, &self.all)
     }
 
     /// Transactions a second, of the same.
@@ -187,11 +222,20 @@ impl StepLine {
         self.rates().served_per_s
     }
 
-    /// Latencies of clean windows if there are any.
+    /// Latencies of settled windows if there are any, else of clean ones, else of all.
     #[must_use]
     pub fn latencies(&self) -> &Latencies {
-        let clean = self.latency_clean.probe.count > 0;
-        if clean { &self.latency_clean } else { &self.latency_all }
+        let kinds = [&self.latency_settled, &self.latency_clean];
+        kinds.into_iter().find(|kind| kind.probe.count > 0).unwrap_or(&self.latency_all)
+    }
+
+    /// Transactions that were given up, or ended at a full queue.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        ["lost_requests", "lost_answers", "refused_requests", "refused_answers"]
+            .iter()
+            .filter_map(|name| self.counts.get(*name))
+            .sum()
     }
 }
 
@@ -211,6 +255,10 @@ impl Report {
             mood_after: moods[1],
             responder: outcome.counters.iter().cloned().collect(),
             mbufs_lost: outcome.mbufs_lost,
+            workers: outcome.workers.clone(),
+            stage_reading_ticks: ticks_of_a_lap(),
+            no_drop: None,
+            proven: None,
         };
         let steps = outcome.seen.iter().enumerate().map(|(number, seen)| {
             let figures = Figures::of(seen, outcome.hz);
@@ -276,6 +324,8 @@ pub(crate) mod tests {
         let outcome = Outcome {
             seen: Vec::new(),
             before: crate::tally::Tally::default(),
+            mirrored: None,
+            workers: Vec::new(),
             counters: vec![("received".to_owned(), 7)],
             mbufs_lost: Some(0),
             hz: 2_600_000_000,
@@ -305,9 +355,18 @@ pub(crate) mod tests {
             faults: BTreeMap::new(),
             all: clean,
             clean,
+            settled: Rates::default(),
             clean_share: 1.0,
+            settled_share: 1.0,
+            stages: [("receive", 20.0), ("engine", 200.0), ("act", 60.0), ("rest", 5.0)]
+                .map(|(stage, ticks_per_frame)| StageTicks {
+                    stage: stage.to_owned(),
+                    ticks_per_frame,
+                })
+                .to_vec(),
             generator_away_share: 0.0,
             responder_away_share: 0.0,
+            latency_settled: Latencies::default(),
             latency_clean: Latencies::default(),
             latency_all: Latencies::default(),
         };
@@ -323,6 +382,31 @@ pub(crate) mod tests {
         let text = String::from_utf8(text).unwrap();
         assert_eq!(text.lines().count(), 4);
         assert_eq!(Report::parse(Path::new("x"), &text).unwrap(), report);
+    }
+
+    #[test]
+    fn a_report_of_before_there_were_stages_is_read() {
+        let report = report(&[1e6, 2e6], 3.0);
+        let mut text = Vec::new();
+        report.write(&mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let new =
+            ["workers", "stage_reading_ticks", "no_drop", "proven", "settled_share", "stages"];
+        let old: Vec<String> = text
+            .lines()
+            .map(|line| {
+                let mut value: serde_json::Value = serde_json::from_str(line).unwrap();
+                let object = value.as_object_mut().unwrap();
+                object.retain(|key, _| {
+                    !new.contains(&key.as_str())
+                        && !["latency_settled", "settled"].contains(&key.as_str())
+                });
+                value.to_string()
+            })
+            .collect();
+        let old = Report::parse(Path::new("x"), &old.join("\n")).unwrap();
+        assert!(old.steps[0].0.stages.is_empty() && old.run.no_drop.is_none());
+        assert_eq!(old.steps[0].1, report.steps[0].1);
     }
 
     #[test]

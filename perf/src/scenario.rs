@@ -7,6 +7,7 @@ use otherhalf_wire::probe::Protocol;
 use serde::Deserialize;
 
 use crate::addresses::MAX_CLIENTS;
+use crate::steering::Steering;
 
 /// Why a file is no scenario.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +87,9 @@ pub struct Scenario {
     /// Frames that are none of the responder's business, for each request, 0 to 1.
     #[serde(default)]
     pub junk: f64,
+    /// On which queue answers come, where the profile has several.
+    #[serde(default)]
+    pub steering: Steering,
     /// When a transaction counts as lost, in milliseconds.
     #[serde(default = "timeout_ms")]
     pub timeout_ms: u32,
@@ -93,6 +97,41 @@ pub struct Scenario {
     pub pending_entries: Option<u32>,
     /// The responder's own time-out, in milliseconds; none: as its configuration says.
     pub pending_timeout_ms: Option<u32>,
+    /// What `ramp` does, where its command line does not say otherwise.
+    pub ramp: Option<Ramp>,
+}
+
+/// The loads of a ramp.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ramp {
+    /// The greatest window of the closed loops.
+    #[serde(default = "most")]
+    pub most: usize,
+    /// Open loops, as parts and multiples of the most that closed loops reached.
+    #[serde(default = "of_peak")]
+    pub of_peak: Vec<f64>,
+}
+
+impl Ramp {
+    fn fits(&self) -> bool {
+        let factors = 0.01..=100.0;
+        (1..=1 << 14).contains(&self.most) && self.of_peak.iter().all(|f| factors.contains(f))
+    }
+}
+
+impl Default for Ramp {
+    fn default() -> Self {
+        Self { most: most(), of_peak: of_peak() }
+    }
+}
+
+const fn most() -> usize {
+    4096
+}
+
+fn of_peak() -> Vec<f64> {
+    vec![0.25, 0.5, 0.8, 1.0, 1.5, 2.0, 4.0]
 }
 
 const fn clients() -> u32 {
@@ -228,6 +267,11 @@ impl Scenario {
             ),
             ((1..=10_000).contains(&self.timeout_ms), "timeout_ms", "1 to 10000"),
             (self.standing <= 1 << 24, "standing", "at most 16777216"),
+            (
+                self.ramp.as_ref().is_none_or(Ramp::fits),
+                "ramp",
+                "most from 1 to 16384, of_peak from 0.01 to 100",
+            ),
         ];
         rules.into_iter().find(|(fits, ..)| !fits).map(|(_, key, rule)| (key, rule))
     }
@@ -279,6 +323,8 @@ mod tests {
             ("delay_us = 2000000", "delay_us"),
             ("timeout_ms = 0", "timeout_ms"),
             ("standing = 20000000", "standing"),
+            ("[ramp]\nmost = 20000", "ramp"),
+            ("[ramp]\nof_peak = [0.0]", "ramp"),
         ] {
             match parse(&format!("about = \"x\"\n{line}")) {
                 Err(Error::Invalid { key, .. }) => assert_eq!(key, named, "{line}"),

@@ -1,28 +1,31 @@
 //! A run: responder and generator are started, the steps done, all ended again.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use dpdk::{
     Burst, Eal, LcoreId, Memory, Mempool, MempoolConfig, Port, PortConfig, RxQueue, TxQueue,
-    measure_tsc_hz, tsc,
+    tsc,
 };
 use otherhalf_responder::config::Config;
 use otherhalf_responder::control::Wishes;
 use otherhalf_responder::setup::Responder;
+use otherhalf_responder::stage::Stage;
 use otherhalf_wire::ethernet::Mac;
 
 use crate::child::Child;
-use crate::figures::Figures;
+use crate::course::Course;
 use crate::generator::{Counters, Generator, Parts};
+use crate::mirror::reflect;
 use crate::neighbour::{self, Neighbour};
-use crate::pace::Load;
 use crate::profile::{Profile, RING_NAME, Side};
 use crate::scenario::Scenario;
 use crate::step::{Seen, Step};
 use crate::tally::Tally;
 use crate::window::Sample;
+use crate::workers::{Worker, workers_of};
 
 /// How long the time stamp counter is measured. EAL's own figure is rounded to 10 MHz, which is microseconds in a
 /// millisecond; the round-trip times to be verified are better.
@@ -31,29 +34,11 @@ const CALIBRATION: Duration = Duration::from_millis(100);
 const MEMPOOL_CACHE: u32 = 256;
 /// Frames that are neither under way nor in a queue: kept for the next requests, or in caches.
 const SPARE_FRAMES: usize = 8192;
+/// How long the time stamp counter is measured, as by the responder: what EAL knows of it is rounded to 10 MHz, and a
+/// transaction that a stall made long took longer by the one than by the other.
+const CALIBRATION: Duration = Duration::from_millis(50);
 /// How long the responder may take to tell its hardware address, in seconds.
 const RESOLVE_S: u64 = 5;
-
-/// A step, or one that depends on those before.
-#[derive(Debug, Clone, Copy)]
-pub enum Planned {
-    /// A step.
-    Step(Step),
-    /// An open loop at a part or a multiple of the most that closed loops before it reached; the
-    /// load of the step does not count.
-    OfPeak(f64, Step),
-}
-
-impl Planned {
-    /// The most transactions under way at once.
-    fn outstanding(&self) -> usize {
-        match self {
-            Self::Step(Step { load: Load::Closed { window }, .. }) => *window,
-            // Above what is served, requests pile up until their time-outs; this many at most.
-            Self::Step(Step { load: Load::Open { .. }, .. }) | Self::OfPeak(..) => 1 << 14,
-        }
-    }
-}
 
 /// What a run brought.
 #[derive(Debug)]
@@ -62,25 +47,29 @@ pub struct Outcome {
     pub seen: Vec<Seen>,
     /// What was counted while the network warmed up, and while the table was filled.
     pub before: Tally,
+    /// What was seen against a mirror in the responder's place, if the course wanted that.
+    pub mirrored: Option<Seen>,
     /// The responder's counters at its end.
     pub counters: Vec<(String, u64)>,
+    /// What each of its workers did.
+    pub workers: Vec<Worker>,
     /// Buffers that nobody gave back; known if both share a process.
     pub mbufs_lost: Option<u32>,
     /// Ticks of the time stamp counter in a second.
     pub hz: u64,
 }
 
-/// Does the steps of `plan` as `profile` and `scenario` say. `child`: the responder's process, if it has one.
+/// Does the steps of `course` as `profile` and `scenario` say. `child`: the responder's process, if it has one.
 pub fn run(
     profile: &Profile,
     config: &Config,
     scenario: &Scenario,
-    plan: Vec<Planned>,
+    course: Box<dyn Course>,
     child: Option<Child>,
 ) -> Result<Outcome> {
     match child {
-        None => in_one_process(&profile.generator, config, scenario, plan),
-        Some(child) => with_child(&profile.generator, scenario, plan, child),
+        None => in_one_process(&profile.generator, config, scenario, course),
+        Some(child) => with_child(&profile.generator, scenario, course, child),
     }
 }
 
@@ -93,9 +82,9 @@ fn builder(side: &Side, main: LcoreId) -> dpdk::EalBuilder {
     Eal::builder(prefix, memory).main_lcore(main, cpus)
 }
 
-fn mempool(eal: &Eal, side: &Side, plan: &[Planned]) -> Result<Mempool> {
-    let outstanding = plan.iter().map(Planned::outstanding).max().unwrap_or(0);
-    let frames = 2 * outstanding + 2 * usize::from(side.descriptors) + SPARE_FRAMES;
+fn mempool(eal: &Eal, side: &Side, outstanding: usize) -> Result<Mempool> {
+    let queues = usize::from(side.queues);
+    let frames = 2 * outstanding + 2 * queues * usize::from(side.descriptors) + SPARE_FRAMES;
     let buffers = u32::try_from(frames.next_power_of_two() - 1).context("too many frames")?;
     let config =
         MempoolConfig { name: "perf", buffers, cache: MEMPOOL_CACHE, ..Default::default() };
@@ -109,8 +98,10 @@ fn open(
     side: &Side,
     id: dpdk::PortId,
     pool: &Mempool,
-) -> Result<(Port, RxQueue, TxQueue)> {
+) -> Result<(Port, Vec<RxQueue>, Vec<TxQueue>)> {
     let config = PortConfig {
+        rx_queues: side.queues,
+        tx_queues: side.queues,
         rx_descriptors: side.descriptors,
         tx_descriptors: side.descriptors,
         promiscuous: true,
@@ -118,8 +109,8 @@ fn open(
         ..Default::default()
     };
     let mut port = Port::configure(eal, id, &config, std::slice::from_ref(pool))?;
-    let (mut rx, mut tx) = port.start()?;
-    Ok((port, rx.remove(0), tx.remove(0)))
+    let (rx, tx) = port.start()?;
+    Ok((port, rx, tx))
 }
 
 /// Asks for the responder's hardware address until it tells it, and notes it.
@@ -139,7 +130,9 @@ fn resolve(parts: &mut Parts) -> Result<()> {
             question.set_len(len)?;
             drop(out.push(question));
         }
-        rx.receive(&mut burst);
+        for queue in rx.iter_mut() {
+            queue.receive(&mut burst);
+        }
         for mut frame in burst.drain() {
             match neighbour::read(frame.data()) {
                 Some(Neighbour::Responder(mac)) => {
@@ -157,57 +150,48 @@ fn resolve(parts: &mut Parts) -> Result<()> {
             }
         }
         while !out.is_empty() && !over() {
-            tx.send(&mut out);
+            tx.first_mut().context("no queue")?.send(&mut out);
         }
     }
-    anyhow::bail!(
+    bail!(
         "the responder did not tell its hardware address in {RESOLVE_S} s: is its port connected to ours?"
     )
 }
 
-/// What the generator's lcore does. Gives its receive queue back, for what may still come.
+/// What was seen, what was counted before, and what is to be done against a mirror.
+type Done = (Vec<Seen>, Tally, Option<Step>);
+
+/// What the generator's lcore does. Gives its receive queues back, for what may still come.
 fn generate(
     mut parts: Parts,
     scenario: &Scenario,
-    plan: Vec<Planned>,
-) -> (Result<(Vec<Seen>, Tally)>, RxQueue) {
+    course: Box<dyn Course>,
+) -> (Result<Done>, Vec<RxQueue>) {
     if let Err(error) = resolve(&mut parts) {
         return (Err(error), parts.rx);
     }
     let hz = parts.hz;
-    let outstanding = plan.iter().map(Planned::outstanding).max().unwrap_or(1);
-    let mut generator = Generator::new(parts, scenario, outstanding);
-    let outcome = steps(&mut generator, scenario, plan, hz);
-    (outcome, generator.into_receive_queue())
+    let mut generator = Generator::new(parts, scenario, course.outstanding());
+    let outcome = steps(&mut generator, scenario, course, hz);
+    (outcome, generator.into_receive_queues())
 }
 
 fn steps(
     generator: &mut Generator,
     scenario: &Scenario,
-    plan: Vec<Planned>,
+    mut course: Box<dyn Course>,
     hz: u64,
-) -> Result<(Vec<Seen>, Tally)> {
-    let mut before = generator.warm_up(std::time::Duration::from_millis(200))?;
+) -> Result<Done> {
+    let mut before = generator.warm_up(Duration::from_millis(200))?;
     if scenario.standing > 0 {
         before.add(&generator.stand(scenario.standing.into())?);
     }
     let mut seen: Vec<Seen> = Vec::new();
-    for planned in plan {
-        let step = match planned {
-            Planned::Step(step) => step,
-            Planned::OfPeak(factor, step) => {
-                let peak = seen
-                    .iter()
-                    .filter(|seen| matches!(seen.step.load, Load::Closed { .. }))
-                    .map(|seen| Figures::of(seen, hz).served_per_s())
-                    .fold(0.0, f64::max);
-                ensure!(peak > 0.0, "no closed loop was served before: there is no peak");
-                Step { load: Load::Open { rate: factor * peak }, ..step }
-            }
-        };
+    while let Some(step) = course.next(&seen, hz)? {
         seen.push(generator.step(step));
     }
-    Ok((seen, before))
+    let mirrored = course.mirrored(&seen, hz);
+    Ok((seen, before, mirrored))
 }
 
 /// The control thread's outside: the generator's end is the responder's.
@@ -227,12 +211,13 @@ fn in_one_process(
     side: &Side,
     config: &Config,
     scenario: &Scenario,
-    plan: Vec<Planned>,
+    course: Box<dyn Course>,
 ) -> Result<Outcome> {
     let workers = u32::try_from(config.workers.cpus.len()).context("too many workers")?;
     ensure!(
-        workers == 1,
-        "a generator with one queue loads one worker: name one CPU in workers.cpus"
+        workers == u32::from(side.queues),
+        "generator.queues = {}, but workers.cpus names {workers}: each queue is a worker's",
+        side.queues
     );
     let mut builder = builder(side, LcoreId(workers + 1));
     for (lcore, cpu) in (0..).map(LcoreId).zip(&config.workers.cpus) {
@@ -240,9 +225,9 @@ fn in_one_process(
     }
     let generator_lcore = LcoreId(workers);
     let eal = builder.worker(generator_lcore, side.cpu).init().context("DPDK does not start")?;
-    let hz = measure_tsc_hz(CALIBRATION);
-    let [_, id] = eal.ring_pair(RING_NAME, 1, side.descriptors.into())?;
-    let pool = mempool(&eal, side, &plan)?;
+    let hz = dpdk::measure_tsc_hz(CALIBRATION);
+    let [_, id] = eal.ring_pair(RING_NAME, side.queues, side.descriptors.into())?;
+    let pool = mempool(&eal, side, course.outstanding())?;
     let Responder { ports, workers, mut control, mempool, eal } = Responder::on(eal, config)?;
     let (port, rx, tx) = open(&eal, side, id, &pool)?;
 
@@ -257,59 +242,114 @@ fn in_one_process(
             sample.received += worker.stats.received.get();
             sample.busy_turns += worker.stats.busy_turns.get();
             sample.busy_ticks += worker.stats.busy_ticks.get();
+            for (sum, stage) in sample.stages.iter_mut().zip(Stage::ALL) {
+                *sum += worker.stats.ticks(stage);
+            }
         }
         sample
     });
     let counters = Some(counters);
     let (own, responder) = (Mac(port.mac()), Mac::default());
-    let parts = Parts { rx, tx, mempool: pool.clone(), own, responder, hz, counters };
-    let scenario = scenario.clone();
-    let generator = eal.launch(generator_lcore, move || generate(parts, &scenario, plan))?;
+    let mempool_of_parts = pool.clone();
+    let parts =
+        Parts { rx, tx, mempool: mempool_of_parts, own, responder, hz, counters, mirror: false };
+    let told = scenario.clone();
+    let generator = eal.launch(generator_lcore, move || generate(parts, &told, course))?;
     control.run(&handles, &UntilDone(&generator));
-    let (result, mut rest) = generator.join()?;
+    let (result, rest) = generator.join()?;
     control.shared.stop();
     for handle in handles {
         handle.join()?;
     }
     // What the responder sent after the generator had ended: its questions for neighbours.
-    let mut burst = Burst::<32>::new();
-    while rest.receive(&mut burst) > 0 {
-        burst.clear();
-    }
-    drop(rest);
-    let (seen, before) = result?;
+    discard(rest);
+    let (seen, before, wanted) = result?;
+    let mirrored = match wanted {
+        Some(step) => Some(against_mirror(&eal, side, &pool, scenario, step, hz)?),
+        None => None,
+    };
     let counters = counters_of(&control.totals().to_string());
+    let lines: Vec<String> = control.workers().map(|worker| worker.to_string()).collect();
+    let workers = workers_of(&lines.join("\n"));
     drop((ports, port));
     let mbufs_lost = Some(pool.in_use() + mempool.in_use());
-    Ok(Outcome { seen, before, counters, mbufs_lost, hz })
+    Ok(Outcome { seen, before, mirrored, counters, workers, mbufs_lost, hz })
+}
+
+/// Drops what may still come by `queues`, and them.
+fn discard(queues: Vec<RxQueue>) {
+    let mut burst = Burst::<32>::new();
+    for mut queue in queues {
+        while queue.receive(&mut burst) > 0 {
+            burst.clear();
+        }
+    }
+}
+
+/// Does `step` once the responder has ended, with a mirror on its first worker's lcore.
+fn against_mirror(
+    eal: &Eal,
+    side: &Side,
+    pool: &Mempool,
+    scenario: &Scenario,
+    step: Step,
+    hz: u64,
+) -> Result<Seen> {
+    let side = Side { queues: 1, ..side.clone() };
+    let [there, here] = eal.ring_pair("perfmirror", 1, side.descriptors.into())?;
+    let (far, mut far_rx, mut far_tx) = open(eal, &side, there, pool)?;
+    let (port, rx, tx) = open(eal, &side, here, pool)?;
+    let (own, responder) = (Mac(port.mac()), Mac(far.mac()));
+    let mempool = pool.clone();
+    let parts = Parts { rx, tx, mempool, own, responder, hz, counters: None, mirror: true };
+    let [mirror_lcore, .., generator_lcore] = eal.workers() else { bail!("too few lcores") };
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let (far_rx, far_tx) = (far_rx.remove(0), far_tx.remove(0));
+    let mirror = eal.launch(*mirror_lcore, move || reflect(far_rx, far_tx, &stopped))?;
+    let scenario = scenario.clone();
+    let generator = eal.launch(*generator_lcore, move || {
+        let mut generator = Generator::new(parts, &scenario, step.load.outstanding());
+        (generator.step(step), generator.into_receive_queues())
+    })?;
+    let seen = generator.join();
+    stop.store(true, Ordering::Relaxed);
+    mirror.join()?;
+    let (seen, rest) = seen?;
+    discard(rest);
+    Ok(seen)
 }
 
 fn with_child(
     side: &Side,
     scenario: &Scenario,
-    plan: Vec<Planned>,
+    course: Box<dyn Course>,
     child: Child,
 ) -> Result<Outcome> {
     let lcore = LcoreId(0);
-    let eal = builder(side, LcoreId(1))
-        .worker(lcore, side.cpu)
-        .vdev(side.device.as_str())
-        .init()
-        .context("DPDK does not start")?;
-    let hz = measure_tsc_hz(CALIBRATION);
-    let pool = mempool(&eal, side, &plan)?;
+    let builder = builder(side, LcoreId(1)).worker(lcore, side.cpu);
+    let builder = if side.is_pci() {
+        builder.pci(side.device.as_str())
+    } else {
+        builder.vdev(side.device.as_str())
+    };
+    let eal = builder.init().context("DPDK does not start")?;
+    let hz = dpdk::measure_tsc_hz(CALIBRATION);
+    let pool = mempool(&eal, side, course.outstanding())?;
     let name = side.device.split(',').next().unwrap_or_default();
     let (port, rx, tx) = open(&eal, side, eal.port_by_name(name)?, &pool)?;
     let (own, responder) = (Mac(port.mac()), Mac::default());
-    let parts = Parts { rx, tx, mempool: pool, own, responder, hz, counters: None };
+    let parts = Parts { rx, tx, mempool: pool, own, responder, hz, counters: None, mirror: false };
     let scenario = scenario.clone();
-    let generator = eal.launch(lcore, move || generate(parts, &scenario, plan))?;
+    let generator = eal.launch(lcore, move || generate(parts, &scenario, course))?;
     let (result, rest) = generator.join()?;
     // Our end first: DPDK complains of a peer that has gone.
     drop((rest, port));
     let printed = child.end();
-    let (seen, before) = result?;
-    Ok(Outcome { seen, before, counters: counters_of(&printed?), mbufs_lost: None, hz })
+    let (seen, before, _) = result?;
+    let printed = printed?;
+    let (counters, workers) = (counters_of(&printed), workers_of(&printed));
+    Ok(Outcome { seen, before, mirrored: None, counters, workers, mbufs_lost: None, hz })
 }
 
 /// The counters that otherhalfd prints at its end: a name and a number a line.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::generator::{Generator, clock_ticks};
-use crate::latency::{Histograms, Latencies};
+use crate::latency::{Kind, Latencies, Sorted};
 use crate::pace::{Load, Pace};
 use crate::tally::Tally;
 use crate::window::Window;
@@ -35,10 +35,8 @@ pub struct Seen {
     pub tally: Tally,
     /// The windows in which was asked.
     pub windows: Vec<Window>,
-    /// Latencies of windows in which no thread was away.
-    pub clean: Histograms,
-    /// Of the others, and of what ended after the last one.
-    pub disturbed: Histograms,
+    /// Latencies.
+    pub latencies: Sorted,
 }
 
 /// Why there is nothing to see.
@@ -124,17 +122,18 @@ impl Generator {
             Load::Open { rate } => Pace::new(dpdk::tsc(), rate, hz),
             Load::Closed { .. } => Pace::new(0, 1.0, hz),
         };
+        self.losses.clear();
         let start = self.turn(step.load, &mut pace, 0);
-        self.watch.next_window();
-        self.window(0, &Tally::default(), self.sample());
+        self.watch.next_step();
+        self.window(0, 0, &Tally::default(), self.sample());
         let (mut begun, mut before, mut sample) = (start, self.tally, self.sample());
         while self.tally.asked < step.requests {
             let now = self.turn(step.load, &mut pace, step.requests - self.tally.asked);
             if now - begun < length {
                 continue;
             }
-            let window = self.window(now - begun, &before, sample);
-            self.latencies.close_window(window.clean());
+            let window = self.window(begun - start, now - begun, &before, sample);
+            self.latencies.close_window(Kind::from(&window));
             if windows.len() < room {
                 windows.push(window);
             }
@@ -145,9 +144,11 @@ impl Generator {
             }
         }
         self.come_to_rest(step.load);
+        for sent in &self.losses {
+            note_loss(&mut windows, sent.wrapping_sub(start));
+        }
         let latencies = std::mem::replace(&mut self.latencies, Latencies::new(0));
-        let (clean, disturbed) = latencies.finish(false);
-        Seen { step, tally: self.tally, windows, clean, disturbed }
+        Seen { step, tally: self.tally, windows, latencies: latencies.finish() }
     }
 
     /// Asks no more, and sees what is under way to its end.
@@ -168,5 +169,31 @@ impl Generator {
                 return;
             }
         }
+    }
+}
+
+/// Counts what was lost in the window in which it was sent, `at` ticks from the step's beginning.
+fn note_loss(windows: &mut [Window], at: u64) {
+    let after = windows.partition_point(|window| window.began <= at);
+    if let Some(window) = after.checked_sub(1).and_then(|place| windows.get_mut(place))
+        && at < window.began + window.ticks
+    {
+        window.lost += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_counts_in_the_window_in_which_it_was_sent() {
+        let mut windows: Vec<Window> =
+            (0..4).map(|n| Window { began: n * 10, ticks: 10, ..Window::default() }).collect();
+        for at in [0, 9, 10, 39, 40, u64::MAX] {
+            note_loss(&mut windows, at);
+        }
+        assert_eq!(windows.iter().map(|window| window.lost).collect::<Vec<_>>(), [2, 1, 0, 1]);
+        note_loss(&mut [], 3);
     }
 }

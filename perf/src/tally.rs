@@ -33,6 +33,12 @@ pub struct Tally {
     pub junk_replies: u64,
     /// Questions for our hardware address.
     pub neighbours: u64,
+    /// Requests of an open loop that the port had no room for: the responder's queue was full.
+    pub refused_requests: u64,
+    /// Answers that it had no room for.
+    pub refused_answers: u64,
+    /// Answers that were due by another queue than the probe came by.
+    pub crossed: u64,
     /// Turns in which the port did not take all that was to be sent.
     pub held_up: u64,
     /// Requests that were due and had to wait, because too many were under way.
@@ -61,6 +67,9 @@ impl Tally {
             junk,
             junk_replies,
             neighbours,
+            refused_requests,
+            refused_answers,
+            crossed,
             held_up,
             blocked,
             no_mbuf,
@@ -80,6 +89,9 @@ impl Tally {
         *junk += other.junk;
         *junk_replies += other.junk_replies;
         *neighbours += other.neighbours;
+        *refused_requests += other.refused_requests;
+        *refused_answers += other.refused_answers;
+        *crossed += other.crossed;
         *held_up += other.held_up;
         *blocked += other.blocked;
         *no_mbuf += other.no_mbuf;
@@ -94,10 +106,16 @@ impl Tally {
         self.responses + self.unanswered
     }
 
-    /// Transactions that were given up.
+    /// Transactions that were given up, or that ended at a full queue.
     #[must_use]
     pub const fn lost(&self) -> u64 {
-        self.lost_requests + self.lost_answers
+        self.lost_requests + self.lost_answers + self.refused()
+    }
+
+    /// Transactions that ended at a full queue.
+    #[must_use]
+    pub const fn refused(&self) -> u64 {
+        self.refused_requests + self.refused_answers
     }
 
     /// All that was wrong.

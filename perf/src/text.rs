@@ -1,7 +1,11 @@
 //! What the terminal shows.
+#![allow(clippy::cast_precision_loss, reason = "figures for people have three digits")]
 
 use otherhalf_perf::compare::Row;
-use otherhalf_perf::report::Report;
+use otherhalf_perf::proof::Proven;
+use otherhalf_perf::report::{Report, Run};
+use otherhalf_perf::search::NoDrop;
+use otherhalf_responder::stage::Stage;
 
 /// Shows a report's steps.
 pub(crate) fn show(report: &Report) {
@@ -40,7 +44,7 @@ pub(crate) fn show(report: &Report) {
             step.name(),
             rates.offered_per_s,
             rates.served_per_s,
-            count("lost_requests") + count("lost_answers"),
+            step.lost(),
             us(latency.p50),
             us(latency.p99),
             us(latency.p999),
@@ -52,10 +56,19 @@ pub(crate) fn show(report: &Report) {
         );
         right += count("responses") + count("unanswered");
         wrong += step.faults.values().sum::<u64>();
+        if !step.stages.is_empty() {
+            let stages: Vec<String> = step
+                .stages
+                .iter()
+                .map(|stage| format!("{} {:.0}", stage.stage, stage.ticks_per_frame))
+                .collect();
+            println!("  ticks/f by stage: {}", stages.join(", "));
+        }
         for (name, count) in &step.faults {
             println!("  WRONG: {name} {count}");
         }
     }
+    show_workers(run);
     println!("{right} transactions verified, {wrong} frames wrong");
     let drops: Vec<String> = run
         .responder
@@ -68,6 +81,66 @@ pub(crate) fn show(report: &Report) {
     }
     if let Some(lost @ 1..) = run.mbufs_lost {
         println!("WRONG: {lost} buffers were not given back");
+    }
+}
+
+/// Shows what each worker did, warm-up included, and what it costs to know the stages.
+fn show_workers(run: &Run) {
+    for worker in &run.workers {
+        println!(
+            "worker {}: received {}, probes {}, responses {}",
+            worker.worker, worker.received, worker.probes, worker.responses
+        );
+    }
+    if !run.workers.is_empty() {
+        let (received, turns) = run.workers.iter().fold((0, 0), |(received, turns), worker| {
+            (received + worker.received, turns + worker.busy_turns)
+        });
+        let readings = Stage::ALL.len();
+        let frames = received as f64 / (turns as f64).max(1.0);
+        println!(
+            "the stages cost {readings} readings of {:.0} ticks a burst: {:.1} ticks a frame at {frames:.1} frames a turn",
+            run.stage_reading_ticks,
+            run.stage_reading_ticks * readings as f64 / frames.max(1.0)
+        );
+    }
+}
+
+/// Shows what a search found.
+pub(crate) fn show_no_drop(found: &NoDrop) {
+    println!("no-drop rate, {}", found.mode);
+    for trial in &found.trials {
+        println!(
+            "  {:>11.0}/s {:>10} offered {:>8} lost in {:>7.3} s: {}",
+            trial.rate, trial.offered, trial.lost, trial.seconds, trial.verdict
+        );
+    }
+    let above = found.above.map_or_else(
+        || "no higher one failed".to_owned(),
+        |above| format!("the lowest that failed {above:.0}/s"),
+    );
+    println!("no-drop {:.0} transactions/s ({above})", found.rate);
+}
+
+/// Shows what a proof found.
+pub(crate) fn show_proven(proven: &Proven) {
+    let us = |ns: u64| ns as f64 / 1000.0;
+    let window = proven.peak_window.unwrap_or(0);
+    println!("the peak is at window {window}");
+    if let Some(offered) = proven.offered {
+        println!("of the open overload that was wanted, {:.0} % was offered", 100.0 * offered);
+    }
+    for (name, p) in [("service", &proven.service), ("harness alone", &proven.harness)] {
+        println!(
+            "latency of a frame, {name}: p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us ({} frames)",
+            us(p.p50),
+            us(p.p99),
+            us(p.p999),
+            p.count
+        );
+    }
+    for ratio in &proven.ratios {
+        println!("{ratio}");
     }
 }
 

@@ -225,10 +225,10 @@ fn what_is_lost_is_counted_by_its_place_and_what_comes_late_is_no_fault() {
         ledger.probe(&parse(&probe_of(&wanted)), wanted == third, 100).unwrap();
     }
     assert_eq!(ledger.outstanding(), 2, "a probe that is to be lost ends its transaction");
-    assert_eq!(ledger.sweep(64, 1_000_001), [1, 0], "an answer not yet sent is not lost");
+    assert_eq!(ledger.sweep(64, 1_000_001, |_| {}), [1, 0], "an answer not yet sent is not lost");
     ledger.answer_sent(&second, 1_000_001);
-    assert_eq!(ledger.sweep(64, 2_000_001), [0, 0]);
-    assert_eq!(ledger.sweep(64, 2_000_002), [0, 1]);
+    assert_eq!(ledger.sweep(64, 2_000_001, |_| {}), [0, 0]);
+    assert_eq!(ledger.sweep(64, 2_000_002, |_| {}), [0, 1]);
     assert_eq!(ledger.outstanding(), 0);
     assert_eq!(ledger.probe(&parse(&probe_of(&first)), false, 3_000_000).unwrap().0, Probed::Late);
     assert_eq!(Reply::to(&second).offer(&mut ledger, 3_000_000), Ok(Answered::Late));
@@ -239,7 +239,7 @@ fn what_is_lost_is_counted_by_its_place_and_what_comes_late_is_no_fault() {
 fn what_comes_late_is_known_even_when_its_place_is_taken_and_once_only() {
     let mut ledger = ledger("v4");
     let old = ledger.begin(1000, 0, 0).unwrap();
-    assert_eq!(ledger.sweep(64, 2_000_000), [1, 0]);
+    assert_eq!(ledger.sweep(64, 2_000_000, |_| {}), [1, 0]);
     let new = ledger.begin(1064, 2_000_000, 2_000_000).unwrap();
     let late = ledger.probe(&parse(&probe_of(&old)), false, 2_000_100);
     assert_eq!(late, Ok((Probed::Late, 0)));
@@ -253,6 +253,6 @@ fn a_place_is_for_one_transaction_at_a_time() {
     let mut ledger = ledger("v4");
     assert!(ledger.begin(1000, 0, 0).is_some());
     assert!(ledger.begin(1064, 0, 0).is_none());
-    assert_eq!(ledger.sweep(64, 2_000_000), [1, 0]);
+    assert_eq!(ledger.sweep(64, 2_000_000, |_| {}), [1, 0]);
     assert!(ledger.begin(1064, 0, 0).is_some());
 }
