@@ -87,9 +87,10 @@ pub(crate) struct Where {
     /// What is asked and how the network answers: a file, or a name in perf/scenarios.
     #[arg(long, default_value = "complete", value_name = "FILE|NAME")]
     pub(crate) scenario: PathBuf,
-    /// What connects generator and responder: a file, or a name in perf/profiles.
-    #[arg(long, default_value = "net_ring", value_name = "FILE|NAME")]
-    pub(crate) profile: PathBuf,
+    /// What connects generator and responder: a file, or a name in perf/profiles [default: net_ring; for search
+    /// and ratios net_ring-short].
+    #[arg(long, value_name = "FILE|NAME")]
+    pub(crate) profile: Option<PathBuf>,
     /// The folder for report.ndjson, report.html and the histograms (.hgrm).
     #[arg(long, value_name = "FOLDER")]
     pub(crate) out: Option<PathBuf>,
@@ -157,7 +158,7 @@ pub(crate) struct SearchArguments {
 pub(crate) struct RatioArguments {
     #[command(flatten)]
     pub(crate) place: Where,
-    /// How long each step lasts: there are 8 of half of it, and 6 for each round.
+    /// How long each step lasts: there are 5 of half of it, and 6 for each round.
     #[arg(long, default_value_t = 1.0, value_parser = seconds)]
     pub(crate) seconds: f64,
     /// How often each pair of steps is done.

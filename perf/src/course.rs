@@ -106,7 +106,7 @@ pub(crate) mod tests {
 
     pub(crate) fn step(load: Load) -> Step {
         let (time, window) = (Duration::from_secs(1), Duration::from_micros(500));
-        Step { load, time, requests: u64::MAX, window }
+        Step { load, time, requests: u64::MAX, window, makes_up: true }
     }
 
     #[test]

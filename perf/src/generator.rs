@@ -47,6 +47,8 @@ const SWEEP: usize = 8;
 const SORT: usize = 2 * RECEIVE;
 /// Frames kept for the next requests.
 const SPARE: usize = 4096;
+/// Requests kept that found a full queue.
+const READY: usize = 256;
 /// Losses of a step whose times are kept; those of more are not told apart by window.
 const LOSSES: usize = 1 << 18;
 
@@ -86,11 +88,15 @@ pub struct Generator {
     steer: Steer,
     /// The queue that is looked at first.
     first: usize,
+    /// Whether an open loop makes up for the generator's absences.
+    pub(crate) makes_up: bool,
     /// The port did not take all in the last turn of an open loop.
     was_full: bool,
     /// When what was lost in this step had been sent.
     pub(crate) losses: Vec<u64>,
     spare: Vec<Mbuf>,
+    /// Requests that found a full queue, with their numbers.
+    ready: Vec<(Mbuf, u64)>,
     ping: Share,
     junk: Share,
     loss: Share,
@@ -158,9 +164,11 @@ impl Generator {
             steer: Steer::new(scenario.steering, parts.tx.len()),
             out: Outbox::new(std::mem::take(&mut parts.tx)),
             first: 0,
+            makes_up: true,
             was_full: false,
             losses: Vec::with_capacity(LOSSES),
             spare: Vec::with_capacity(SPARE),
+            ready: Vec::with_capacity(READY),
             ping: Share::new(scenario.ping),
             junk: Share::new(scenario.junk),
             loss: Share::new(scenario.loss),
@@ -210,7 +218,7 @@ impl Generator {
         let received = burst.len();
         let now = tsc();
         let owed = self.ledger.outstanding() - self.wheel.len().min(self.ledger.outstanding());
-        self.watch.turn(received > 0 || owed == 0, now);
+        let was_away = self.watch.turn(received > 0 || owed == 0, now);
         // The frames were written by another core: ask for all before the first is needed.
         for mbuf in &burst {
             black_box(mbuf.data().first().copied());
@@ -220,6 +228,9 @@ impl Generator {
                 self.closed_turn(&mut burst, &ends, window, requests.min(ASK as u64), now)
             }
             Load::Open { .. } => {
+                if was_away && !self.makes_up {
+                    pace.skip(pace.due_count(now));
+                }
                 let late = pace.due(now.saturating_sub(self.watch.limit())).is_some();
                 self.watch.open_turn(late, owed > RECEIVE);
                 self.open_turn(&mut burst, &ends, pace, requests, now)
@@ -321,9 +332,7 @@ impl Generator {
         for (place, mbuf) in burst.drain().enumerate() {
             let queue = self.queue_of(place, ends);
             self.take(mbuf, queue, now);
-            if !full {
-                ask(self, most.min(due * (place as u64 + 1) / received));
-            }
+            ask(self, most * (place as u64 + 1) / received);
             if self.out.room() <= ROOM - CHUNK {
                 full |= self.flush_or_lose(&mut sent);
             }
@@ -331,7 +340,7 @@ impl Generator {
         self.release(now);
         loop {
             let before = ask(self, 0);
-            let after = if full { before } else { ask(self, most.min(before + CHUNK as u64)) };
+            let after = ask(self, most.min(before + CHUNK as u64));
             full |= self.flush_or_lose(&mut sent);
             if after == before {
                 break;
@@ -339,7 +348,7 @@ impl Generator {
         }
         self.was_full = full;
         if full {
-            // All that is due at this moment meets the same full queue: no need to write it first.
+            // What is due besides meets the same full queue: no need to write it first.
             let more = due.saturating_sub(asked);
             pace.skip(more);
             self.tally.asked += more;
@@ -356,12 +365,16 @@ impl Generator {
             return false;
         }
         self.tally.held_up += 1;
-        let Self { out, ledger, tally, spare, resets_owed, .. } = self;
+        let Self { out, ledger, tally, spare, ready, resets_owed, .. } = self;
         out.give_up(|mbuf, item| {
             match item {
-                Item::Request(position) => {
-                    ledger.withdraw(position);
+                Item::Request(number) => {
+                    ledger.withdraw(number);
                     tally.refused_requests += 1;
+                    // It was not sent, so the next one that is due may be the same.
+                    if ready.len() < READY {
+                        return ready.push((mbuf, number));
+                    }
                 }
                 Item::Answer(position, reset) => {
                     ledger.withdraw(position);
@@ -449,8 +462,18 @@ impl Generator {
         if self.out.room() < 3 {
             return false;
         }
+        let ready = self.ready.pop();
+        if let Some((mbuf, number)) = ready {
+            if let Some(wanted) = self.ledger.begin(number, intended, now) {
+                self.out.push(self.steer.request(&wanted), mbuf, Item::Request(number));
+                self.tally.asked += 1;
+                self.besides_request();
+                return true;
+            }
+            self.keep(mbuf);
+        }
         let Some(mut mbuf) = self.fresh() else { return false };
-        let Some(wanted) = self.begin(intended, now) else {
+        let Some((wanted, number)) = self.begin(intended, now) else {
             self.tally.blocked += 1;
             self.keep(mbuf);
             return false;
@@ -458,27 +481,32 @@ impl Generator {
         if let Some(len) = self.requests.write(&wanted, mbuf.room_mut())
             && mbuf.set_len(len).is_ok()
         {
-            let item = Item::Request(self.ledger.position(&wanted));
-            self.out.push(self.steer.request(&wanted), mbuf, item);
+            self.out.push(self.steer.request(&wanted), mbuf, Item::Request(number));
             self.tally.asked += 1;
         }
+        self.besides_request();
+        true
+    }
+
+    /// Sends what comes besides a request.
+    #[inline]
+    fn besides_request(&mut self) {
         if self.ping.comes() {
             self.besides(|extras| extras.ping(), Item::Ping);
         }
         if self.junk.comes() {
             self.besides(|extras| extras.junk(), Item::Junk);
         }
-        true
     }
 
     /// Begins the next transaction that has a place.
     #[inline]
-    fn begin(&mut self, intended: u64, now: u64) -> Option<Transaction> {
+    fn begin(&mut self, intended: u64, now: u64) -> Option<(Transaction, u64)> {
         for _ in 0..TRIES {
             let number = self.number;
             self.number += 1;
             if let Some(wanted) = self.ledger.begin(number, intended, now) {
-                return Some(wanted);
+                return Some((wanted, number));
             }
         }
         None

@@ -211,12 +211,12 @@ impl Ledger {
         self.plan.position(wanted.client, wanted.identifier)
     }
 
-    /// Ends the transaction at `position`, whose request or answer was not sent after all; whether it was under way.
+    /// Ends the transaction whose number ends in `position`, and whose request or answer was not sent after all; whether it was under way.
     #[inline]
     pub fn withdraw(&mut self, position: u64) -> bool {
         let place = self.place(position);
         let slot = &mut self.slots[place];
-        if slot.number & (self.plan.span() - 1) != position {
+        if (slot.number ^ position) & (self.plan.span() - 1) != 0 {
             return false;
         }
         match slot.state {

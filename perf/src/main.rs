@@ -33,6 +33,8 @@ use crate::cli::{
 
 /// Something was not as it has to be.
 const EXIT_WRONG: u8 = 3;
+/// The profile for open loops that lose what finds a full queue, where none is named.
+const SHORT: &str = "net_ring-short";
 /// No request of a closed loop is sent less often than this, so no more in a step than its time allows.
 const NO_LIMIT: u64 = u64::MAX;
 
@@ -63,6 +65,7 @@ fn run(arguments: &RunArguments) -> Result<ExitCode> {
         time: Duration::from_secs_f64(arguments.seconds),
         requests: arguments.requests.unwrap_or(NO_LIMIT),
         window: arguments.place.window(),
+        makes_up: true,
     };
     let mut plan: Vec<Planned> = Vec::new();
     for window in &arguments.windows {
@@ -74,7 +77,7 @@ fn run(arguments: &RunArguments) -> Result<ExitCode> {
     if plan.is_empty() {
         plan.push(Planned::Step(step(Load::Closed { window: 256 })));
     }
-    measure(&arguments.place, Box::new(Listed(plan)), |_, _| {})
+    measure(&arguments.place, "net_ring", Box::new(Listed(plan)), |_, _| {})
 }
 
 fn ramp(arguments: &RampArguments) -> Result<ExitCode> {
@@ -83,6 +86,7 @@ fn ramp(arguments: &RampArguments) -> Result<ExitCode> {
         time: Duration::from_secs_f64(arguments.seconds),
         requests: NO_LIMIT,
         window: arguments.place.window(),
+        makes_up: true,
     };
     let scenario = Scenario::load(&find(&arguments.place.scenario, &["scenarios"])?)?;
     let ramp = scenario.ramp.unwrap_or_default();
@@ -94,16 +98,17 @@ fn ramp(arguments: &RampArguments) -> Result<ExitCode> {
     for factor in arguments.of_peak.as_ref().unwrap_or(&ramp.of_peak) {
         plan.push(Planned::OfPeak(*factor, step(Load::Open { rate: 0.0 })));
     }
-    measure(&arguments.place, Box::new(Listed(plan)), |_, _| {})
+    measure(&arguments.place, "net_ring", Box::new(Listed(plan)), |_, _| {})
 }
 
 /// A step of which a course says the load.
-fn any_load(place: &Where, seconds: f64) -> Step {
+fn any_load(place: &Where, seconds: f64, makes_up: bool) -> Step {
     Step {
         load: Load::Open { rate: 0.0 },
         time: Duration::from_secs_f64(seconds),
         requests: NO_LIMIT,
         window: place.window(),
+        makes_up,
     }
 }
 
@@ -111,11 +116,11 @@ fn search(arguments: &SearchArguments) -> Result<ExitCode> {
     let mode = if arguments.strict { Mode::Strict } else { Mode::Clean };
     let search = Search {
         mode,
-        trial: any_load(&arguments.place, arguments.seconds),
+        trial: any_load(&arguments.place, arguments.seconds, arguments.strict),
         trials: arguments.trials.into(),
         resolution: arguments.resolution,
     };
-    measure(&arguments.place, Box::new(search), |report, outcome| {
+    measure(&arguments.place, SHORT, Box::new(search), |report, outcome| {
         let found = search::found(mode, &outcome.seen, outcome.hz);
         text::show_no_drop(&found);
         report.run.no_drop = Some(found);
@@ -124,10 +129,10 @@ fn search(arguments: &SearchArguments) -> Result<ExitCode> {
 
 fn ratios(arguments: &RatioArguments) -> Result<ExitCode> {
     let proof = Proof {
-        step: any_load(&arguments.place, arguments.seconds),
+        step: any_load(&arguments.place, arguments.seconds, false),
         rounds: arguments.rounds.into(),
     };
-    measure(&arguments.place, Box::new(proof), |report, outcome| {
+    measure(&arguments.place, SHORT, Box::new(proof), |report, outcome| {
         let proven = proven(&proof, &outcome.seen, outcome.mirrored.as_ref(), outcome.hz);
         text::show_proven(&proven);
         report.run.proven = Some(proven);
@@ -158,11 +163,13 @@ fn check(files: &[PathBuf]) -> Result<ExitCode> {
 /// Does the steps, shows them, has `conclude` say what follows, and writes what was asked for.
 fn measure(
     place: &Where,
+    profile: &str,
     course: Box<dyn Course>,
     conclude: impl FnOnce(&mut Report, &Outcome),
 ) -> Result<ExitCode> {
     let scenario_path = find(&place.scenario, &["scenarios"])?;
-    let profile_path = find(&place.profile, &["profiles"])?;
+    let profile = place.profile.clone().unwrap_or_else(|| PathBuf::from(profile));
+    let profile_path = find(&profile, &["profiles"])?;
     let scenario = Scenario::load(&scenario_path)?;
     let folder = tempfile::Builder::new().prefix("otherhalf-perf-").tempdir()?;
     let profile = Profile::load(&profile_path, folder.path())?;

@@ -9,7 +9,7 @@ pub const ROOM: usize = 256;
 /// What a frame is, for its counter if it can't be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Item {
-    /// The request of the transaction at this position.
+    /// The request of the transaction of this number.
     Request(u64),
     /// The answer to its probe; whether the responder owes a RST for it.
     Answer(u64, bool),

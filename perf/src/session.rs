@@ -27,9 +27,6 @@ use crate::tally::Tally;
 use crate::window::Sample;
 use crate::workers::{Worker, workers_of};
 
-/// How long the time stamp counter is measured. EAL's own figure is rounded to 10 MHz, which is microseconds in a
-/// millisecond; the round-trip times to be verified are better.
-const CALIBRATION: Duration = Duration::from_millis(100);
 /// Mbufs that each lcore keeps at hand.
 const MEMPOOL_CACHE: u32 = 256;
 /// Frames that are neither under way nor in a queue: kept for the next requests, or in caches.

@@ -24,6 +24,9 @@ pub struct Step {
     pub requests: u64,
     /// The length of a window.
     pub window: Duration,
+    /// Whether an open loop makes up for what was due while the generator was away from its core, so that latency tells
+    /// of it. If not, that is never sent: for figures of settled windows alone, which there are the more of.
+    pub makes_up: bool,
 }
 
 /// What was seen in a step.
@@ -123,6 +126,7 @@ impl Generator {
             Load::Closed { .. } => Pace::new(0, 1.0, hz),
         };
         self.losses.clear();
+        self.makes_up = step.makes_up;
         let start = self.turn(step.load, &mut pace, 0);
         self.watch.next_step();
         self.window(0, 0, &Tally::default(), self.sample());

@@ -1,10 +1,13 @@
 //! Short windows of time, in which the loop is looked at: with a thread away from its core, or without.
 
+use otherhalf_responder::stage::Stage;
+
 /// A thread that was not seen for longer than this has lost its core, in nanoseconds. A turn of the
 /// loop takes a few microseconds at most; the host takes a core for longer.
 pub const AWAY_NS: u64 = 30_000;
 
-use otherhalf_responder::stage::Stage;
+/// An absence leaves something for at least as many times [`AWAY_NS`]: frames that were on their way.
+const AFTERMATH: u64 = 10;
 
 /// What was counted from one end of a window to the other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -126,6 +129,7 @@ pub struct Watch {
     pub responder_away: bool,
     /// What piled up while one was away is not worked off yet.
     now_recovering: bool,
+    last_away: u64,
     /// So it was at some time in this window.
     pub recovering: bool,
     /// Requests were sent late in this window.
@@ -143,6 +147,7 @@ impl Watch {
             generator_away: false,
             responder_away: false,
             now_recovering: false,
+            last_away: now,
             recovering: false,
             behind: false,
         }
@@ -155,11 +160,14 @@ impl Watch {
     }
 
     /// A turn of the generator's loop begins at `now`. `heard`: a frame came from the responder, or it owes none.
+    /// Whether the generator was away until now.
     #[inline]
-    pub fn turn(&mut self, heard: bool, now: u64) {
-        if now.wrapping_sub(self.last_turn) > self.limit {
+    pub fn turn(&mut self, heard: bool, now: u64) -> bool {
+        let away = now.wrapping_sub(self.last_turn) > self.limit;
+        if away {
             self.generator_away = true;
             self.now_recovering = true;
+            self.last_away = now;
             // It could not have heard anything meanwhile.
             self.last_heard = now;
         }
@@ -167,10 +175,12 @@ impl Watch {
         if now.wrapping_sub(self.last_heard) > self.limit {
             self.responder_away = true;
             self.now_recovering = true;
+            self.last_away = now;
         }
         if heard {
             self.last_heard = now;
         }
+        away
     }
 
     /// An open loop's turn: `behind` says that requests are sent late, `piled_up` that more is under way than a
@@ -178,7 +188,8 @@ impl Watch {
     #[inline]
     pub fn open_turn(&mut self, behind: bool, piled_up: bool) {
         self.behind |= behind;
-        self.now_recovering &= behind || piled_up;
+        let aftermath = self.last_turn.wrapping_sub(self.last_away) < AFTERMATH * self.limit;
+        self.now_recovering &= behind || piled_up || aftermath;
         self.recovering |= self.now_recovering;
     }
 
@@ -216,8 +227,7 @@ mod tests {
         assert!(watch.responder_away && !watch.generator_away);
         watch.next_window();
         watch.turn(true, 235);
-        watch.turn(true, 300);
-        assert!(watch.generator_away);
+        assert!(watch.turn(true, 300) && watch.generator_away);
         watch.next_window();
         watch.turn(false, 301);
         assert!(!watch.generator_away && !watch.responder_away);
@@ -235,12 +245,14 @@ mod tests {
         assert_eq!(turn(50, true, true), (true, true));
         assert_eq!(turn(60, false, false), (true, true), "so it was in this window");
         watch.next_window();
-        assert!(!watch.recovering && !watch.behind);
-        watch.turn(true, 100);
-        watch.open_turn(false, true);
+        assert!(watch.recovering && !watch.behind, "what was on its way is not here yet");
+        for now in (70..1000).step_by(10) {
+            watch.turn(true, now);
+            watch.open_turn(false, true);
+        }
         watch.next_window();
-        assert!(watch.recovering, "the next window begins with it");
-        watch.turn(true, 110);
+        assert!(watch.recovering, "it is not worked off");
+        watch.turn(true, 1000);
         watch.open_turn(false, false);
         watch.next_window();
         assert!(!watch.recovering);

@@ -1,8 +1,8 @@
 //! The stages of a worker's busy turn, and the watch that says how long each took.
 //!
 //! A stage is measured a burst, never a packet: one more reading of the time stamp counter where a stage ends. A turn
-//! that received nothing counts nowhere, but for frames that had waited for a neighbour. What is left of a turn's busy ticks is no stage's: queues that were found
-//! empty, and the worker's bounded work besides packets.
+//! that received nothing counts nowhere. What is left of a turn's busy ticks is no stage's: queues that were found
+//! empty, and the worker's bounded work besides received packets.
 
 use dpdk::tsc;
 
@@ -39,26 +39,37 @@ impl Stage {
 #[derive(Debug, Clone, Copy)]
 pub struct Watch {
     began: u64,
+    /// Whether what is done now is a stage's.
+    counting: bool,
 }
 
 impl Watch {
     /// A stage begins at `now`.
     #[must_use]
     pub const fn new(now: u64) -> Self {
-        Self { began: now }
+        Self { began: now, counting: true }
     }
 
     /// A stage begins at `now`; what was before is no stage.
     #[inline]
     pub const fn set(&mut self, now: u64) {
         self.began = now;
+        self.counting = true;
+    }
+
+    /// What is done from now on is no stage's, until the next is set.
+    #[inline]
+    pub const fn pause(&mut self) {
+        self.counting = false;
     }
 
     /// `stage` ends now, and the next one begins; returns the time.
     #[inline]
     pub fn lap(&mut self, stage: Stage, stats: &WorkerStats) -> u64 {
         let now = tsc();
-        stats.add_ticks(stage, now.wrapping_sub(self.began));
+        if self.counting {
+            stats.add_ticks(stage, now.wrapping_sub(self.began));
+        }
         self.began = now;
         now
     }
@@ -109,6 +120,8 @@ mod tests {
                 end = watch.lap(stage, &stats);
             }
         }
+        watch.pause();
+        watch.lap(Stage::Act, &stats);
         assert_eq!(Stage::ALL.map(|stage| stats.ticks(stage)).iter().sum::<u64>(), end - start);
         assert!(ticks_of_a_lap() > 0.0);
     }

@@ -357,7 +357,7 @@ impl Turn<'_> {
     /// Offers what waits to the engine again: neighbours have changed.
     fn offer_again(&mut self, snapshot: &Snapshot) {
         let now = tsc();
-        self.watch.set(now);
+        self.watch.pause();
         // One by one: few wait, and each came in by a port and at a time of its own.
         for _ in 0..self.held.len() {
             let Some(Waiting { frame, port, since }) = self.held.pop() else { break };

@@ -111,6 +111,39 @@ fn a_right_response_ends_its_transaction_once() {
 }
 
 #[test]
+fn what_a_stall_made_long_may_differ_by_as_much_as_the_clocks_do() {
+    // 10 s from request to response: two measurements of the counter's frequency that differ by a part in 1024.
+    let now = 10_000_000_000;
+    for (rtt, right) in [(9_000_000u64, false), (u64::from(u32::MAX), true), (u64::MAX, true)] {
+        let (mut ledger, wanted) = under_way("v4");
+        ledger.answer_sent(&wanted, 40_000_000);
+        let reply = Reply { rtt_ns: rtt, ..Reply::to(&wanted) };
+        assert_eq!(reply.offer(&mut ledger, now).is_ok(), right, "{rtt}");
+    }
+    let (mut ledger, wanted) = under_way("v4");
+    ledger.answer_sent(&wanted, 2_000_000_000);
+    let reply = Reply { rtt_ns: 2_001_000_000, ..Reply::to(&wanted) };
+    assert!(reply.offer(&mut ledger, 2_000_100_000).is_ok());
+    let (mut ledger, wanted) = under_way("v4");
+    let reply = Reply { rtt_ns: u64::MAX, ..Reply::to(&wanted) };
+    assert_eq!(reply.offer(&mut ledger, 70_000), Err(Fault::WrongRtt), "not known, but short");
+}
+
+#[test]
+fn what_was_not_sent_after_all_is_not_under_way() {
+    let (mut ledger, wanted) = under_way("v4");
+    assert!(!ledger.withdraw(1001) && ledger.withdraw(1000));
+    assert_eq!((ledger.outstanding(), ledger.withdraw(1000)), (0, false));
+    assert_eq!(Reply::to(&wanted).offer(&mut ledger, 70_000), Err(Fault::UnaskedResponse));
+    // A refused request may be offered again, and is the same.
+    assert_eq!(ledger.begin(1000, 80_000, 80_000), Some(wanted));
+    let client = addresses::client(wanted.family, wanted.client);
+    assert_eq!(ledger.mirrored(client, wanted.identifier, 80_500), Ok(500));
+    assert_eq!(ledger.mirrored(client, wanted.identifier, 80_500), Err(Fault::UnaskedProbe));
+    assert_eq!(ledger.outstanding(), 0);
+}
+
+#[test]
 fn every_mutation_of_a_response_is_noticed() {
     for family in ["v4", "v6"] {
         let other = if family == "v4" { Family::V6 } else { Family::V4 };
@@ -121,8 +154,8 @@ fn every_mutation_of_a_response_is_noticed() {
             ("hop", Fault::WrongHop, |reply| {
                 reply.hop = addresses::hop(Family::of(reply.src), 0x1234_5600);
             }),
-            ("short", Fault::WrongRtt, |reply| reply.rtt_ns = 29_999),
-            ("long", Fault::WrongRtt, |reply| reply.rtt_ns = 79_901),
+            ("short", Fault::WrongRtt, |reply| reply.rtt_ns = 29_931),
+            ("long", Fault::WrongRtt, |reply| reply.rtt_ns = 79_969),
             ("source", Fault::WrongSource, |reply| {
                 reply.src = addresses::hop(Family::of(reply.src), 5);
             }),
