@@ -2,8 +2,9 @@
 //!
 //! A trial is a step of an open loop. Strictly, it passes if of all that was offered nothing was lost: that is for
 //! hardware of one's own. On a shared machine threads lose their core for milliseconds, and no rate passes that; there
-//! a trial counts its settled windows alone, those with no thread away and nothing of an earlier absence left, whose
-//! neighbours are settled too, for a frame may be lost a window after what caused it.
+//! a trial counts its settled windows alone, those with no thread away and nothing of an earlier absence left, if the next
+//! is settled too: a frame may be sent in one and lost by what happens in the next. A trial with too few of them says
+//! nothing, and is done again.
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
@@ -134,11 +135,16 @@ impl Course for Search {
 impl Search {
     /// The next rate, where none above `highest` is tried; none: the rate is found, and a second trial confirmed it.
     fn rate(&self, found: &NoDrop, highest: f64) -> Option<f64> {
+        if let Some(Trial { rate, verdict: Verdict::Disturbed, .. }) = found.trials.last() {
+            return Some(*rate);
+        }
         let above = found.above.unwrap_or(highest);
         if above - found.rate > self.resolution * above {
             return Some(f64::midpoint(found.rate, above));
         }
-        let passes = found.trials.iter().filter(|trial| same(trial.rate, found.rate)).count();
+        let confirms =
+            |trial: &&Trial| same(trial.rate, found.rate) && trial.verdict == Verdict::Passed;
+        let passes = found.trials.iter().filter(confirms).count();
         (found.rate > 0.0 && passes < 2).then_some(found.rate)
     }
 }
@@ -158,7 +164,8 @@ pub fn found(mode: Mode, seen: &[Seen], hz: u64) -> NoDrop {
         })
         .collect();
     let rates = |passed: bool| {
-        let of = trials.iter().filter(move |trial| (trial.verdict == Verdict::Passed) == passed);
+        let told = trials.iter().filter(|trial| trial.verdict != Verdict::Disturbed);
+        let of = told.filter(move |trial| (trial.verdict == Verdict::Passed) == passed);
         of.map(|trial| trial.rate)
     };
     let above = rates(false).reduce(f64::min);
@@ -169,8 +176,7 @@ pub fn found(mode: Mode, seen: &[Seen], hz: u64) -> NoDrop {
 
 fn judge(mode: Mode, rate: f64, seen: &Seen, hz: u64) -> Trial {
     let counts = |place: usize| {
-        let neighbours = place.saturating_sub(1)..(place + 2).min(seen.windows.len());
-        seen.windows[neighbours].iter().all(Window::settled)
+        seen.windows[place..(place + 2).min(seen.windows.len())].iter().all(Window::settled)
     };
     let windows: Vec<&Window> = match mode {
         Mode::Strict => seen.windows.iter().collect(),
@@ -256,18 +262,24 @@ mod tests {
     fn one_loss_fails_strictly_and_counts_only_if_nobody_was_away_otherwise() {
         let mut disturbed = trial(1000.0, 2000.0);
         disturbed.windows[50].lost = 1;
-        disturbed.windows[49].responder_away = true;
+        disturbed.windows[51].responder_away = true;
         disturbed.tally.lost_requests = 1;
         let verdicts = |seen: &Seen| {
             [Mode::Strict, Mode::Clean].map(|mode| judge(mode, 1000.0, seen, HZ).verdict)
         };
         assert_eq!(verdicts(&disturbed), [Verdict::Lost, Verdict::Passed]);
-        disturbed.windows[49].responder_away = false;
+        disturbed.windows[51].responder_away = false;
         assert_eq!(verdicts(&disturbed), [Verdict::Lost, Verdict::Lost]);
         for window in &mut disturbed.windows {
             window.recovering = true;
         }
         assert_eq!(verdicts(&disturbed), [Verdict::Lost, Verdict::Disturbed]);
+        // Such a trial says nothing, and is done again.
+        let load = Load::Open { rate: 0.0 };
+        let search = Search { mode: Mode::Clean, trial: step(load), trials: 30, resolution: 0.01 };
+        let found = found(Mode::Clean, &[disturbed], HZ);
+        assert_eq!((found.rate, found.above), (0.0, None));
+        assert_eq!(search.rate(&found, 5000.0), Some(1000.0));
     }
 
     #[test]

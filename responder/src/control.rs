@@ -100,8 +100,9 @@ impl Control {
                 }
             }
             if wishes.print() {
-                let workers: String = self.workers().map(|worker| format!("{worker}\n")).collect();
-                info!("counters by request\n{}{workers}", self.totals());
+                let workers: Vec<String> =
+                    self.workers().map(|worker| worker.to_string()).collect();
+                info!("counters by request\n{}{}", self.totals(), workers.join("\n"));
             }
             if wishes.stop() {
                 return End::Stopped;
