@@ -87,8 +87,8 @@ pub(crate) struct Where {
     /// What is asked and how the network answers: a file, or a name in perf/scenarios.
     #[arg(long, default_value = "complete", value_name = "FILE|NAME")]
     pub(crate) scenario: PathBuf,
-    /// What connects generator and responder: a file, or a name in perf/profiles [default: net_ring; for search
-    /// and ratios net_ring-short].
+    /// What connects generator and responder: a file, or a name in perf/profiles [default: one by rings, with short
+    /// queues for search and ratios].
     #[arg(long, value_name = "FILE|NAME")]
     pub(crate) profile: Option<PathBuf>,
     /// The folder for report.ndjson, report.html and the histograms (.hgrm).

@@ -175,7 +175,9 @@ fn some_of<T>(mut steps: Vec<T>) -> Vec<T> {
 
 /// Where the responder's ticks go, step by step.
 fn stages(report: &Report) -> String {
-    let with_stages = report.steps.iter().map(|(step, _)| step).filter(|s| !s.stages.is_empty());
+    // Without a clean window, ticks are those of the host's absences.
+    let known = |step: &&StepLine| !step.stages.is_empty() && step.clean.seconds > 0.0;
+    let with_stages = report.steps.iter().map(|(step, _)| step).filter(known);
     let steps = some_of(with_stages.collect());
     let Some(first) = steps.first() else { return String::new() };
     let parts: Vec<String> = first.stages.iter().map(|stage| stage.stage.clone()).collect();

@@ -51,7 +51,7 @@ pub enum Error {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Line {
-    Run(Run),
+    Run(Box<Run>),
     Step(Box<StepLine>),
     Block(BlockLine),
 }
@@ -273,7 +273,7 @@ impl Report {
             serde_json::to_writer(&mut *out, line)?;
             out.write_all(b"\n")
         };
-        line(&Line::Run(self.run.clone()))?;
+        line(&Line::Run(Box::new(self.run.clone())))?;
         for (step, blocks) in &self.steps {
             line(&Line::Step(Box::new(step.clone())))?;
             for block in blocks {
@@ -302,7 +302,7 @@ impl Report {
                 source,
             })?;
             match line {
-                Line::Run(line) => run = Some(line),
+                Line::Run(line) => run = Some(*line),
                 Line::Step(line) => steps.push((*line, Vec::new())),
                 Line::Block(line) => match steps.last_mut() {
                     Some((step, blocks)) if step.step == line.step => blocks.push(line.block),

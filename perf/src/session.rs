@@ -300,17 +300,17 @@ fn against_mirror(
     let mempool = pool.clone();
     let parts = Parts { rx, tx, mempool, own, responder, hz, counters: None, mirror: true };
     let [mirror_lcore, .., generator_lcore] = eal.workers() else { bail!("too few lcores") };
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
+    let ended = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&ended);
     let (far_rx, far_tx) = (far_rx.remove(0), far_tx.remove(0));
-    let mirror = eal.launch(*mirror_lcore, move || reflect(far_rx, far_tx, &stopped))?;
+    let mirror = eal.launch(*mirror_lcore, move || reflect(far_rx, far_tx, &told))?;
     let scenario = scenario.clone();
     let generator = eal.launch(*generator_lcore, move || {
         let mut generator = Generator::new(parts, &scenario, step.load.outstanding());
         (generator.step(step), generator.into_receive_queues())
     })?;
     let seen = generator.join();
-    stop.store(true, Ordering::Relaxed);
+    ended.store(true, Ordering::Relaxed);
     mirror.join()?;
     let (seen, rest) = seen?;
     discard(rest);

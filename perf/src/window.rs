@@ -119,6 +119,7 @@ impl Window {
 
 /// Notices who is away.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "what disturbed a window, each by itself")]
 pub struct Watch {
     limit: u64,
     last_turn: u64,
