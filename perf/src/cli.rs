@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
+use crate::beside_cli::BesideArguments;
+
 /// Loads a reverse traceroute responder, plays the routers, and verifies every response.
 #[derive(Debug, Parser)]
 #[command(
@@ -21,6 +23,7 @@ Examples, from the top of the checkout:
   otherhalf-perf ramp --seconds 2 --out results         throughput against load, overload included
   otherhalf-perf search --out results                   the highest rate without loss
   otherhalf-perf ratios                                 goodput under overload, latency below it
+  otherhalf-perf beside --seconds 5                     beside testpmd and C, on virtio, memif and veth
   otherhalf-perf compare old/report.ndjson new/report.ndjson
 
 Two CPUs are used, one for the generator and one for the responder. Profiles with huge_pages = true
@@ -56,6 +59,8 @@ where RFC 2544 wants --seconds 60. The report says which. It takes at most (tria
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Measures several responders on the same kind of port, in interleaved rounds; prints ratios.
+    Beside(BesideArguments),
     /// Tells improvement from noise between two reports, step by step.
     #[command(after_help = "\
 The ratio is that of the medians of tenths of a second (clean windows only), the interval covers 95 % by the
@@ -200,7 +205,7 @@ impl FromStr for Rate {
     }
 }
 
-fn window(text: &str) -> Result<usize, String> {
+pub(crate) fn window(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(window @ 1..=16_384) => Ok(window),
         _ => Err("from 1 to 16384".to_owned()),
@@ -214,7 +219,7 @@ fn part(text: &str) -> Result<f64, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.01..=600.0).contains(&seconds) => Ok(seconds),
         _ => Err("from 0.01 to 600".to_owned()),

@@ -10,6 +10,8 @@
 //!   [`step`] what it does for a bounded time;
 //! - [`session`] starts responder and generator, and ends them;
 //! - [`figures`], [`report`], [`html`] and [`compare`] say what was seen, [`mood`] what to think of it.
+//!
+//! [`beside`] measures other programs on the same ports, by a leaner loop.
 #![forbid(unsafe_code)]
 #![allow(clippy::cast_precision_loss, reason = "figures for people have three digits")]
 
@@ -44,3 +46,7 @@ pub mod mood;
 pub mod report;
 pub mod html;
 pub mod compare;
+pub mod beside;
+
+/// The exit code that says that something was not as it has to be.
+pub const EXIT_WRONG: u8 = 3;

@@ -1,5 +1,6 @@
 //! `otherhalf-perf`: its command line.
 
+mod beside_cli;
 mod cli;
 mod text;
 
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use otherhalf_perf::EXIT_WRONG;
 use otherhalf_perf::child::Child;
 use otherhalf_perf::compare::{compare, mood_ratio};
 use otherhalf_perf::course::{Course, Listed, Planned};
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Command::Search(arguments) => search(&arguments),
         Command::Ratios(arguments) => ratios(&arguments),
         Command::Check { files } => check(&files),
+        Command::Beside(arguments) => arguments.run(),
         Command::Compare { first, second } => compare_reports(&first, &second),
         Command::Html { report, page } => write_page(&report, &page),
         Command::Mood { cpus } => {
