@@ -22,7 +22,7 @@ fn main() {
     compiler.arg("-o").arg(&out).args(pkg_config("--libs"));
     match compiler.status() {
         Ok(status) if status.success() => {}
-        Ok(status) => fail(&format!("{compiler:?} ended with {status}")),
+        Ok(status) => fail(&format!("the C compiler ended with {status}: its own words are above")),
         Err(error) => fail(&format!("can't run the C compiler: {error}")),
     }
     println!("cargo:rustc-env=OTHERHALF_FLOOR={}", out.display());

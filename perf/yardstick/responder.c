@@ -1,9 +1,9 @@
-/* The floor as a responder on a port: a burst in, the floor's work on it, a burst out. A measuring tool.
+/* The floor as a responder on a port, turn after turn (floor_turn). A measuring tool.
  *
  * usage: responder EAL-ARGUMENTS -- swap|update|insert
  *
  * One main lcore that waits and one worker, which polls the only queue of the only port. It ends on
- * SIGINT, on SIGTERM, and when its standard input does; then it prints what it counted. */
+ * SIGINT, on SIGTERM, and when its standard input does; then it prints how many frames it received. */
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -17,11 +17,11 @@
 #include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_lcore.h>
+#include <rte_malloc.h>
 #include <rte_mbuf.h>
 
 #include "yardstick.h"
 
-#define BURST 32
 #define DESCRIPTORS 1024
 #define FRAMES 8191
 #define FRAME_CACHE 256
@@ -35,9 +35,9 @@ static const char *const variants[] = {
 };
 
 struct worker {
-	struct floor_table *table;
+	struct floor *floor;
 	enum floor_variant variant;
-	uint64_t received, sent, not_taken, dropped;
+	uint64_t received;
 };
 
 static volatile bool over;
@@ -48,39 +48,11 @@ static void end(int signal)
 	over = true;
 }
 
-static void turn(struct worker *self)
-{
-	struct rte_mbuf *mbufs[BURST];
-	struct yardstick_frame frames[BURST];
-	uint16_t count = rte_eth_rx_burst(PORT, 0, mbufs, BURST);
-	if (count == 0)
-		return;
-	for (uint16_t i = 0; i < count; i++) {
-		frames[i].data = rte_pktmbuf_mtod(mbufs[i], uint8_t *);
-		frames[i].len = rte_pktmbuf_data_len(mbufs[i]);
-		frames[i].room = frames[i].len + rte_pktmbuf_tailroom(mbufs[i]);
-	}
-	floor_process(self->table, rte_rdtsc(), frames, count, self->variant);
-	uint16_t kept = 0;
-	for (uint16_t i = 0; i < count; i++) {
-		if (__builtin_expect(frames[i].len == 0, 0))
-			rte_pktmbuf_free(mbufs[i]);
-		else
-			mbufs[kept++] = mbufs[i];
-	}
-	uint16_t sent = rte_eth_tx_burst(PORT, 0, mbufs, kept);
-	if (__builtin_expect(sent < kept, 0))
-		rte_pktmbuf_free_bulk(mbufs + sent, kept - sent);
-	self->received += count;
-	self->sent += sent;
-	self->not_taken += kept - sent;
-	self->dropped += count - kept;
-}
-
 static int work(void *argument)
 {
+	struct worker *self = argument;
 	while (!over)
-		turn(argument);
+		self->received += floor_turn(self->floor, PORT, 0, self->variant);
 	return 0;
 }
 
@@ -130,10 +102,11 @@ int main(int count, char **arguments)
 	struct sigaction action = { .sa_handler = end };
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	worker.table = floor_new();
+	void *table = rte_zmalloc(NULL, floor_lines() * RTE_CACHE_LINE_SIZE, RTE_CACHE_LINE_SIZE);
+	worker.floor = table ? floor_new(table) : NULL;
 	struct rte_mempool *pool = rte_pktmbuf_pool_create("frames", FRAMES, FRAME_CACHE, 0,
 							   RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-	if (!worker.table || !pool)
+	if (!worker.floor || !pool)
 		rte_exit(EXIT_FAILURE, "there is too little memory\n");
 	start_port(pool);
 	unsigned lcore = rte_get_next_lcore(-1, 1, 0);
@@ -146,11 +119,10 @@ int main(int count, char **arguments)
 		;
 	over = true;
 	rte_eal_wait_lcore(lcore);
-	printf("received %" PRIu64 "\nsent %" PRIu64 "\nnot_taken %" PRIu64 "\ndropped %" PRIu64 "\n",
-	       worker.received, worker.sent, worker.not_taken, worker.dropped);
+	printf("received %" PRIu64 "\n", worker.received);
 	rte_eth_dev_stop(PORT);
 	rte_eth_dev_close(PORT);
+	floor_free(worker.floor);
 	rte_eal_cleanup();
-	floor_free(worker.table);
 	return 0;
 }

@@ -271,7 +271,7 @@ impl Port<'_> {
         let mut arguments = vec![format!("--lcores=0@{waits},1@{works}"), "--main-lcore=0".into()];
         arguments.extend([format!("--file-prefix={prefix}"), vdev]);
         arguments.extend(
-            ["--in-memory", "--single-file-segments", "-m", "128", "--no-pci", "--no-telemetry"]
+            ["--in-memory", "--single-file-segments", "-m", "160", "--no-pci", "--no-telemetry"]
                 .map(str::to_owned),
         );
         arguments
