@@ -33,8 +33,6 @@ use crate::cli::{
     Arguments, Command, RampArguments, RatioArguments, RunArguments, SearchArguments, Where,
 };
 
-/// Something was not as it has to be.
-const EXIT_WRONG: u8 = 3;
 /// The profile for open loops that lose what finds a full queue, where none is named.
 const SHORT: &str = "net_ring-short";
 /// No request of a closed loop is sent less often than this, so no more in a step than its time allows.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use otherhalf_responder::config::{Config, Port};
+use otherhalf_responder::config::{Config, is_pci};
 use serde::Deserialize;
 
 use crate::scenario::Scenario;
@@ -108,10 +108,7 @@ impl Side {
     /// Whether the device is a PCI address, and so hardware.
     #[must_use]
     pub fn is_pci(&self) -> bool {
-        let device = self.device.clone();
-        let (rx_descriptors, tx_descriptors) = (self.descriptors, self.descriptors);
-        let (mtu, promiscuous, interface) = (None, false, Vec::new());
-        Port { device, rx_descriptors, tx_descriptors, mtu, promiscuous, interface }.is_pci()
+        is_pci(&self.device)
     }
 }
 

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use dpdk::{
-    Burst, Eal, LcoreId, Memory, Mempool, MempoolConfig, Port, PortConfig, RxQueue, TxQueue,
-    tsc,
+    Burst, Eal, LcoreId, Memory, Mempool, MempoolConfig, Port, PortConfig, RxQueue, TxQueue, tsc,
 };
 use otherhalf_responder::config::Config;
 use otherhalf_responder::control::Wishes;

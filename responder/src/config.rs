@@ -126,15 +126,21 @@ const fn yes() -> bool {
     true
 }
 
+/// Whether `device` is a PCI address (domain:bus:device.function), and so hardware.
+#[must_use]
+pub fn is_pci(device: &str) -> bool {
+    let mut parts = device.rsplitn(3, ':');
+    let hex = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_hexdigit());
+    let (Some(slot), Some(bus)) = (parts.next(), parts.next()) else { return false };
+    let Some((device, function)) = slot.split_once('.') else { return false };
+    hex(bus) && hex(device) && hex(function) && parts.next().is_none_or(hex)
+}
+
 impl Port {
-    /// Whether the device is a PCI address (domain:bus:device.function), and so hardware.
+    /// See [`is_pci`].
     #[must_use]
     pub fn is_pci(&self) -> bool {
-        let mut parts = self.device.rsplitn(3, ':');
-        let hex = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_hexdigit());
-        let (Some(slot), Some(bus)) = (parts.next(), parts.next()) else { return false };
-        let Some((device, function)) = slot.split_once('.') else { return false };
-        hex(bus) && hex(device) && hex(function) && parts.next().is_none_or(hex)
+        is_pci(&self.device)
     }
 
     /// The name that DPDK knows the device by.

@@ -87,6 +87,7 @@ mod error;
 mod siphash;
 mod ticks;
 mod slot;
+mod survey;
 mod table;
 mod sweep;
 mod sync;
