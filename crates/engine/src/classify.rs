@@ -13,7 +13,7 @@ use zerocopy::FromBytes;
 use crate::answer;
 use crate::burst::View;
 use crate::closed::{self, Closed};
-use crate::frame::Frame;
+use crate::frame::{Frame, Vouched};
 use crate::neighbour::{self, Notice};
 use crate::network::InterfaceId;
 use crate::outcome::Outcome;
@@ -28,6 +28,7 @@ pub(crate) struct Entered<'a> {
     unicast: bool,
     ethertype: u16,
     payload: &'a [u8],
+    vouched: Vouched,
 }
 
 /// What is left to do for a frame that is neither a request to be probed for nor an answer.
@@ -59,16 +60,20 @@ pub(crate) fn enter<'a>(view: &View<'_>, frame: &'a Frame<'_>) -> Result<Entered
     if !(unicast || header.dst.is_group()) || !header.src.is_unicast() {
         return Err(Outcome::DropNotOurMac);
     }
-    Ok(Entered { ingress, unicast, ethertype, payload })
+    Ok(Entered { ingress, unicast, ethertype, payload, vouched: frame.vouched_for() })
 }
 
 /// Looks at what follows the link layer.
 #[inline(always)]
 pub(crate) fn classify<P: Prefetch>(look: &mut Look<'_, P>, entered: &Entered<'_>) -> Found {
-    let Entered { unicast, ethertype, payload, .. } = *entered;
+    let Entered { unicast, ethertype, payload, vouched, .. } = *entered;
     match ethertype {
-        ethertype::IPV4 => internet_layer(look, unicast, Ipv4Addr::parse(payload)),
-        ethertype::IPV6 => internet_layer(look, unicast, Ipv6Addr::parse(payload)),
+        ethertype::IPV4 => {
+            internet_layer(look, unicast, vouched, Ipv4Addr::parse(payload, vouched.ipv4))
+        }
+        ethertype::IPV6 => {
+            internet_layer(look, unicast, vouched, Ipv6Addr::parse(payload, vouched.ipv4))
+        }
         ethertype::ARP => {
             let task = neighbour::arp(look.view.network, look.ingress, payload)?;
             look.task(task)
@@ -82,6 +87,7 @@ pub(crate) fn classify<P: Prefetch>(look: &mut Look<'_, P>, entered: &Entered<'_
 fn internet_layer<A: Address, P: Prefetch>(
     look: &mut Look<'_, P>,
     unicast: bool,
+    vouched: Vouched,
     packet: Result<Packet<'_, A>, Malformed>,
 ) -> Found {
     let packet = packet.map_err(malformed_ip)?;
@@ -97,7 +103,7 @@ fn internet_layer<A: Address, P: Prefetch>(
     if !packet.src.may_be_sent_to(network) {
         return Err(Outcome::DropBadSource);
     }
-    upper_layer(look, &packet)
+    upper_layer(look, vouched, &packet)
 }
 
 const fn malformed_ip(malformed: Malformed) -> Outcome {
@@ -112,7 +118,11 @@ const fn malformed_ip(malformed: Malformed) -> Outcome {
 
 /// Looks at what the IP packet of a frame carries for us.
 #[inline(always)]
-fn upper_layer<A: Address, P: Prefetch>(look: &mut Look<'_, P>, packet: &Packet<'_, A>) -> Found {
+fn upper_layer<A: Address, P: Prefetch>(
+    look: &mut Look<'_, P>,
+    vouched: Vouched,
+    packet: &Packet<'_, A>,
+) -> Found {
     match packet.protocol {
         number if number == A::FAMILY.icmp() => {
             if packet.payload.len() < icmp::HEADER_LEN {
@@ -126,7 +136,7 @@ fn upper_layer<A: Address, P: Prefetch>(look: &mut Look<'_, P>, packet: &Packet<
         protocol::TCP => {
             let (header, _) =
                 tcp::Header::ref_from_prefix(packet.payload).map_err(|_| Outcome::DropTruncated)?;
-            if !packet.upper_layer_sum().verifies() {
+            if !vouched.transport && !packet.upper_layer_sum().verifies() {
                 return Err(Outcome::DropBadChecksum);
             }
             if let Some(found) = answer::tcp(packet, header) {
@@ -136,7 +146,7 @@ fn upper_layer<A: Address, P: Prefetch>(look: &mut Look<'_, P>, packet: &Packet<
             look.task(task)
         }
         protocol::UDP => {
-            let task = closed::udp(look.view.policy, &packet.either())?;
+            let task = closed::udp(look.view.policy, vouched, &packet.either())?;
             look.task(task)
         }
         _ => Err(Outcome::DropOtherProtocol),

@@ -14,6 +14,7 @@ use zerocopy::FromBytes;
 
 use crate::classify::Task;
 use crate::emit::Reset;
+use crate::frame::Vouched;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::time::Clock;
@@ -56,15 +57,18 @@ impl Closed {
 }
 
 /// Reads a datagram: none is expected.
-pub(crate) fn udp(policy: &Policy, packet: &Packet<'_>) -> Result<Task, Outcome> {
+pub(crate) fn udp(policy: &Policy, vouched: Vouched, packet: &Packet<'_>) -> Result<Task, Outcome> {
     let (header, _) =
         udp::Header::ref_from_prefix(packet.payload).map_err(|_| Outcome::DropTruncated)?;
     if !policy.closed_ports {
         return Err(Outcome::DropOtherUdp);
     }
     // RFC 768: no checksum; RFC 8200 §8.1: not in IPv6.
-    let unchecked = header.checksum.get() == 0 && packet.src.is_ipv4();
-    if !unchecked && !packet.upper_layer_sum().verifies() {
+    let right = match header.checksum.get() {
+        0 => packet.src.is_ipv4(),
+        _ => vouched.transport || packet.upper_layer_sum().verifies(),
+    };
+    if !right {
         return Err(Outcome::DropBadChecksum);
     }
     Ok(Task::Closed(Closed::Udp(Datagram {

@@ -95,6 +95,25 @@ fn a_wrong_checksum_is_not_answered() {
 }
 
 #[test]
+fn a_datagram_that_the_device_vouches_for_needs_no_checksum_of_ours() {
+    for family in FAMILIES {
+        let mut ours = Responder::new();
+        ours.vouched.transport = true;
+        let ends = ends(family);
+        let mut packet = datagram(ends.client, ends.own);
+        *packet.last_mut().unwrap() ^= 1;
+        let outcome = ours.play(&routed(&packet)).fate.outcome;
+        assert_eq!(outcome, Outcome::ClosedUdpUnreachable, "{family}");
+        if family == Family::V6 {
+            // Nobody can vouch for what is not there (RFC 8200 §8.1).
+            let at = family.header_len() + 6;
+            packet[at..at + 2].fill(0);
+            assert_eq!(ours.dropped(&routed(&packet)), Outcome::DropBadChecksum);
+        }
+    }
+}
+
+#[test]
 fn a_quote_is_no_longer_than_every_link_takes() {
     let mut ours = Responder::new();
     let ends = ends(Family::V6);

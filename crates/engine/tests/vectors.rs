@@ -180,6 +180,7 @@ fn responder(request: &[u8], reply: Reply) -> common::Responder {
         neighbours,
         policy: Policy { reply, ..Policy::default() },
         received: None,
+        vouched: otherhalf_engine::Vouched::default(),
         now: SECOND,
         counters: Counters::default(),
     }

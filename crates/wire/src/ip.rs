@@ -111,8 +111,9 @@ pub trait Known: Address {
     /// The family.
     const FAMILY: Family;
 
-    /// Checks a packet of the family, see [`ipv4::Packet::parse`] and [`ipv6::Packet::parse`].
-    fn parse(bytes: &[u8]) -> Result<Packet<'_, Self>, Malformed>;
+    /// Checks a packet of the family, see [`ipv4::Packet::parse`] and [`ipv6::Packet::parse`]. A header checksum that was
+    /// `verified` already is not verified again.
+    fn parse(bytes: &[u8], verified: bool) -> Result<Packet<'_, Self>, Malformed>;
 
     /// Reads what an ICMP error of the family quotes, see [`Quote::parse`].
     fn parse_quote(bytes: &[u8]) -> Result<Quote<'_, Self>, Malformed>;
@@ -153,8 +154,8 @@ impl Known for Ipv4Addr {
     const FAMILY: Family = Family::V4;
 
     #[inline(always)]
-    fn parse(bytes: &[u8]) -> Result<Packet<'_, Self>, Malformed> {
-        let packet = ipv4::Packet::parse(bytes)?;
+    fn parse(bytes: &[u8], verified: bool) -> Result<Packet<'_, Self>, Malformed> {
+        let packet = ipv4::Packet::parse_summed(bytes, verified)?;
         Ok(Packet {
             src: packet.header.src.into(),
             dst: packet.header.dst.into(),
@@ -207,7 +208,7 @@ impl Known for Ipv6Addr {
     const FAMILY: Family = Family::V6;
 
     #[inline(always)]
-    fn parse(bytes: &[u8]) -> Result<Packet<'_, Self>, Malformed> {
+    fn parse(bytes: &[u8], _: bool) -> Result<Packet<'_, Self>, Malformed> {
         let packet = ipv6::Packet::parse(bytes)?;
         Ok(Packet {
             src: packet.header.src.into(),
@@ -281,13 +282,13 @@ impl<'a> Packet<'a> {
     /// Checks an IPv4 packet, see [`ipv4::Packet::parse`].
     #[inline]
     pub fn parse_v4(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        Ipv4Addr::parse(bytes).map(Packet::either)
+        Ipv4Addr::parse(bytes, false).map(Packet::either)
     }
 
     /// Checks an IPv6 packet, see [`ipv6::Packet::parse`].
     #[inline]
     pub fn parse_v6(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        Ipv6Addr::parse(bytes).map(Packet::either)
+        Ipv6Addr::parse(bytes, false).map(Packet::either)
     }
 }
 

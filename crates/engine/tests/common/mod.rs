@@ -13,7 +13,7 @@ use std::sync::Arc;
 use otherhalf_engine::frame::LEAST_ROOM;
 use otherhalf_engine::{
     Clock, Counters, Engine, Fate, Frame, Interface, InterfaceId, Neighbours, Network, NextHop,
-    Outcome, Policy, PortId, StaticRoute, Verdict, View,
+    Outcome, Policy, PortId, StaticRoute, Verdict, View, Vouched,
 };
 use otherhalf_pending::{Settings, Table};
 use otherhalf_wire::arp::{Arp, Operation};
@@ -134,6 +134,8 @@ pub(crate) struct Responder {
     pub(crate) now: u64,
     /// When the next frames were received, if not now.
     pub(crate) received: Option<u64>,
+    /// What the device vouches for of the next frames.
+    pub(crate) vouched: Vouched,
     pub(crate) counters: Counters,
 }
 
@@ -155,6 +157,7 @@ impl Responder {
             policy: Policy::default(),
             now: 77 * SECOND,
             received: None,
+            vouched: Vouched::default(),
             counters: Counters::default(),
         }
     }
@@ -191,7 +194,8 @@ impl Responder {
             .iter_mut()
             .zip(frames)
             .map(|(room, frame)| {
-                let frame = Frame::new(room, frame.len(), PortId(port)).unwrap();
+                let frame =
+                    Frame::new(room, frame.len(), PortId(port)).unwrap().vouched(self.vouched);
                 match self.received {
                     Some(time) => frame.received_at(time),
                     None => frame,
