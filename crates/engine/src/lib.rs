@@ -9,7 +9,8 @@
 //!
 //! One frame in, at most one frame out, in the same buffer. The engine is told the time, reads no
 //! clock, does no I/O, takes no lock and allocates nothing after [`Engine::new`]; it knows no
-//! driver. It decides and returns a [`Verdict`] per frame; whoever owns the buffers acts on it.
+//! driver. It decides and tells a [`Verdict`] for each frame, by a callback with the frame's place; whoever owns the
+//! buffers acts on it.
 //! Every frame ends in exactly one [`Outcome`].
 //!
 //! The modules stand in the order in which a frame passes them:
@@ -24,7 +25,7 @@
 )]
 #![allow(
     clippy::inline_always,
-    reason = "left to the compiler, parsed packets are copied from call to call: a third of the time, see docs/performance.md"
+    reason = "left to the compiler, parsed packets are copied from call to call, see docs/performance.md"
 )]
 #![cfg_attr(
     test,

@@ -21,7 +21,8 @@
 //!       └─────────────────────────────────────────────────┘
 //! ```
 //!
-//! A key is an array of words, whatever the caller packs into it (family, addresses, protocol, flow, probe identifier).
+//! A key is an array of words and a tail of up to 56 bits, whatever the caller packs into them (addresses; protocol, flow, probe
+//! identifier).
 //! The table keeps only its hash under a secret: SipHash-1-3, of whose 128 bits the first 64 choose two buckets and the
 //! fingerprint, and the other 64 are a [cookie](Hash::cookie) for the probe. So IPv4 and IPv6 entries cost the same.
 //!

@@ -21,7 +21,7 @@
 )]
 #![allow(
     clippy::inline_always,
-    reason = "left to the compiler, parsed packets are copied from call to call: a third of the time, see docs/performance.md"
+    reason = "left to the compiler, parsed packets are copied from call to call, see docs/performance.md"
 )]
 #![cfg_attr(
     test,
