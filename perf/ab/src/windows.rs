@@ -29,7 +29,7 @@ pub struct Measured {
     /// Pairs of windows without interruption.
     pub pairs: usize,
     /// The subject's cycles a frame in the host's fast mood: the median of the windows before which a fixed piece of
-    /// work took no more than [`FAST`] of the least that it took in the whole run.
+    /// work took no more than `FAST` of the least that it took in the whole run.
     pub fast: f64,
     /// The share of such windows.
     pub fast_share: f64,
