@@ -92,7 +92,7 @@ impl<P: Prefetch> Engine<P> {
 
     /// Does all there is to do for `frames` at the time `now`, in ticks of the clock.
     ///
-    /// Calls `fate` once for each frame, with its place among `frames`. Works in groups of [`BURST`]; within one, requests
+    /// Calls `fate` once for each frame, with its place among `frames`. Works in groups of [`BURST`]; within one and of one family, requests
     /// come before answers (whose probes were sent by an earlier group) and both before all else, each in their order.
     #[inline]
     pub fn process(

@@ -5,9 +5,9 @@ mod common;
 use common::{
     Done, Ends, FAMILIES, Responder, SECOND, TIMEOUT, echo_reply_packet, ends, engine,
     error_packet, framed, icmp_packet, packet_of, port_mac, read, request, request_packet,
-    response, routed, router_mac, tcp_answer_packet,
+    response, routed, router_mac, tcp_answer_packet, time_exceeded,
 };
-use otherhalf_engine::{Neighbours, Outcome, PortId, Verdict, Vouched};
+use otherhalf_engine::{Neighbours, Outcome, PortId, Verdict};
 use otherhalf_wire::icmp::Kind;
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
@@ -39,13 +39,6 @@ fn assert_tells(done: &Done, ends: Ends, hop: std::net::IpAddr, identifier: u16,
         panic!("refused: {done:?}");
     };
     assert_eq!((address, measured.ns()), (hop, Some(rtt)));
-}
-
-/// A router's time exceeded about `probe`, of which it quotes `quoted` octets behind the IP header.
-fn time_exceeded(family: Family, probe: &[u8], quoted: usize) -> Vec<u8> {
-    let packet = packet_of(probe);
-    let quote = &packet[..(family.header_len() + quoted).min(packet.len())];
-    routed(&error_packet(ends(family).hop, Kind::TimeExceeded, 0, quote))
 }
 
 /// A router's time exceeded that quotes `quote` as it is.
@@ -524,36 +517,6 @@ fn answers_with_wrong_checksums_are_dropped() {
         let mut direct = routed(&direct);
         *direct.last_mut().unwrap() ^= 1;
         assert_eq!(ours.dropped(&direct), Outcome::DropBadChecksum);
-    });
-}
-
-#[test]
-fn what_the_device_vouches_for_is_not_verified_again() {
-    for_each(|ours, family, protocol| {
-        let mut asked = routed(&request_packet(ends(family), request(family, protocol, 9, 4321)));
-        if family == Family::V4 {
-            // The header checksum of a packet that the device has looked at may be anything.
-            let at = asked.len() - 12 - 10;
-            asked[at] ^= 1;
-            assert_eq!(ours.dropped(&asked), Outcome::DropBadIpChecksum);
-            ours.vouched.ipv4 = true;
-        }
-        let probe = ours.play(&asked).frame;
-        ours.vouched = Vouched { ipv4: false, transport: true };
-        // No device looks at ICMP.
-        let mut error = time_exceeded(family, &probe, LEAST);
-        *error.last_mut().unwrap() ^= 1;
-        assert_eq!(ours.dropped(&error), Outcome::DropBadChecksum);
-        if protocol == Protocol::Tcp {
-            let mut direct = routed(&tcp_answer_packet(&probe, RST | ACK));
-            let at = direct.len() - 4;
-            direct[at] ^= 1;
-            ours.vouched.transport = false;
-            assert_eq!(ours.dropped(&direct), Outcome::DropBadChecksum);
-            ours.vouched.transport = true;
-            assert_eq!(ours.play(&direct).fate.outcome, Outcome::ResponseReset);
-        }
-        ours.vouched = Vouched::default();
     });
 }
 

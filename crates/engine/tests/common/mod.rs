@@ -456,3 +456,10 @@ pub(crate) fn vectors() -> Vec<(String, Vec<Vec<u8>>)> {
     files.sort();
     files
 }
+
+/// A router's time exceeded about `probe`, of which it quotes `quoted` octets behind the IP header.
+pub(crate) fn time_exceeded(family: Family, probe: &[u8], quoted: usize) -> Vec<u8> {
+    let packet = packet_of(probe);
+    let quote = &packet[..(family.header_len() + quoted).min(packet.len())];
+    routed(&error_packet(ends(family).hop, Kind::TimeExceeded, 0, quote))
+}
