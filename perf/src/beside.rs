@@ -6,7 +6,7 @@
 //!
 //! - [`link`] is what connects generator and peer, [`peer`] what answers;
 //! - [`frames`] are what is asked, [`lane`] the loop, lean enough not to be what is measured;
-//! - [`rounds`] says who comes when, and makes ratios of it.
+//! - [`rounds`] says who comes when, and makes ratios of it; [`verdict`] what may be said of them.
 //!
 //! A process has one EAL, so each kind of port is a process: [`run`] starts this very program for each
 //! ([`run_link`]), in a folder and a namespace that it removes, whatever becomes of that.
@@ -16,6 +16,7 @@ pub mod peer;
 pub mod frames;
 mod lane;
 mod rounds;
+mod verdict;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -58,8 +59,6 @@ const LOOK: Duration = Duration::from_millis(20);
 const BESIDES: Duration = Duration::from_secs(90);
 /// How long an interrupted measurement may take to end.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// A generator that finds so many frames whenever it looks has more of them waiting: it is what limits.
-const LIMITS: f64 = 0.9 * lane::RECEIVE as f64;
 
 /// What is to be measured.
 #[derive(Debug, Clone)]
@@ -398,18 +397,12 @@ fn line(ratio: &Ratio) -> String {
     let target = ratio.target.map_or_else(|| "-".to_owned(), |target| format!("{target:.2}"));
     let [a, b] = ratio.sides;
     let mega = |per_s: f64| per_s / 1e6;
-    let limits = match (a.frames_per_turn >= LIMITS, b.frames_per_turn >= LIMITS) {
-        (true, true) => ", the generator limits both",
-        (true, false) => ", the generator limits the first",
-        (false, true) => ", the generator limits the second",
-        (false, false) => "",
-    };
     format!(
         "ratio {:<28} {:.3} {target} {:<5} # {:.3} / {:.3} M/s, {} rounds, quartiles {:.3} to {:.3}, \
-         generator busy {:.2} / {:.2} with {:.0} / {:.0} frames a turn{limits}",
+         generator busy {:.2} / {:.2} with {:.0} / {:.0} frames a turn{}",
         ratio.name,
         ratio.value,
-        ratio.verdict(),
+        ratio.verdict,
         mega(a.per_s),
         mega(b.per_s),
         ratio.rounds,
@@ -419,5 +412,6 @@ fn line(ratio: &Ratio) -> String {
         b.generator_busy,
         a.frames_per_turn,
         b.frames_per_turn,
+        verdict::note(ratio.limited),
     )
 }

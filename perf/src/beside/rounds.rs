@@ -6,6 +6,7 @@ use crate::beside::frames::Load;
 use crate::beside::lane::Seen;
 use crate::beside::link::Link;
 use crate::beside::peer::Kind;
+use crate::beside::verdict::{Against, Side, Verdict};
 
 /// Complete traces a second of the reference implementation on one core, at its best: a closed loop of 256
 /// over a veth pair, on the machine of `docs/performance.md`.
@@ -63,14 +64,9 @@ pub(crate) struct Ratio {
     pub(crate) quartiles: [f64; 2],
     /// The medians of both sides: packets a second, or traces a second beside a constant.
     pub(crate) sides: [Side; 2],
-}
-
-/// A side of a comparison: medians over all rounds.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-pub(crate) struct Side {
-    pub(crate) per_s: f64,
-    pub(crate) generator_busy: f64,
-    pub(crate) frames_per_turn: f64,
+    /// The sides that show the generator's limit and not the peer's.
+    pub(crate) limited: [bool; 2],
+    pub(crate) verdict: Verdict,
 }
 
 /// The comparisons: a name, the side that is asked about, the other, and the target on shared-memory ports.
@@ -112,7 +108,7 @@ pub(crate) fn compare(link: Link, samples: &[Sample]) -> Vec<Ratio> {
                 Side::of(pairs.iter().map(|pair| &pair[1]), value),
             ];
             let values = pairs.iter().map(|[a, b]| value(a) / value(b)).collect();
-            Ratio::of(format!("{link}/{name}"), values, target, sides)
+            Ratio::of(link, format!("{link}/{name}"), values, target, sides, Against::Measured)
         })
         .collect();
     ratios.extend(reference(link, samples));
@@ -136,7 +132,7 @@ fn reference(link: Link, samples: &[Sample]) -> Option<Ratio> {
         Link::Memif => Some(50.0),
         Link::Virtio | Link::AfPacket => None,
     };
-    Ratio::of(format!("{link}/traces/reference"), values, target, sides)
+    Ratio::of(link, format!("{link}/traces/reference"), values, target, sides, Against::Constant)
 }
 
 /// Of each round, the two samples that are nearest to each other.
@@ -162,10 +158,12 @@ fn pairs(samples: &[Sample], ours: Entry, other: Entry) -> Vec<[Sample; 2]> {
 
 impl Ratio {
     fn of(
+        link: Link,
         name: String,
         mut values: Vec<f64>,
         target: Option<f64>,
         sides: [Side; 2],
+        against: Against,
     ) -> Option<Self> {
         values.retain(|value| value.is_finite());
         values.sort_unstable_by(f64::total_cmp);
@@ -175,16 +173,10 @@ impl Ratio {
             return None;
         }
         let quartiles = [at(1)?, at(3)?];
-        Some(Self { name, value: at(2)?, target, rounds, quartiles, sides })
-    }
-
-    /// Whether the target is reached; nothing, if there is none.
-    pub(crate) fn verdict(&self) -> &'static str {
-        match self.target {
-            None => "-",
-            Some(target) if self.value >= target => "pass",
-            Some(_) => "short",
-        }
+        let value = at(2)?;
+        let limited = sides.map(|side| side.is_limited(link));
+        let verdict = Verdict::of(value, target, limited, against);
+        Some(Self { name, value, target, rounds, quartiles, sides, limited, verdict })
     }
 }
 
@@ -241,8 +233,25 @@ mod tests {
         ] {
             assert!((value(name) - expected).abs() < 1e-9, "{name}: {}", value(name));
         }
-        let verdicts: Vec<_> = ratios.iter().map(Ratio::verdict).collect();
+        let verdicts: Vec<_> = ratios.iter().map(|ratio| ratio.verdict.to_string()).collect();
         assert_eq!(verdicts, ["short", "short", "pass", "short", "-", "-", "-", "short"]);
+    }
+
+    #[test]
+    fn a_side_that_the_generator_limits_is_not_judged_and_the_report_says_so() {
+        let mut samples: Vec<_> =
+            (0..5).flat_map(|round| [3, 4].map(|place| sample(round, place, 1e6))).collect();
+        let json = |samples: &[Sample]| {
+            let ratio = &compare(Link::Virtio, samples)[0];
+            assert_eq!(ratio.name, "virtio/pings/icmpecho");
+            let value = serde_json::to_value(ratio).unwrap();
+            (value["verdict"].clone(), value["limited"].clone())
+        };
+        assert_eq!(json(&samples), ("pass".into(), vec![false, false].into()));
+        for sample in samples.iter_mut().filter(|sample| sample.peer == Kind::Icmpecho) {
+            (sample.seen.generator_busy, sample.seen.frames_per_turn) = (0.99, 62.0);
+        }
+        assert_eq!(json(&samples), ("-".into(), vec![false, true].into()));
     }
 
     #[test]
