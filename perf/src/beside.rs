@@ -6,6 +6,7 @@
 //!
 //! - [`link`] is what connects generator and peer, [`peer`] what answers;
 //! - [`frames`] are what is asked, [`lane`] the loop, lean enough not to be what is measured;
+//! - [`ring`] has ours in the generator's own process;
 //! - [`rounds`] says who comes when, and makes ratios of it; [`verdict`] what may be said of them.
 //!
 //! A process has one EAL, so each kind of port is a process: [`run`] starts this very program for each
@@ -15,6 +16,7 @@ pub mod link;
 pub mod peer;
 pub mod frames;
 mod lane;
+mod ring;
 mod rounds;
 mod verdict;
 
@@ -115,6 +117,10 @@ pub fn run(options: &Options, again: impl Fn(Link, &Path) -> Vec<String>) -> Res
     }
     let mut ended = Ended::Right;
     for link in &options.links {
+        if *link == Link::NetRing && !options.peers.contains(&Kind::Ours) {
+            println!("absent {link} # only ours is measured over it: --peers ours");
+            continue;
+        }
         let status = once(*link, options, &interrupted, &again)?;
         if interrupted.load(Ordering::Relaxed) {
             return Ok(Ended::Interrupted);
@@ -183,6 +189,21 @@ fn ndjson(folder: &Path) -> PathBuf {
 /// Measures on one kind of port, with what has to be left behind in `folder`.
 pub fn run_link(options: &Options, link: Link, folder: &Path) -> Result<Ended> {
     let interrupted = interrupted()?;
+    let slice = Slice {
+        load: Kind::Ours.greeting(),
+        window: options.window,
+        warm_up: WARM_UP,
+        time: options.slice,
+        kernel: link.by_kernel(),
+    };
+    if link == Link::NetRing {
+        let mood_before = Mood::measure(options.cpus);
+        let samples = ring::measure(options.cpus, slice, options.time, &interrupted)?;
+        if interrupted.load(Ordering::Relaxed) {
+            return Ok(Ended::Interrupted);
+        }
+        return tell(options, link, &samples, [mood_before, Mood::measure(options.cpus)]);
+    }
     let kinds: Vec<Kind> = Kind::ALL
         .into_iter()
         .filter(|kind| options.peers.contains(kind) && kind.missing(&options.programs).is_none())
@@ -207,13 +228,7 @@ pub fn run_link(options: &Options, link: Link, folder: &Path) -> Result<Ended> {
         builder = builder.vdev(format!("{device},{arguments}"));
     }
     let eal = builder.init().context("DPDK does not start")?;
-    let config = MempoolConfig {
-        name: "beside",
-        buffers: FRAMES,
-        cache: FRAME_CACHE,
-        ..MempoolConfig::default()
-    };
-    let pool = Mempool::new(&eal, &config).context("the frames do not fit into the memory")?;
+    let pool = frames_for(&eal)?;
     let (mut ports, mut lanes) = (Vec::new(), Vec::new());
     for (device, _) in &ends {
         let (port, lane) = open(&eal, device, &pool, link)?;
@@ -223,13 +238,7 @@ pub fn run_link(options: &Options, link: Link, folder: &Path) -> Result<Ended> {
     let plan = Plan {
         round: rounds::round(&kinds),
         kinds,
-        slice: Slice {
-            load: peer::Kind::Ours.greeting(),
-            window: options.window,
-            warm_up: WARM_UP,
-            time: options.slice,
-            kernel: link.by_kernel(),
-        },
+        slice,
         time: options.time,
         interrupted: Arc::clone(&interrupted),
     };
@@ -256,6 +265,17 @@ pub fn run_link(options: &Options, link: Link, folder: &Path) -> Result<Ended> {
     }
     let moods = [mood_before, Mood::measure(options.cpus)];
     tell(options, link, &samples, moods)
+}
+
+/// The generator's frames.
+fn frames_for(eal: &Eal) -> Result<Mempool> {
+    let config = MempoolConfig {
+        name: "beside",
+        buffers: FRAMES,
+        cache: FRAME_CACHE,
+        ..MempoolConfig::default()
+    };
+    Mempool::new(eal, &config).context("the frames do not fit into the memory")
 }
 
 fn open(eal: &Eal, device: &str, pool: &Mempool, link: Link) -> Result<(Port, Lane)> {

@@ -27,7 +27,7 @@ pub(crate) struct BesideArguments {
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "virtio,memif,af_xdp,af_packet",
+        default_value = "net_ring,virtio,memif,af_xdp,af_packet",
         value_name = "LINK,…"
     )]
     links: Vec<Link>,

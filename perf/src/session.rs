@@ -191,7 +191,7 @@ fn steps(
 }
 
 /// The control thread's outside: the generator's end is the responder's.
-struct UntilDone<'a, T>(&'a dpdk::LcoreHandle<T>);
+pub(crate) struct UntilDone<'a, T>(pub(crate) &'a dpdk::LcoreHandle<T>);
 
 impl<T> Wishes for UntilDone<'_, T> {
     fn stop(&self) -> bool {

@@ -62,6 +62,34 @@ fn slices(report: &Path) -> (BTreeMap<(String, String), u64>, u64) {
     (answered, wrong)
 }
 
+/// Holds every ratio of a report to what may be said of it, and to the line that was printed; returns how many there are.
+fn judged(report: &Path, said: &str) -> usize {
+    let mut count = 0;
+    for line in fs::read_to_string(report).unwrap().lines() {
+        let ratio: Value = serde_json::from_str(line).unwrap();
+        if ratio["kind"] != "ratio" {
+            continue;
+        }
+        count += 1;
+        let name = ratio["name"].as_str().unwrap();
+        let limited = ratio["limited"].as_array().unwrap().contains(&true.into());
+        let (value, target) = (ratio["value"].as_f64().unwrap(), ratio["target"].as_f64());
+        let constant = name.contains("traces/reference");
+        let expected = match target {
+            None => "-",
+            Some(target) if value >= target && (constant || !limited) => "pass",
+            Some(target) if value < target && !limited => "short",
+            Some(_) => "-",
+        };
+        assert_eq!(ratio["verdict"], expected, "{ratio}");
+        let mut lines = said.lines().filter(|line| line.split(' ').nth(1) == Some(name));
+        let line = lines.next().unwrap_or_else(|| panic!("{name} is not in\n{said}"));
+        assert_eq!(line.split_whitespace().nth(4), Some(expected), "{line}");
+        assert_eq!(line.contains("the generator limits "), limited, "{line}");
+    }
+    count
+}
+
 fn measure(link: &str) {
     let _alone = CPUS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let (out, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -79,7 +107,8 @@ fn measure(link: &str) {
     let said = said(&output);
     assert!(output.status.success(), "{}\n{said}", output.status);
     assert!(!said.contains("absent"), "{said}");
-    let (answered, wrong) = slices(&out.path().join("beside.ndjson"));
+    let report = out.path().join("beside.ndjson");
+    let (answered, wrong) = slices(&report);
     for (peer, load) in [
         ("ours", "traces"),
         ("ours", "requests"),
@@ -95,8 +124,42 @@ fn measure(link: &str) {
     assert_eq!(wrong, 0, "{said}");
     let ratio = format!("ratio {link}/traces/floor ");
     assert!(said.contains(&ratio), "{said}");
+    // All comparisons but that with the capsule framework.
+    assert_eq!(judged(&report, &said), 7);
     assert_eq!(left(work.path()), Vec::<String>::new());
     assert!(!has_namespace(process));
+}
+
+#[test]
+fn over_rings_with_ours_in_the_same_process() {
+    let _alone = CPUS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (out, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let output = program()
+        .args(["beside", "--links", "net_ring", "--seconds", "0.5", "--out"])
+        .arg(out.path())
+        .env("TMPDIR", work.path())
+        .output()
+        .unwrap();
+    let said = said(&output);
+    assert!(output.status.success(), "{}\n{said}", output.status);
+    let report = out.path().join("beside.ndjson");
+    let (answered, wrong) = slices(&report);
+    let traces = answered[&("ours".to_owned(), "traces".to_owned())];
+    assert!(traces > 512, "{traces} traces\n{said}");
+    assert_eq!(wrong, 0, "{said}");
+    assert!(said.contains("ratio traces/reference-net_ring "), "{said}");
+    assert_eq!(judged(&report, &said), 2);
+    assert_eq!(left(work.path()), Vec::<String>::new());
+}
+
+#[test]
+fn rings_without_ours_are_said_to_be_absent() {
+    let output =
+        program().args(["beside", "--links", "net_ring", "--peers", "floor"]).output().unwrap();
+    let said = said(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("absent net_ring # only ours"), "{said}");
+    assert!(!said.contains("ratio "), "{said}");
 }
 
 #[test]

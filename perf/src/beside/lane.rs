@@ -116,18 +116,32 @@ impl Lane {
         Self { rx, tx, pool, own, hz, frames }
     }
 
+    /// Frees what may still come, and the queues.
+    pub(crate) fn discard(mut self) {
+        let mut burst = Burst::<RECEIVE>::new();
+        while self.rx.receive(&mut burst) > 0 {
+            burst.clear();
+        }
+    }
+
     fn ticks(&self, ns: u64) -> u64 {
         clock_ticks(self.hz, ns)
     }
 
-    /// Asks the peer until it answers; `resolve`: for its hardware address first. False if it did not within `time`.
+    /// Asks the peer until it answers, and hears out what it was asked besides; `resolve`: for its hardware address
+    /// first. False if it did not within `time`.
     pub(crate) fn greet(&mut self, load: Load, resolve: bool, time: Duration) -> bool {
         let (start, every) = (tsc(), self.ticks(ASK_NS));
         let limit = self.ticks(nanos(time));
         let mut resolved = !resolve;
         let mut asked = None;
+        // When it last sent something, since it answered: one that was slow to start was asked more than once.
+        let mut heard = None;
         while tsc().wrapping_sub(start) < limit {
-            if asked.is_none_or(|asked| tsc().wrapping_sub(asked) > every) {
+            if heard.is_some_and(|heard| tsc().wrapping_sub(heard) > every) {
+                return true;
+            }
+            if heard.is_none() && asked.is_none_or(|asked| tsc().wrapping_sub(asked) > every) {
                 asked = Some(tsc());
                 if let Some(mut mbuf) = self.pool.alloc() {
                     let own = self.own;
@@ -142,7 +156,9 @@ impl Lane {
                 }
             }
             let mut burst = Burst::<RECEIVE>::new();
-            self.rx.receive(&mut burst);
+            if self.rx.receive(&mut burst) > 0 && heard.is_some() {
+                heard = Some(tsc());
+            }
             for mut mbuf in burst.drain() {
                 match neighbour::read(mbuf.data()) {
                     Some(Neighbour::Responder(mac)) if !resolved => {
@@ -160,14 +176,14 @@ impl Lane {
                         let room = mbuf.room_mut().first_chunk_mut();
                         let turned = room.map(|room| self.frames.turn(load, room, len));
                         if matches!(turned, Some(Turned::Whole(_) | Turned::Half(_))) {
-                            return true;
+                            heard = Some(tsc());
                         }
                     }
                     _ => {}
                 }
             }
         }
-        false
+        heard.is_some()
     }
 
     fn send(&mut self, mut mbuf: Mbuf) {

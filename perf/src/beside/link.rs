@@ -13,6 +13,8 @@ use serde::Serialize;
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum Link {
+    /// Rings within one process, with ours alone.
+    NetRing,
     /// vhost-user on the peer's side, virtio-user on the generator's.
     Virtio,
     /// memif, with the peer as its server.
@@ -26,6 +28,7 @@ pub enum Link {
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::NetRing => "net_ring",
             Self::Virtio => "virtio",
             Self::Memif => "memif",
             Self::AfXdp => "af_xdp",
@@ -35,6 +38,9 @@ impl fmt::Display for Link {
 }
 
 impl Link {
+    /// What the ends of the rings are called: the responder's and the generator's.
+    pub(crate) const RING_ENDS: [&str; 2] = ["net_ring_besidea", "net_ring_besideb"];
+
     /// Whether the kernel carries the frames, by veth pairs in a namespace.
     #[must_use]
     pub const fn by_kernel(self) -> bool {
@@ -46,6 +52,7 @@ impl Link {
     pub fn peer_end(self, folder: &Path, lane: usize) -> (&'static str, String) {
         let socket = socket(folder, lane);
         match self {
+            Self::NetRing => (Self::RING_ENDS[0], String::new()),
             Self::Virtio => ("net_vhost0", format!("iface={socket},queues=1")),
             Self::Memif => {
                 let arguments = format!("role=server,id=0,socket={socket},socket-abstract=no");
@@ -61,6 +68,7 @@ impl Link {
     pub fn generator_end(self, folder: &Path, lane: usize) -> (String, String) {
         let socket = socket(folder, lane);
         match self {
+            Self::NetRing => (Self::RING_ENDS[1].to_owned(), String::new()),
             Self::Virtio => (
                 format!("net_virtio_user{lane}"),
                 format!("path={socket},queues=1,queue_size=1024,mac=02:00:00:00:00:0b"),

@@ -256,6 +256,22 @@ impl Drop for Peer {
     }
 }
 
+/// otherhalfd's configuration on a port of that `device`: as `perf/profiles` have it.
+pub(crate) fn config_of_ours(device: &str, [waits, works]: [usize; 2]) -> String {
+    let [v4, v6] = [addresses::RESPONDER_V4.to_string(), addresses::RESPONDER_V6.to_string()];
+    let [router_v4, router_v6] =
+        [addresses::ROUTER_V4.to_string(), addresses::ROUTER_V6.to_string()];
+    format!(
+        "{PENDING}\n\
+         [eal]\nmemory_mb = 192\nfile_prefix = \"ours\"\ncontrol_cpus = [{waits}]\n\
+         [workers]\ncpus = [{works}]\n\
+         [[port]]\ndevice = \"{device}\"\npromiscuous = true\n\
+         [[port.interface]]\naddresses = [\"{v4}/24\", \"{v6}/64\"]\n\
+         [[route]]\nto = \"0.0.0.0/0\"\nvia = \"{router_v4}\"\n\
+         [[route]]\nto = \"::/0\"\nvia = \"{router_v6}\"\n"
+    )
+}
+
 /// A peer's port, and its CPUs.
 struct Port<'a> {
     device: &'a str,
@@ -277,21 +293,8 @@ impl Port<'_> {
         arguments
     }
 
-    /// otherhalfd's configuration: as `perf/profiles` have it.
     fn ours(&self) -> String {
-        let Self { device, arguments, cpus: [waits, works] } = self;
-        let [v4, v6] = [addresses::RESPONDER_V4.to_string(), addresses::RESPONDER_V6.to_string()];
-        let [router_v4, router_v6] =
-            [addresses::ROUTER_V4.to_string(), addresses::ROUTER_V6.to_string()];
-        format!(
-            "{PENDING}\n\
-             [eal]\nmemory_mb = 192\nfile_prefix = \"ours\"\ncontrol_cpus = [{waits}]\n\
-             [workers]\ncpus = [{works}]\n\
-             [[port]]\ndevice = \"{device},{arguments}\"\npromiscuous = true\n\
-             [[port.interface]]\naddresses = [\"{v4}/24\", \"{v6}/64\"]\n\
-             [[route]]\nto = \"0.0.0.0/0\"\nvia = \"{router_v4}\"\n\
-             [[route]]\nto = \"::/0\"\nvia = \"{router_v6}\"\n"
-        )
+        config_of_ours(&format!("{},{}", self.device, self.arguments), self.cpus)
     }
 
     fn capsule(&self) -> String {

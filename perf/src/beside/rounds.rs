@@ -129,10 +129,14 @@ fn reference(link: Link, samples: &[Sample]) -> Option<Ratio> {
     // On its own kind of port more than it; where the kernel is not on the way, 50 times as much.
     let target = match link {
         Link::AfXdp => Some(1.0),
-        Link::Memif => Some(50.0),
+        Link::Memif | Link::NetRing => Some(50.0),
         Link::Virtio | Link::AfPacket => None,
     };
-    Ratio::of(link, format!("{link}/traces/reference"), values, target, sides, Against::Constant)
+    let name = match link {
+        Link::NetRing => "traces/reference-net_ring".to_owned(),
+        _ => format!("{link}/traces/reference"),
+    };
+    Ratio::of(link, name, values, target, sides, Against::Constant)
 }
 
 /// Of each round, the two samples that are nearest to each other.
