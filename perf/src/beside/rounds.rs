@@ -6,7 +6,7 @@ use crate::beside::frames::Load;
 use crate::beside::lane::Seen;
 use crate::beside::link::Link;
 use crate::beside::peer::Kind;
-use crate::beside::verdict::{Against, Side, Verdict};
+use crate::beside::verdict::{Side, Verdict};
 
 /// Complete traces a second of the reference implementation on one core, at its best: a closed loop of 256
 /// over a veth pair, on the machine of `docs/performance.md`.
@@ -108,7 +108,7 @@ pub(crate) fn compare(link: Link, samples: &[Sample]) -> Vec<Ratio> {
                 Side::of(pairs.iter().map(|pair| &pair[1]), value),
             ];
             let values = pairs.iter().map(|[a, b]| value(a) / value(b)).collect();
-            Ratio::of(link, format!("{link}/{name}"), values, target, sides, Against::Measured)
+            Ratio::of(link, format!("{link}/{name}"), values, target, sides)
         })
         .collect();
     ratios.extend(reference(link, samples));
@@ -136,7 +136,7 @@ fn reference(link: Link, samples: &[Sample]) -> Option<Ratio> {
         Link::NetRing => "traces/reference-net_ring".to_owned(),
         _ => format!("{link}/traces/reference"),
     };
-    Ratio::of(link, name, values, target, sides, Against::Constant)
+    Ratio::of(link, name, values, target, sides)
 }
 
 /// Of each round, the two samples that are nearest to each other.
@@ -167,7 +167,6 @@ impl Ratio {
         mut values: Vec<f64>,
         target: Option<f64>,
         sides: [Side; 2],
-        against: Against,
     ) -> Option<Self> {
         values.retain(|value| value.is_finite());
         values.sort_unstable_by(f64::total_cmp);
@@ -179,7 +178,7 @@ impl Ratio {
         let quartiles = [at(1)?, at(3)?];
         let value = at(2)?;
         let limited = sides.map(|side| side.is_limited(link));
-        let verdict = Verdict::of(value, target, limited, against);
+        let verdict = Verdict::of(value, target, limited);
         Some(Self { name, value, target, rounds, quartiles, sides, limited, verdict })
     }
 }

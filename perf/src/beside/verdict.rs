@@ -47,7 +47,7 @@ pub(crate) enum Verdict {
     /// It is not.
     #[serde(rename = "short")]
     Short,
-    /// There is none, or the generator limits a side: then it was compared with itself.
+    /// There is none, or the generator limits a side and the bound that this leaves does not decide.
     #[serde(rename = "-")]
     Open,
 }
@@ -62,30 +62,18 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What the second side of a ratio is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Against {
-    /// What the same generator measured of another peer.
-    Measured,
-    /// A figure from elsewhere: a generator that limits the first side makes the ratio smaller, never larger, so that
-    /// what reaches the target all the same does reach it.
-    Constant,
-}
-
 impl Verdict {
     /// Of a ratio of `value` with that `target`; `limited`: the sides that the generator limits.
-    pub(crate) fn of(
-        value: f64,
-        target: Option<f64>,
-        limited: [bool; 2],
-        against: Against,
-    ) -> Self {
+    ///
+    /// A limited side is at least as fast as it looks, so the value is a bound of the ratio. It decides where it lies
+    /// on the far side of the target, and nothing where it does not.
+    pub(crate) fn of(value: f64, target: Option<f64>, limited: [bool; 2]) -> Self {
         let Some(target) = target else { return Self::Open };
         let reached = value >= target;
-        match (limited.contains(&true), against, reached) {
-            (false, _, true) | (true, Against::Constant, true) => Self::Pass,
-            (false, _, false) => Self::Short,
-            (true, ..) => Self::Open,
+        match limited {
+            [_, false] if reached => Self::Pass,
+            [false, _] if !reached => Self::Short,
+            _ => Self::Open,
         }
     }
 }
@@ -134,25 +122,23 @@ mod tests {
     }
 
     #[test]
-    fn no_side_that_the_generator_limits_is_judged() {
-        let of = |value, limited| Verdict::of(value, Some(0.9), limited, Against::Measured);
+    fn a_bound_is_judged_as_far_as_it_decides() {
+        let of = |value, limited| Verdict::of(value, Some(0.9), limited);
         assert_eq!(of(0.91, [false, false]), Verdict::Pass);
         assert_eq!(of(0.89, [false, false]), Verdict::Short);
+        // At least so much.
+        assert_eq!(of(0.91, [true, false]), Verdict::Pass);
+        assert_eq!(of(0.89, [true, false]), Verdict::Open);
+        // At most so much.
+        assert_eq!(of(0.91, [false, true]), Verdict::Open);
+        assert_eq!(of(0.89, [false, true]), Verdict::Short);
+        for value in [0.5, 1.5] {
+            assert_eq!(of(value, [true, true]), Verdict::Open);
+        }
+        assert_eq!(Verdict::of(1.5, None, [false, false]), Verdict::Open);
         for limited in [[true, false], [false, true], [true, true]] {
-            for value in [0.5, 1.5] {
-                assert_eq!(of(value, limited), Verdict::Open);
-            }
             assert!(note(limited).starts_with(", the generator limits "));
         }
-        assert_eq!(Verdict::of(1.5, None, [false, false], Against::Measured), Verdict::Open);
-    }
-
-    #[test]
-    fn beside_a_constant_a_limited_side_can_pass_but_not_fall_short() {
-        let of = |value, limited| Verdict::of(value, Some(50.0), limited, Against::Constant);
-        assert_eq!(of(51.0, [true, false]), Verdict::Pass);
-        assert_eq!(of(49.0, [true, false]), Verdict::Open);
-        assert_eq!(of(49.0, [false, false]), Verdict::Short);
     }
 
     #[test]
