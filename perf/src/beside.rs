@@ -5,9 +5,9 @@
 //! twentieth of a second. So what is compared is measured within a tenth of a second, and starting costs no round.
 //!
 //! - [`link`] is what connects generator and peer, [`peer`] what answers;
-//! - [`frames`] are what is asked, [`lane`] the loop, lean enough not to be what is measured;
-//! - [`ring`] has ours in the generator's own process;
-//! - [`rounds`] says who comes when, and makes ratios of it; [`verdict`] what may be said of them.
+//! - [`frames`] are what is asked, `lane` the loop, lean enough not to be what is measured;
+//! - `ring` has ours in the generator's own process;
+//! - `rounds` says who comes when, and makes ratios of it; `verdict` what may be said of them.
 //!
 //! A process has one EAL, so each kind of port is a process: [`run`] starts this very program for each
 //! ([`run_link`]), in a folder and a namespace that it removes, whatever becomes of that.

@@ -15,8 +15,6 @@ use crate::step::{Seen, Step};
 /// Closed loops among which the peak is looked for. More under way serve no more, and less: their buffers do not stay
 /// in the caches.
 const WINDOWS: [usize; 5] = [16, 32, 64, 128, 256];
-/// What is as much as the most, as a part of it.
-const NEARLY: f64 = 0.97;
 /// What is overload, as a multiple of the peak's load.
 const OVERLOAD: usize = 4;
 /// The load at which latency is measured, as a part of the peak.
@@ -75,16 +73,13 @@ impl Proof {
     }
 }
 
-/// The load of the peak: the least window of the closed loops at the beginning that served as much as any, nearly.
+/// The load of the peak: the window of the closed loops at the beginning that served most.
 fn peak_window(seen: &[Seen], hz: u64) -> Option<usize> {
-    let loops = || {
-        seen.iter().take(WINDOWS.len()).filter_map(|seen| match seen.step.load {
-            Load::Closed { window } => Some((window, Figures::of(seen, hz).served_per_s())),
-            Load::Open { .. } => None,
-        })
-    };
-    let most = loops().map(|(_, served)| served).fold(0.0, f64::max);
-    loops().find(|(_, served)| *served >= NEARLY * most).map(|(window, _)| window)
+    let loops = seen.iter().take(WINDOWS.len()).filter_map(|seen| match seen.step.load {
+        Load::Closed { window } => Some((window, Figures::of(seen, hz).served_per_s())),
+        Load::Open { .. } => None,
+    });
+    loops.max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(window, _)| window)
 }
 
 impl Course for Proof {
@@ -212,7 +207,9 @@ fn frames_of<'a>(steps: impl IntoIterator<Item = &'a Seen>) -> Histogram<u64> {
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
+    let middle = [values.len().checked_sub(1)? / 2, values.len() / 2];
+    let [lower, upper] = middle.map(|at| values.get(at).copied());
+    Some(f64::midpoint(lower?, upper?))
 }
 
 #[cfg(test)]

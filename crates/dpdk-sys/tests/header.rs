@@ -81,7 +81,7 @@ fn bindings() -> BTreeMap<String, u64> {
     facts.extend(widths.map(|(field, width)| (format!("width of rte_mbuf.{field}"), width as u64)));
     constants!(facts:
         DSYS_RSS_IP, DSYS_RX_IPV4_CKSUM, DSYS_RX_UDP_CKSUM, DSYS_RX_TCP_CKSUM,
-        DSYS_MBUF_F_IP_CKSUM_BAD, DSYS_MBUF_F_IP_CKSUM_GOOD,
+        DSYS_MBUF_F_OUTER_BAD, DSYS_MBUF_F_IP_CKSUM_BAD, DSYS_MBUF_F_IP_CKSUM_GOOD,
         DSYS_MBUF_F_L4_CKSUM_BAD, DSYS_MBUF_F_L4_CKSUM_GOOD,
         DSYS_MBUF_F_INDIRECT, DSYS_MBUF_F_EXTERNAL,
         RTE_MAX_ETHPORTS, RTE_MAX_LCORE, RTE_MAX_QUEUES_PER_PORT, RTE_MEMPOOL_CACHE_MAX_SIZE,

@@ -211,7 +211,11 @@ impl Mbuf {
     #[inline]
     #[must_use]
     pub fn checksums(&self) -> Checksums {
-        let flags = self.get(OL_FLAGS);
+        let flags = match self.get(OL_FLAGS) {
+            // Of a packet in a tunnel these are the inner sums; an outer one that is wrong is ours to find.
+            flags if flags & sys::DSYS_MBUF_F_OUTER_BAD != 0 => 0,
+            flags => flags,
+        };
         Checksums {
             ipv4: Checksum::of(
                 flags,

@@ -123,6 +123,9 @@ fn upper_layer<A: Address, P: Prefetch>(
     vouched: Vouched,
     packet: &Packet<'_, A>,
 ) -> Found {
+    // A device may call right what lies behind options and extension headers that it did not look behind.
+    let plain = packet.header_len == A::FAMILY.header_len();
+    let vouched = Vouched { transport: vouched.transport && plain, ..vouched };
     match packet.protocol {
         number if number == A::FAMILY.icmp() => {
             if packet.payload.len() < icmp::HEADER_LEN {

@@ -10,7 +10,8 @@ pub const LEAST_ROOM: usize = 128;
 /// What the receiving device has verified of a frame, so that the engine need not.
 ///
 /// It only ever says *right*. What a device found wrong it does not vouch for: then the engine looks for itself, and
-/// drops the frame by the same name whether a device looked or not.
+/// drops the frame by the same name whether a device looked or not. Some drivers call right whatever they found no fault
+/// with; so the engine believes them of a transport right behind a plain IP header only, which every device looks at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Vouched {
     /// The checksum of the IPv4 header.

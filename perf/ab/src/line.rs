@@ -7,14 +7,20 @@ pub enum Target {
     AtMost(f64),
     /// No less than this.
     AtLeast(f64),
+    /// As near to 1 as this: something compared with itself.
+    Same(f64),
+    /// None: it is told, not judged.
+    Open,
 }
 
-/// `ratio NAME VALUE TARGET pass|short # REMARK`
+/// `ratio NAME VALUE TARGET pass|short|- # REMARK`
 #[must_use]
 pub fn ratio(name: &str, value: f64, target: Target, remark: &str) -> String {
     let (bound, passes) = match target {
         Target::AtMost(bound) => (bound, value <= bound),
         Target::AtLeast(bound) => (bound, value >= bound),
+        Target::Same(bound) => (1.0 + bound, (value - 1.0).abs() <= bound),
+        Target::Open => return format!("ratio {name:<26} {value:.3} -    -     # {remark}"),
     };
     let verdict = if passes { "pass" } else { "short" };
     format!("ratio {name:<26} {value:.3} {bound:.2} {verdict:<5} # {remark}")
@@ -33,5 +39,9 @@ mod tests {
         assert!(at_least(1.7).contains(" pass "));
         assert!(at_least(1.6).contains(" short "));
         assert!(at_least(f64::NAN).contains(" short "));
+        let same = |value| ratio("a", value, Target::Same(0.05), "");
+        assert!(same(0.96).contains(" pass ") && same(1.04).contains(" pass "));
+        assert!(same(0.94).contains(" short ") && same(1.06).contains(" short "));
+        assert!(ratio("a", 2.0, Target::Open, "").contains(" 2.000 -    - "));
     }
 }

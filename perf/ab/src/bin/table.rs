@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::Parser;
 use dpdk::{Eal, LcoreId, LogLevel, Memory, measure_tsc_hz};
-use otherhalf_ab::line::Target::{AtLeast, AtMost};
+use otherhalf_ab::line::Target::{AtLeast, AtMost, Open};
 use otherhalf_ab::line::ratio;
 use otherhalf_ab::lockstep::{self, Cores, Scaling, Slots};
 use otherhalf_ab::lookups::{Keys, LEAST_LOAD, Lookups};
@@ -41,7 +41,7 @@ const TIMEOUT_S: u64 = 600;
 
 /// Prints the pending table's figures: `ratio NAME VALUE TARGET pass|short`.
 ///
-/// Look-ups at 90 % load in units of those at 10 %, at most 1.3; what 2 and 4 threads do in units of one, at least 1.7; 16 Mi
+/// Look-ups at 90 % load in units of those at 10 %, at most 1.3; what 2 threads do in units of one, at least 1.7, and 4; 16 Mi
 /// entries; two workers' engines on one table in units of one. Needs 704 MB of huge pages, 600 MB besides, and two
 /// cores; rounds in which another program took one away do not count.
 #[derive(Debug, Parser)]
@@ -184,7 +184,9 @@ impl Bench {
 fn print(name: &str, scaling: Scaling, unit: &str, what: &str) {
     let Scaling { alone, rounds, .. } = scaling;
     let remark = format!("{what}, {alone:.0} {unit} alone, {rounds} rounds");
-    println!("{}", ratio(name, scaling.ratio, AtLeast(1.7), &remark));
+    // Two threads on one table are judged; the other figures tell what of it is the cores'.
+    let target = if name == "table/threads-2" { AtLeast(1.7) } else { Open };
+    println!("{}", ratio(name, scaling.ratio, target, &remark));
 }
 
 /// Fills a table of 16 Mi entries, and takes all out again.
