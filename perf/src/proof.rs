@@ -21,6 +21,8 @@ const OVERLOAD: usize = 4;
 const BUSY: f64 = 0.8;
 /// Frames in and frames out of a transaction, on either side.
 const FRAMES: f64 = 2.0;
+/// How much of the open overload must have been offered for the ratio to be of it.
+const LEAST_OFFERED: f64 = 0.95;
 /// What must be left of the peak.
 const LEAST_GOODPUT: f64 = 0.9;
 /// How much longer than the median the longest of a thousand may take.
@@ -125,6 +127,9 @@ pub struct Ratio {
     pub target: f64,
     /// Whether the target is the least.
     pub at_least: bool,
+    /// Whether the harness did not do what the ratio is of, so that it says nothing of the target.
+    #[serde(default)]
+    pub undecided: bool,
 }
 
 impl Ratio {
@@ -135,14 +140,23 @@ impl Ratio {
             if self.at_least { value >= self.target } else { value <= self.target }
         })
     }
+
+    /// `pass`, `short`, or `-` where it says nothing.
+    #[must_use]
+    pub fn verdict(&self) -> &'static str {
+        match (self.undecided, self.passes()) {
+            (true, _) => "-",
+            (false, true) => "pass",
+            (false, false) => "short",
+        }
+    }
 }
 
 impl std::fmt::Display for Ratio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { name, value, target, .. } = self;
         let value = value.map_or_else(|| "none".to_owned(), |value| format!("{value:.2}"));
-        let verdict = if self.passes() { "pass" } else { "short" };
-        write!(f, "ratio {name} {value} {target:.2} {verdict}")
+        write!(f, "ratio {name} {value} {target:.2} {}", self.verdict())
     }
 }
 
@@ -180,11 +194,14 @@ pub fn proven(proof: &Proof, seen: &[Seen], mirror: Option<&Seen>, hz: u64) -> P
         value: value.filter(|value| value.is_finite()),
         target,
         at_least,
+        undecided: false,
     };
+    // What was not offered is no overload.
+    let undecided = offered.is_some_and(|offered| offered < LEAST_OFFERED);
     Proven {
         ratios: vec![
             ratio("overload-closed", goodput(Part::Closed), LEAST_GOODPUT, true),
-            ratio("overload-open", goodput(Part::Open), LEAST_GOODPUT, true),
+            Ratio { undecided, ..ratio("overload-open", goodput(Part::Open), LEAST_GOODPUT, true) },
             ratio("latency-p999", spread, MOST_SPREAD, false),
         ],
         service,
@@ -260,9 +277,10 @@ mod tests {
 
         let proven = proven(&proof, &done, Some(&responder(mirror.load)), HZ);
         let lines: Vec<String> = proven.ratios.iter().map(ToString::to_string).collect();
+        // This generator asks for no more than is served, so what it has at an open loop is no overload.
         assert_eq!(
             lines[..2],
-            ["ratio overload-closed 1.00 0.90 pass", "ratio overload-open 0.50 0.90 short"]
+            ["ratio overload-closed 1.00 0.90 pass", "ratio overload-open 0.50 0.90 -"]
         );
         // One in a thousand frames took 30 times as long; what was disturbed does not count.
         assert_eq!(proven.service.count, 3 * 2000);
@@ -276,5 +294,26 @@ mod tests {
         let proven = proven(&proof, &[], None, HZ);
         assert_eq!(proven.ratios[1].to_string(), "ratio overload-open none 0.90 short");
         assert_eq!(proven.ratios[2].to_string(), "ratio latency-p999 none 10.00 short");
+    }
+
+    #[test]
+    fn what_was_not_offered_is_not_judged() {
+        let ratio = |value, undecided| Ratio {
+            name: "a".to_owned(),
+            value: Some(value),
+            target: 0.9,
+            at_least: true,
+            undecided,
+        };
+        assert_eq!(ratio(0.95, false).to_string(), "ratio a 0.95 0.90 pass");
+        assert_eq!(ratio(0.7, false).to_string(), "ratio a 0.70 0.90 short");
+        assert_eq!(ratio(0.95, true).to_string(), "ratio a 0.95 0.90 -");
+    }
+
+    #[test]
+    fn a_median_lies_between_the_two_in_the_middle() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
     }
 }

@@ -39,7 +39,10 @@ pub(super) fn ratios(report: &Report) -> String {
         let value = ratio.value.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"));
         let (sign, verdict) = (
             if ratio.at_least { "≥" } else { "≤" },
-            if ratio.passes() { "pass" } else { "<span class=\"bad\">short</span>" },
+            match ratio.verdict() {
+                "short" => "<span class=\"bad\">short</span>",
+                other => other,
+            },
         );
         let _ = writeln!(
             out,
