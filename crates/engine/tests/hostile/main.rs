@@ -18,7 +18,7 @@ use generate::Generator;
 use otherhalf_engine::frame::LEAST_ROOM;
 use otherhalf_engine::policy::{Flows, Reply};
 use otherhalf_engine::{
-    Counters, Engine, Fate, Frame, Neighbours, Network, Outcome, Policy, PortId, View,
+    Counters, Engine, Fate, Frame, Neighbours, Network, Outcome, Policy, PortId, View, Vouched,
 };
 use otherhalf_wire::icmp::Kind;
 use otherhalf_wire::ip::Family;
@@ -119,10 +119,15 @@ impl Siege {
                 room
             })
             .collect();
+        let random = &mut self.random;
         let mut burst: Vec<_> = rooms
             .iter_mut()
             .zip(frames)
-            .map(|(room, (port, frame))| Frame::new(room, frame.len(), PortId(*port)).unwrap())
+            .map(|(room, (port, frame))| {
+                // A device may call anything right.
+                let vouched = Vouched { ipv4: random.one_in(8), transport: random.one_in(8) };
+                Frame::new(room, frame.len(), PortId(*port)).unwrap().vouched(vouched)
+            })
             .collect();
         let Setting { network, neighbours, policy } = &self.settings[setting];
         let view = View { network, neighbours, policy };
