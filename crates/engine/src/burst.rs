@@ -93,8 +93,7 @@ impl<P: Prefetch> Engine<P> {
     /// Does all there is to do for `frames` at the time `now`, in ticks of the clock.
     ///
     /// Calls `fate` once for each frame, with its place among `frames`. Works in groups of [`BURST`]; within one and of one
-    /// family, answers come before requests, whose probes are sent when all is done and can have no answer yet, and both
-    /// before all else, each in their order.
+    /// family, requests come before answers and both before all else, each in their order.
     #[inline]
     pub fn process(
         &self,
@@ -146,6 +145,14 @@ impl<P: Prefetch> Engine<P> {
         mut fate: impl FnMut(usize, Fate),
     ) {
         let mut ways = Ways::new(view);
+        for Job { place, ingress, task: ask, hash } in &traces.asks {
+            let Some(frame) = group.get_mut(*place) else { continue };
+            let done = match ways.to(ask.requester, frame, *ingress) {
+                Ok(way) => self.probe(ask, *hash, now, way, frame),
+                Err(blocked) => held(blocked),
+            };
+            fate(*place, done);
+        }
         for job in &traces.matches {
             self.table.prefetch_second(job.hash);
         }
@@ -159,14 +166,6 @@ impl<P: Prefetch> Engine<P> {
                     Ok(()) => held(unresolved),
                     Err(outcome) => Fate::dropped(outcome),
                 },
-            };
-            fate(*place, done);
-        }
-        for Job { place, ingress, task: ask, hash } in &traces.asks {
-            let Some(frame) = group.get_mut(*place) else { continue };
-            let done = match ways.to(ask.requester, frame, *ingress) {
-                Ok(way) => self.probe(ask, *hash, now, way, frame),
-                Err(blocked) => held(blocked),
             };
             fate(*place, done);
         }
