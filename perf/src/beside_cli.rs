@@ -20,7 +20,7 @@ const EXIT_INTERRUPTED: u8 = 130;
 #[command(after_help = "\
 Needs root, hugepages (sysctl vm.nr_hugepages=700) and two CPUs. Each line: ratio NAME VALUE TARGET pass|short|-, and
 behind # the absolute figures of both sides, which move with the host's mood. A ratio is the median of those of
-neighbouring slices; one with a side that the generator limits is not judged (-). traces/traces compares ours with itself: how far it is from 1 is what not to believe.
+neighbouring slices; one with a side that the generator limits is judged only as far as the bound decides, else -. traces/traces compares ours with itself: how far it is from 1 is what not to believe.
 Whole traces have two packets each way; pings and requests one.")]
 pub(crate) struct BesideArguments {
     /// The kinds of port.
