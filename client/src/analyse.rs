@@ -240,8 +240,13 @@ mod tests {
             .zip(1..)
             .map(|((address, ms), ttl)| {
                 let rtt = Duration::from_millis(*ms);
-                let sample =
-                    Sample { from: node(*address), rtt: Some(rtt), elapsed: rtt, reply: None };
+                let sample = Sample {
+                    from: node(*address),
+                    sent: std::time::Instant::now(),
+                    rtt: Some(rtt),
+                    elapsed: rtt,
+                    reply: None,
+                };
                 let outcome = if *ms == 0 { Outcome::Silent } else { Outcome::Answered(sample) };
                 Hop::settled(Ttl::new(ttl).unwrap(), vec![outcome])
             })

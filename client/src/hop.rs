@@ -1,7 +1,7 @@
 //! What a trace found out.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::query::Reply;
 use crate::ttl::Ttl;
@@ -22,6 +22,8 @@ pub enum Outcome {
 pub struct Sample {
     /// Who answered the probe.
     pub from: IpAddr,
+    /// When our query was sent.
+    pub sent: Instant,
     /// The probe's round-trip time, seen from where it was sent; `None` if a responder does not know it.
     pub rtt: Option<Duration>,
     /// From our query to its answer: in a forward trace the same as `rtt`.

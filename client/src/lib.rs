@@ -39,8 +39,10 @@ pub mod check;
 pub mod resolve;
 mod printable;
 pub mod analyse;
+pub mod document;
 
 pub use check::{Check, Speaks};
+pub use document::Document;
 pub use hop::{Hop, Outcome, Sample};
 pub use network::Network;
 pub use options::{Direction, Flow, Options, Queries};

@@ -105,6 +105,8 @@ pub struct Trace {
     next: (Option<Ttl>, u8),
     /// Queries so far.
     sent: u64,
+    /// When the first of them was sent.
+    started: Option<Instant>,
     /// Before that, the next query must not be sent.
     not_before: Option<Instant>,
     /// Errors about requests since the last answer to one.
@@ -128,6 +130,7 @@ impl Trace {
             hops: Vec::new(),
             next: (Some(options.first), 0),
             sent: 0,
+            started: None,
             not_before: None,
             errors: 0,
             results: HashMap::new(),
@@ -167,6 +170,27 @@ impl Trace {
     #[must_use]
     pub const fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// When the first query was sent.
+    #[must_use]
+    pub const fn started(&self) -> Option<Instant> {
+        self.started
+    }
+
+    /// The [hops](Self::hops) with no more queries than were sent: a trace that ended early did not lose the others.
+    #[must_use]
+    pub fn sent_hops(&self) -> Vec<Hop> {
+        let mut left = usize::try_from(self.sent).unwrap_or(usize::MAX);
+        self.hops
+            .iter()
+            .map(|hop| {
+                // In the order of the hops, and of each hop's queries.
+                let sent: Vec<_> = hop.outcomes().iter().take(left).copied().collect();
+                left = left.saturating_sub(hop.outcomes().len());
+                Hop::settled(hop.ttl(), sent)
+            })
+            .collect()
     }
 
     /// Whether anybody answered.
@@ -233,8 +257,13 @@ impl Trace {
         }
         match answer {
             Answer::Probe { from, reply, .. } => {
-                let sample =
-                    Sample { from: *from, rtt: Some(elapsed), elapsed, reply: Some(*reply) };
+                let sample = Sample {
+                    from: *from,
+                    sent: query.sent,
+                    rtt: Some(elapsed),
+                    elapsed,
+                    reply: Some(*reply),
+                };
                 self.settle(&query, Outcome::Answered(sample));
                 self.forward_end(query.ttl, *from, *reply, now);
             }
@@ -242,7 +271,7 @@ impl Trace {
                 self.errors = 0;
                 self.results.insert((*identifier, *from, *rtt), query.ttl);
                 let rtt = rtt.ns().map(|ns| Duration::from_nanos(ns.into()));
-                let sample = Sample { from: *from, rtt, elapsed, reply: None };
+                let sample = Sample { from: *from, sent: query.sent, rtt, elapsed, reply: None };
                 self.settle(&query, Outcome::Answered(sample));
                 if *from == self.options.source {
                     self.shorten(query.ttl, End::Reached, now);
@@ -310,6 +339,7 @@ impl Trace {
         };
         self.outstanding.push(Outstanding { identifier, name, ttl, index, sent: now });
         self.sent += 1;
+        self.started.get_or_insert(now);
         self.not_before = Some(now + self.options.pause);
         Some(query)
     }

@@ -87,7 +87,8 @@ fn json_says_the_same() {
     assert_eq!(hops.len(), 3);
     for (hop, name) in hops.iter().zip(["R1", "R2", WWW]) {
         for probe in hop["probes"].as_array().unwrap() {
-            assert_eq!(probe["name"], name);
+            let address = probe["address"].as_str().unwrap();
+            assert_eq!(document["hosts"][address]["name"], name);
             let rtt = probe["rtt_ms"].as_f64().unwrap();
             assert!((0.0..1000.0).contains(&rtt));
         }

@@ -179,7 +179,7 @@ fn no_more_in_flight_than_asked_for() {
         let sent = std::iter::from_fn(|| {
             matches!(trace.poll(simulation.now()), Step::Send(_)).then_some(())
         });
-        assert_eq!(sent.count(), parallel.into());
+        assert_eq!(sent.count(), usize::from(parallel));
     }
 }
 

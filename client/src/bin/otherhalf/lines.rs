@@ -63,21 +63,6 @@ pub(crate) fn is_shown(trace: &Trace) -> bool {
     trace.options().direction == Direction::Forward || trace.is_answered()
 }
 
-/// The hops of `trace` with no more queries than were sent: one that ended early did not lose the others.
-pub(crate) fn sent(trace: &Trace) -> Vec<Hop> {
-    let mut left = usize::try_from(trace.sent()).unwrap_or(usize::MAX);
-    trace
-        .hops()
-        .iter()
-        .map(|hop| {
-            // In the order of the hops, and of each hop's queries.
-            let sent: Vec<_> = hop.outcomes().iter().take(left).copied().collect();
-            left = left.saturating_sub(hop.outcomes().len());
-            Hop::settled(hop.ttl(), sent)
-        })
-        .collect()
-}
-
 /// Writes the hops of a trace as they settle, in their order, each when its names are known or waited for long enough.
 ///
 /// Nothing of a reverse trace before its first answer: if none comes, no probe was sent, and no hop was silent.
@@ -122,7 +107,7 @@ impl Printer {
         out: &mut impl Write,
     ) -> io::Result<()> {
         if is_shown(trace) {
-            for hop in sent(trace).iter().skip(self.printed) {
+            for hop in trace.sent_hops().iter().skip(self.printed) {
                 self.write(hop, names, out)?;
             }
         }
@@ -170,7 +155,13 @@ pub(crate) mod tests {
     pub(crate) fn answered(last: u8, us: u64, reply: Option<Reply>) -> Outcome {
         let rtt = Duration::from_micros(us);
         let from = [192, 0, 2, last].into();
-        Outcome::Answered(Sample { from, rtt: (us > 0).then_some(rtt), elapsed: rtt, reply })
+        Outcome::Answered(Sample {
+            from,
+            sent: Instant::now(),
+            rtt: (us > 0).then_some(rtt),
+            elapsed: rtt,
+            reply,
+        })
     }
 
     pub(crate) fn hop_of(ttl: u8, outcomes: Vec<Outcome>) -> Hop {
@@ -197,7 +188,7 @@ pub(crate) mod tests {
     fn what_was_not_sent_is_not_lost() {
         let trace = stopped(Direction::Forward, 4);
         let lines: Vec<_> =
-            sent(&trace).iter().map(|hop| super::hop(hop, &names(), true)).collect();
+            trace.sent_hops().iter().map(|hop| super::hop(hop, &names(), true)).collect();
         assert_eq!(lines, [" 1  * * *", " 2  *"]);
     }
 

@@ -2,7 +2,7 @@
 
 mod cli;
 mod failure;
-mod session;
+mod commands;
 mod verdict;
 mod lines;
 mod finding;
@@ -15,7 +15,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
-    match session::run(&arguments) {
+    match commands::run(&arguments) {
         Ok(code) => code.into(),
         Err(failure) => {
             if !failure.is_quiet() {

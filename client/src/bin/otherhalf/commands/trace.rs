@@ -1,70 +1,47 @@
-//! What the commands do.
+//! `forward`, `reverse` and `two-way`.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
+use jiff::Timestamp;
 use otherhalf_client::analyse::{self, Path, Rise};
 use otherhalf_client::resolve::Names;
 use otherhalf_client::{
-    Check, Direction, End, Flow, Options, RawNetwork, Trace, check, network, printable, resolve,
+    Direction, End, Flow, Options, RawNetwork, Trace, document, network, printable, resolve,
 };
-use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::cli::{self, Arguments, Command};
+use super::check::check_target;
+use super::{interruption, proceed, shown, tell, write_json};
 use crate::failure::{Code, Failure};
 use crate::finding::Words;
 use crate::lines::{NAME_PATIENCE, Printer, is_shown};
-use crate::{json, table, verdict};
+use crate::{cli, json, table, verdict};
 
 /// The width of the table where no terminal says its own.
 const WIDTH: usize = 120;
 
-/// Does what the arguments say; the exit code.
-pub(crate) fn run(arguments: &Arguments) -> Result<Code, Failure> {
-    match &arguments.command {
-        Command::Forward(what) => {
-            Session::open(what, "forward", &[Direction::Forward])?.trace_one()
-        }
-        Command::Reverse(what) => {
-            Session::open(what, "reverse", &[Direction::Reverse])?.trace_one()
-        }
-        Command::TwoWay(what) => {
-            Session::open(what, "two-way", &[Direction::Forward, Direction::Reverse])?.trace_both()
-        }
-        Command::Check(what) => run_check(what),
-    }
+/// The way to the target.
+pub(super) fn forward(arguments: &cli::Trace) -> Result<Code, Failure> {
+    Session::open(arguments, "forward", &[Direction::Forward])?.trace_one()
 }
 
-/// Set when the user wants to stop.
-fn interruption() -> io::Result<Arc<AtomicBool>> {
-    let flag = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // The second time ends the program at once.
-        signal_hook::flag::register_conditional_shutdown(
-            signal,
-            Code::Interrupted as i32,
-            Arc::clone(&flag),
-        )?;
-        signal_hook::flag::register(signal, Arc::clone(&flag))?;
-    }
-    Ok(flag)
+/// The way back from it.
+pub(super) fn reverse(arguments: &cli::Trace) -> Result<Code, Failure> {
+    Session::open(arguments, "reverse", &[Direction::Reverse])?.trace_one()
 }
 
-fn proceed(interrupted: &AtomicBool) -> ControlFlow<()> {
-    // Relaxed: the flag says all there is to know.
-    if interrupted.load(Ordering::Relaxed) {
-        ControlFlow::Break(())
-    } else {
-        ControlFlow::Continue(())
-    }
+/// Both.
+pub(super) fn two_way(arguments: &cli::Trace) -> Result<Code, Failure> {
+    Session::open(arguments, "two-way", &[Direction::Forward, Direction::Reverse])?.trace_both()
 }
 
 /// Traces that are about to run.
 struct Session<'a> {
     command: &'static str,
+    started: Timestamp,
     common: &'a cli::Common,
     /// As the user wrote it, fit for a terminal.
     name: String,
@@ -103,6 +80,7 @@ impl<'a> Session<'a> {
         }
         Ok(Self {
             command,
+            started: Timestamp::now(),
             common,
             name: printable(name),
             target: target.ip(),
@@ -161,7 +139,7 @@ impl<'a> Session<'a> {
         let sentence =
             (forward.is_answered() && reverse.is_answered()).then(|| words.sentence(&finding));
         if self.common.json {
-            let finding = sentence.as_deref().map(|sentence| (&finding, sentence));
+            let finding = sentence.map(|sentence| document::Finding::new(&finding, sentence));
             self.print_json(code, finding, &mut out)?;
             return Ok(code);
         }
@@ -246,17 +224,13 @@ impl<'a> Session<'a> {
     fn print_json(
         &self,
         code: Code,
-        finding: Option<(&analyse::Finding, &str)>,
+        finding: Option<document::Finding>,
         out: &mut impl Write,
     ) -> Result<(), Failure> {
-        let head = json::Head {
-            command: self.command,
-            target: &self.name,
-            address: self.target,
-            source: self.network.source(),
-            exit_code: code as u8,
-        };
-        write_json(&json::traces(&head, &self.traces, finding, &self.names), out)
+        let target = (self.name.as_str(), self.target);
+        let head =
+            json::head(self.command, self.started, target, self.network.source(), code as u8);
+        write_json(&json::traces(head, &self.traces, finding, &self.names), out)
     }
 }
 
@@ -268,73 +242,10 @@ fn look_up(traces: &[Trace], names: &mut Names) {
     }
 }
 
-fn write_json(document: &json::Document, out: &mut impl Write) -> Result<(), Failure> {
-    serde_json::to_writer_pretty(&mut *out, document)?;
-    writeln!(out)?;
-    Ok(out.flush()?)
-}
-
-/// What there is to say beside the output.
-fn tell(sentence: Option<&str>) {
-    if let Some(sentence) = sentence {
-        eprintln!("otherhalf: {sentence}");
-    }
-}
-
 /// The columns of the terminal, or of `COLUMNS`.
 fn width() -> usize {
     let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let measured =
         || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into());
     said.or_else(measured).unwrap_or(WIDTH)
-}
-
-fn check_target(
-    network: &mut RawNetwork,
-    target: IpAddr,
-    common: &cli::Common,
-    interrupted: &AtomicBool,
-) -> Result<Check, Failure> {
-    let secret = network.secret()?;
-    let options = check::Options { target, attempts: common.queries, wait: common.wait };
-    Ok(check::check(network, &options, &secret, || proceed(interrupted))?)
-}
-
-fn run_check(arguments: &cli::Check) -> Result<Code, Failure> {
-    let common = &arguments.common;
-    let target = resolve::target(&arguments.target, common.family())?;
-    let mut network = RawNetwork::open(target, &[])?;
-    let interrupted = interruption()?;
-    let found = check_target(&mut network, target.ip(), common, &interrupted)?;
-    let name = printable(&arguments.target);
-    let (mut code, [ping, speaks]) = verdict::of_check(&found, &shown(&name, target.ip()));
-    if proceed(&interrupted).is_break() {
-        code = Code::Interrupted;
-    }
-    let mut out = io::stdout().lock();
-    if common.json {
-        let head = json::Head {
-            command: "check",
-            target: &name,
-            address: target.ip(),
-            source: network.source(),
-            exit_code: code as u8,
-        };
-        write_json(&json::check(&head, &found), &mut out)?;
-        return Ok(code);
-    }
-    writeln!(out, "{ping}")?;
-    if code == Code::Reached {
-        writeln!(out, "{speaks}")?;
-    } else {
-        out.flush()?;
-        tell(Some(if code == Code::Interrupted { "interrupted" } else { &speaks }));
-    }
-    out.flush()?;
-    Ok(code)
-}
-
-/// `name (address)`, or the address alone if that is the name.
-fn shown(name: &str, address: IpAddr) -> String {
-    if name == address.to_string() { name.to_owned() } else { format!("{name} ({address})") }
 }

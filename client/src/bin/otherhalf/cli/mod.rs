@@ -1,0 +1,103 @@
+//! The arguments, one file a command.
+
+mod check;
+mod trace;
+mod values;
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use otherhalf_client::Queries;
+use otherhalf_wire::ip::Family;
+
+pub(crate) use check::Check;
+pub(crate) use trace::Trace;
+
+const EXAMPLES: &str = "\
+Examples:
+  otherhalf check www.example.com            Does it speak reverse traceroute?
+  otherhalf reverse www.example.com          The way back, over UDP
+  otherhalf two-way tcp www.example.com      Both ways at once, over TCP, side by side
+  otherhalf forward icmp -6 -n 2001:db8::1   What traceroute -I -6 -n shows
+  otherhalf reverse --json www.example.com   For programs
+
+Exit codes:
+  0    reached (check: the target speaks reverse traceroute)
+  1    not reached, or only in part
+  2    usage, or an unknown name
+  3    the target answers ping, but does not speak reverse traceroute
+  4    no answer
+  5    no permission for raw sockets
+  6    the target refuses
+  130  interrupted
+
+Raw sockets need CAP_NET_RAW and nothing else. Grant it once:
+  sudo setcap cap_net_raw+ep $(command -v otherhalf)";
+
+/// traceroute in both directions: to a target, and from it back to you
+#[derive(Debug, Parser)]
+#[command(name = "otherhalf", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Trace the way to TARGET, as traceroute does
+    #[command(override_usage = "otherhalf forward [OPTIONS] [udp|tcp|icmp] <TARGET>", after_help = trace::FORWARD)]
+    Forward(Trace),
+    /// Trace the way back from TARGET, which must run a responder
+    #[command(override_usage = "otherhalf reverse [OPTIONS] [udp|tcp|icmp] <TARGET>", after_help = trace::REVERSE)]
+    Reverse(Trace),
+    /// Trace both ways at once and compare them
+    #[command(override_usage = "otherhalf two-way [OPTIONS] [udp|tcp|icmp] <TARGET>", after_help = trace::TWO_WAY)]
+    TwoWay(Trace),
+    /// Ask whether TARGET answers ping, and whether it speaks reverse traceroute
+    #[command(after_help = check::EXAMPLES)]
+    Check(Check),
+}
+
+#[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+pub(crate) struct Common {
+    /// IPv4 only
+    #[arg(short = '4', conflicts_with = "ipv6")]
+    ipv4: bool,
+    /// IPv6 only
+    #[arg(short = '6')]
+    ipv6: bool,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show addresses only, look up no names
+    #[arg(short = 'n')]
+    pub(crate) numeric: bool,
+    /// Queries per hop (check: attempts), 1 to 10
+    #[arg(short = 'q', long, value_name = "N", default_value_t, allow_negative_numbers = true)]
+    pub(crate) queries: Queries,
+    /// Wait so long for an answer, at most; less where others show that it would have come
+    #[arg(short = 'w', long, value_name = "SECONDS", default_value = "5", value_parser = values::wait, allow_negative_numbers = true)]
+    pub(crate) wait: Duration,
+}
+
+impl Common {
+    pub(crate) const fn family(&self) -> Option<Family> {
+        match (self.ipv4, self.ipv6) {
+            (true, _) => Some(Family::V4),
+            (_, true) => Some(Family::V6),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,124 @@
+//! `forward`, `reverse` and `two-way`.
+
+use std::num::NonZeroU16;
+use std::time::Duration;
+
+use clap::Args;
+use otherhalf_client::{Flow, Ttl};
+use otherhalf_wire::probe::Protocol;
+
+use super::Common;
+use super::values::{gap, parallel, pause};
+
+pub(super) const FORWARD: &str = "\
+Arguments:
+  [udp|tcp|icmp]  What the probes are made of (default udp)
+  <TARGET>        Name or address
+
+Examples:
+  otherhalf forward www.example.com
+  otherhalf forward icmp -6 -n 2001:db8::1   What traceroute -I -6 -n shows";
+
+pub(super) const REVERSE: &str = "\
+Arguments:
+  [udp|tcp|icmp]  What the probes are made of (default udp)
+  <TARGET>        Name or address
+
+Examples:
+  otherhalf reverse www.example.com          Over UDP
+  otherhalf reverse tcp --flow 443 www.example.com";
+
+pub(super) const TWO_WAY: &str = "\
+Arguments:
+  [udp|tcp|icmp]  What the probes are made of (default udp)
+  <TARGET>        Name or address
+
+Examples:
+  otherhalf two-way tcp www.example.com      Over TCP, side by side";
+
+#[derive(Debug, Args)]
+pub(crate) struct Trace {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// First TTL
+    #[arg(short = 'f', long = "first", value_name = "TTL", default_value_t = Ttl::MIN, allow_negative_numbers = true)]
+    pub(crate) first: Ttl,
+    /// Last TTL
+    #[arg(
+        short = 'm',
+        long = "max",
+        value_name = "TTL",
+        default_value = "30",
+        allow_negative_numbers = true
+    )]
+    pub(crate) max: Ttl,
+    /// Least time between two queries: seconds, or milliseconds if more than 10
+    #[arg(short = 'z', long = "pause", value_name = "TIME", default_value = "0", value_parser = pause, allow_negative_numbers = true)]
+    pub(crate) pause: Duration,
+    /// Flow, which load balancers hash on: destination port of UDP (default 33434) and TCP (80),
+    /// checksum of ICMP (48815)
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) flow: Option<Flow>,
+    /// Queries in flight at once, in each direction
+    #[arg(short = 'N', long, value_name = "N", default_value = "16", value_parser = parallel, allow_negative_numbers = true)]
+    pub(crate) parallel: NonZeroU16,
+    /// Silent hops in a row after which to give up
+    #[arg(long, value_name = "HOPS", default_value = "5", value_parser = gap, allow_negative_numbers = true)]
+    pub(crate) gap: Ttl,
+    // traceroute's switches for the protocol: whoever types them is told ours.
+    #[arg(short = 'I', hide = true)]
+    icmp: bool,
+    #[arg(short = 'T', hide = true)]
+    tcp: bool,
+    // Two positional arguments would not let options stand between them. The help below names both.
+    #[arg(value_name = "TARGET", num_args = 1..=2, required = true, hide = true)]
+    what: Vec<String>,
+}
+
+impl Trace {
+    /// The protocol and the target; or what is wrong with the arguments of `command`.
+    pub(crate) fn what(&self, command: &str) -> Result<(Protocol, &str), String> {
+        if self.first > self.max {
+            return Err(format!(
+                "the first TTL ({}) is beyond the last ({})",
+                self.first, self.max
+            ));
+        }
+        let (first, target) = match self.what.as_slice() {
+            [first, target] => (Some(first.as_str()), target.as_str()),
+            [target] => (None, target.as_str()),
+            _ => return Err("TARGET is missing".to_owned()),
+        };
+        for (asked, switch, protocol) in [(self.icmp, "-I", "icmp"), (self.tcp, "-T", "tcp")] {
+            if asked {
+                return Err(format!(
+                    "instead of {switch} write: otherhalf {command} {protocol} {}",
+                    otherhalf_client::printable(target)
+                ));
+            }
+        }
+        let Some(first) = first else {
+            return match protocol(target) {
+                Some(_) => Err(format!("TARGET is missing: otherhalf {command} {target} TARGET")),
+                None => Ok((Protocol::Udp, target)),
+            };
+        };
+        if let Some(protocol) = protocol(first) {
+            return Ok((protocol, target));
+        }
+        let first = otherhalf_client::printable(first);
+        Err(match protocol(target) {
+            Some(_) => format!("the protocol comes first: otherhalf {command} {target} {first}"),
+            None => format!("the protocol is udp, tcp or icmp, not {first}"),
+        })
+    }
+}
+
+fn protocol(text: &str) -> Option<Protocol> {
+    match text.to_ascii_lowercase().as_str() {
+        "udp" => Some(Protocol::Udp),
+        "tcp" => Some(Protocol::Tcp),
+        "icmp" => Some(Protocol::Icmp),
+        _ => None,
+    }
+}

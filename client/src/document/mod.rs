@@ -1,0 +1,173 @@
+//! A trace as a document: what is saved, read again, compared, drawn, and turned into other formats.
+//!
+//! [`Document`] is the native JSON of `otherhalf --json`, one for both directions. Everything that looks at finished traces
+//! (reports, pictures, differences, the formats of other programs) takes a document and nothing else, so it works on saved
+//! traces as on fresh ones.
+//!
+//! Times are milliseconds. What is not known is null. Fields are only added under one `schema_version`; a reader must
+//! ignore those that it does not know.
+
+mod finding;
+mod multipath;
+mod path;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use finding::{Finding, FindingKind, Place, Rise};
+pub use multipath::{Balancer, Balancing, Link, Multipath, Node};
+pub use path::{End, Hop, Path, Probe, Protocol, Reply};
+
+/// Grows with each change that a reader must know of.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What one run of `forward`, `reverse` or `two-way` found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// What every document begins with.
+    #[serde(flatten)]
+    pub head: Head,
+    /// From us to the target, if that was traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward: Option<Path>,
+    /// From the target to us, if that was traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverse: Option<Path>,
+    /// What both say together; null if one of them says nothing.
+    #[serde(default)]
+    pub finding: Option<Finding>,
+    /// What is known about the addresses of this document, beyond their numbers.
+    #[serde(default)]
+    pub hosts: BTreeMap<IpAddr, Host>,
+}
+
+/// What every document begins with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// Of the program that wrote it.
+    pub version: String,
+    /// Which one was run: `forward`, `reverse`, `two-way`, `check`.
+    pub command: String,
+    /// When it began.
+    pub started: jiff::Timestamp,
+    /// The other end.
+    pub target: Target,
+    /// Our own address.
+    pub source: IpAddr,
+    /// How the program ended.
+    pub exit_code: u8,
+}
+
+/// The other end, as the user named it and as it was resolved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// As the user wrote it.
+    pub name: String,
+    /// What that led to.
+    pub address: IpAddr,
+}
+
+/// What is known about an address. All of it comes from others (DNS, files): not to be trusted, see [`crate::printable`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// By reverse DNS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The number of the autonomous system that announces it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asn: Option<u32>,
+    /// That system's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_name: Option<String>,
+    /// The Internet exchange whose peering network it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ixp: Option<String>,
+}
+
+impl Document {
+    /// Each direction that was traced, with its path, forward first.
+    pub fn paths(&self) -> impl Iterator<Item = (crate::Direction, &Path)> {
+        let forward = self.forward.as_ref().map(|path| (crate::Direction::Forward, path));
+        let reverse = self.reverse.as_ref().map(|path| (crate::Direction::Reverse, path));
+        forward.into_iter().chain(reverse)
+    }
+
+    /// The name of `address`, if it is known.
+    #[must_use]
+    pub fn name(&self, address: IpAddr) -> Option<&str> {
+        self.hosts.get(&address)?.name.as_deref()
+    }
+}
+
+/// Why a text is no document of ours.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is no JSON, or not of our shape.
+    #[error("no saved trace (write one with: otherhalf two-way --json TARGET > FILE): {0}")]
+    Shape(#[from] serde_json::Error),
+    /// A later version wrote it.
+    #[error(
+        "saved by a newer version (schema {0}, this one knows {SCHEMA_VERSION}): update otherhalf"
+    )]
+    Newer(u32),
+    /// It is the document of something else.
+    #[error("the result of otherhalf {0}, which traces no path")]
+    NoTrace(String),
+}
+
+/// Reads a document that was saved with `--json`.
+pub fn read(text: &str) -> Result<Document, Error> {
+    #[derive(Deserialize)]
+    struct Version {
+        schema_version: u32,
+    }
+    let Version { schema_version } = serde_json::from_str(text)?;
+    if schema_version > SCHEMA_VERSION {
+        return Err(Error::Newer(schema_version));
+    }
+    let document: Document = serde_json::from_str(text)?;
+    if document.paths().next().is_none() {
+        return Err(Error::NoTrace(document.head.command));
+    }
+    Ok(document)
+}
+
+/// Milliseconds, to the nanosecond: the rest is noise of the division.
+#[must_use]
+pub fn ms(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e9).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn times_have_no_noise() {
+        for (ns, text) in [(117_344, "0.117344"), (1_000, "0.001"), (300_000_001, "300.000001")] {
+            assert_eq!(json!(ms(Duration::from_nanos(ns))).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_trace_is_said_so() {
+        let head = json!({
+            "schema_version": 1, "version": "0", "command": "check",
+            "started": "2026-01-01T00:00:00Z",
+            "target": { "name": "www", "address": "192.0.2.1" },
+            "source": "192.0.2.2", "exit_code": 0,
+        });
+        assert!(
+            matches!(read(&head.to_string()), Err(Error::NoTrace(command)) if command == "check")
+        );
+        assert!(matches!(read("otherhalf forward to www"), Err(Error::Shape(_))));
+        assert!(matches!(read(r#"{"schema_version": 2}"#), Err(Error::Newer(2))));
+    }
+}

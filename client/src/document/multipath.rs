@@ -1,0 +1,73 @@
+//! All paths of one direction, as a graph.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+/// All paths of one direction, as far as they were found with the confidence that was asked for.
+///
+/// Two nodes are never one interface at one TTL; one interface at two TTLs is two nodes. Links go from one TTL to the next.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Multipath {
+    /// The chance that was asked for of finding all branches of each balancer, 0 to 1.
+    pub confidence: f64,
+    /// The most flows that were allowed at one TTL.
+    pub max_flows: u32,
+    /// Flows probed at the TTL that needed most.
+    pub flows: u32,
+    /// The start (TTL 0), then by their TTL.
+    pub nodes: Vec<Node>,
+    /// By their first node.
+    pub links: Vec<Link>,
+    /// Where paths part.
+    pub balancers: Vec<Balancer>,
+}
+
+/// An interface that answers at a TTL, or the silence there.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// 0 for the start.
+    pub ttl: u8,
+    /// Null for one that does not answer.
+    pub address: Option<IpAddr>,
+    /// Probes sent to it that were answered.
+    pub answered: u32,
+    /// The shortest round-trip time; null if it is not known.
+    pub rtt_ms: Option<f64>,
+}
+
+/// That probes pass one node right after another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The index in [`Multipath::nodes`] of the one nearer to the start.
+    pub from: usize,
+    /// The index of the other.
+    pub to: usize,
+    /// Flows that were seen to pass both.
+    pub flows: u32,
+}
+
+/// A node behind which paths part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Balancer {
+    /// Its index in [`Multipath::nodes`].
+    pub node: usize,
+    /// By what it chooses.
+    pub balancing: Balancing,
+    /// How many next hops were found.
+    pub branches: u32,
+    /// The chance that there are no more of them, 0 to 1, if all are equally likely (Veitch et al. 2009).
+    pub confidence: f64,
+}
+
+/// By what a load balancer chooses the next hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Balancing {
+    /// By flow: the same fields, the same next hop.
+    PerFlow,
+    /// By packet: one flow sees several next hops.
+    PerPacket,
+    /// By destination: flows do not matter, other addresses of the target's network do.
+    PerDestination,
+}

@@ -1,0 +1,256 @@
+//! One direction.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use otherhalf_wire::probe;
+use serde::{Deserialize, Serialize};
+
+use super::{Multipath, ms};
+use crate::query;
+use crate::trace::{self, Trace};
+use crate::{Direction, Outcome};
+
+/// The path of one direction.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Path {
+    /// What the probes were made of.
+    pub protocol: Protocol,
+    /// What load balancers hash on; of a multipath trace the first of many.
+    pub flow: u16,
+    /// The first TTL probed.
+    pub first_ttl: u8,
+    /// The last TTL that was allowed.
+    pub max_ttl: u8,
+    /// Probes per TTL.
+    pub queries: u8,
+    /// Queries sent: probes forward, requests in reverse.
+    pub sent: u64,
+    /// Where probes start.
+    pub from: IpAddr,
+    /// Where they go to.
+    pub to: IpAddr,
+    /// Whether they came there.
+    pub reached: bool,
+    /// How the trace ended; null if it did not.
+    pub end: Option<End>,
+    /// One a TTL, in their order.
+    pub hops: Vec<Hop>,
+    /// All paths between the two ends, if they were looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multipath: Option<Multipath>,
+}
+
+/// What the probes are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// UDP datagrams.
+    Udp,
+    /// TCP SYNs.
+    Tcp,
+    /// ICMP echo requests.
+    Icmp,
+}
+
+/// All that is known about one TTL.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Its TTL.
+    pub ttl: u8,
+    /// What became of each query, in their order; null for one that was not answered.
+    pub probes: Vec<Option<Probe>>,
+}
+
+/// An answered probe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Probe {
+    /// Who answered.
+    pub address: IpAddr,
+    /// When its query was sent, in milliseconds from the first query of this path.
+    pub sent_ms: f64,
+    /// The probe's round-trip time, seen from where it was sent; null if a responder does not know it.
+    pub rtt_ms: Option<f64>,
+    /// From our query to its answer: in a forward trace the same as `rtt_ms`.
+    pub query_ms: f64,
+    /// What was answered; null in a reverse trace, whose responses do not say.
+    pub reply: Option<Reply>,
+}
+
+/// What came back for a probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Reply {
+    /// Its TTL ran out.
+    TimeExceeded,
+    /// The other end itself answered: echo reply, RST or SYN+ACK.
+    Direct,
+    /// It could not be delivered.
+    Unreachable {
+        /// The code of the ICMP message.
+        code: u8,
+        /// traceroute's `!N`, `!H`, `!X` and so on; empty for a port unreachable.
+        annotation: String,
+        /// What the code means.
+        meaning: String,
+    },
+}
+
+/// How a trace ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum End {
+    /// At the other end.
+    Reached,
+    /// In reverse: behind an address translator, which hides our own address.
+    ReachedTranslator {
+        /// The translator's.
+        address: IpAddr,
+    },
+    /// Somebody says that it goes no further.
+    Unreachable {
+        /// Who.
+        from: IpAddr,
+        /// What.
+        reply: Reply,
+    },
+    /// Too many silent hops in a row.
+    Silent,
+    /// At the last TTL that was allowed.
+    LastTtl,
+    /// In reverse: one address answers at every TTL.
+    Repeating {
+        /// Which.
+        address: IpAddr,
+    },
+    /// In reverse: the target speaks plain ping only.
+    PingOnly,
+    /// In reverse: the target refuses.
+    Refused {
+        /// The protocol's number for why.
+        status: u8,
+        /// What goes with that.
+        value: u16,
+        /// In the target's own words; not to be trusted, see [`crate::printable`].
+        text: String,
+    },
+    /// By the user.
+    Interrupted,
+}
+
+impl Path {
+    /// Each address that answered, once, by the TTL at which it was seen first.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let mut found = Vec::new();
+        for probe in self.hops.iter().flat_map(|hop| hop.probes.iter().flatten()) {
+            if !found.contains(&probe.address) {
+                found.push(probe.address);
+            }
+        }
+        found
+    }
+}
+
+impl Hop {
+    /// Who answered, each once, in the order of the queries.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let mut found = Vec::new();
+        for probe in self.probes.iter().flatten() {
+            if !found.contains(&probe.address) {
+                found.push(probe.address);
+            }
+        }
+        found
+    }
+}
+
+impl From<&Trace> for Path {
+    fn from(trace: &Trace) -> Self {
+        let options = trace.options();
+        let (from, to) = match options.direction {
+            Direction::Forward => (options.source, options.target),
+            Direction::Reverse => (options.target, options.source),
+        };
+        Self {
+            protocol: options.protocol.into(),
+            flow: options.flow.get(),
+            first_ttl: options.first.get(),
+            max_ttl: options.last.get(),
+            queries: options.queries.get(),
+            sent: trace.sent(),
+            from,
+            to,
+            reached: trace.is_reached(),
+            end: trace.end().map(End::from),
+            hops: hops(trace),
+            multipath: None,
+        }
+    }
+}
+
+fn hops(trace: &Trace) -> Vec<Hop> {
+    let probe = |outcome: &Outcome| match outcome {
+        Outcome::Answered(sample) => Some(Probe {
+            address: sample.from,
+            sent_ms: ms(trace
+                .started()
+                .map_or(Duration::ZERO, |start| sample.sent.saturating_duration_since(start))),
+            rtt_ms: sample.rtt.map(ms),
+            query_ms: ms(sample.elapsed),
+            reply: sample.reply.map(Reply::from),
+        }),
+        Outcome::Silent | Outcome::Waiting => None,
+    };
+    let hops = trace.sent_hops();
+    hops.iter()
+        .map(|hop| Hop { ttl: hop.ttl().get(), probes: hop.outcomes().iter().map(probe).collect() })
+        .collect()
+}
+
+impl From<probe::Protocol> for Protocol {
+    fn from(protocol: probe::Protocol) -> Self {
+        match protocol {
+            probe::Protocol::Udp => Self::Udp,
+            probe::Protocol::Tcp => Self::Tcp,
+            probe::Protocol::Icmp => Self::Icmp,
+        }
+    }
+}
+
+impl From<query::Reply> for Reply {
+    fn from(reply: query::Reply) -> Self {
+        match reply {
+            query::Reply::TimeExceeded => Self::TimeExceeded,
+            query::Reply::Direct => Self::Direct,
+            query::Reply::Unreachable(reason) => Self::Unreachable {
+                code: reason.code,
+                annotation: reason.annotation(),
+                meaning: reason.to_string(),
+            },
+        }
+    }
+}
+
+impl From<&trace::End> for End {
+    fn from(end: &trace::End) -> Self {
+        match end {
+            trace::End::Reached => Self::Reached,
+            trace::End::ReachedTranslator(address) => Self::ReachedTranslator { address: *address },
+            trace::End::Unreachable { from, reply } => {
+                Self::Unreachable { from: *from, reply: (*reply).into() }
+            }
+            trace::End::Silent => Self::Silent,
+            trace::End::LastTtl => Self::LastTtl,
+            trace::End::Repeating(address) => Self::Repeating { address: *address },
+            trace::End::Mirrored => Self::PingOnly,
+            trace::End::Refused { refusal, text } => Self::Refused {
+                status: refusal.status(),
+                value: refusal.value(),
+                text: text.clone(),
+            },
+            trace::End::Stopped => Self::Interrupted,
+        }
+    }
+}
