@@ -1,9 +1,12 @@
 //! Exit codes, and the errors that keep a trace from being done.
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use otherhalf_client::{raw, resolve};
+
+use crate::settings;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +33,10 @@ pub(crate) enum Failure {
     #[error("{0}; see otherhalf --help")]
     Usage(String),
     #[error(transparent)]
+    Settings(#[from] settings::Error),
+    #[error("cannot {action} {}: {source}", file.display())]
+    File { action: &'static str, file: PathBuf, source: io::Error },
+    #[error(transparent)]
     Target(#[from] resolve::Error),
     #[error(transparent)]
     Network(#[from] raw::Error),
@@ -42,7 +49,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Usage(_) | Self::Target(_) => Code::Usage,
+            Self::Usage(_) | Self::Target(_) | Self::Settings(_) | Self::File { .. } => Code::Usage,
             Self::Network(raw::Error::Permission) => Code::NoPermission,
             // Whoever closed the pipe has what they wanted.
             _ if self.is_quiet() => Code::Reached,
@@ -55,7 +62,11 @@ impl Failure {
         match self {
             Self::Output(error) => error.kind() == io::ErrorKind::BrokenPipe,
             Self::Json(error) => error.io_error_kind() == Some(io::ErrorKind::BrokenPipe),
-            Self::Usage(_) | Self::Target(_) | Self::Network(_) => false,
+            Self::Usage(_)
+            | Self::Target(_)
+            | Self::Settings(_)
+            | Self::File { .. }
+            | Self::Network(_) => false,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 mod cli;
 mod failure;
+mod logs;
+mod settings;
 mod commands;
 mod verdict;
 mod lines;
@@ -11,11 +13,12 @@ mod json;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
+
+use failure::{Code, Failure};
 
 fn main() -> ExitCode {
-    let arguments = cli::Arguments::parse();
-    match commands::run(&arguments) {
+    match run() {
         Ok(code) => code.into(),
         Err(failure) => {
             if !failure.is_quiet() {
@@ -24,4 +27,16 @@ fn main() -> ExitCode {
             failure.code().into()
         }
     }
+}
+
+fn run() -> Result<Code, Failure> {
+    let command = settings::apply(cli::Arguments::command())?;
+    let misspelt = settings::misspelt_variables(&command);
+    let arguments = cli::Arguments::from_arg_matches(&command.get_matches())
+        .unwrap_or_else(|error| error.exit());
+    logs::start(arguments.verbose);
+    for (name, meant) in misspelt {
+        tracing::warn!("{} sets nothing: {meant}, perhaps?", otherhalf_client::printable(&name));
+    }
+    commands::run(&arguments)
 }

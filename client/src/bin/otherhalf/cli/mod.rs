@@ -1,16 +1,19 @@
 //! The arguments, one file a command.
 
 mod check;
+mod generate;
 mod trace;
 mod values;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use otherhalf_client::Queries;
 use otherhalf_wire::ip::Family;
 
 pub(crate) use check::Check;
+pub(crate) use generate::{Generate, What};
 pub(crate) use trace::Trace;
 
 const EXAMPLES: &str = "\
@@ -31,6 +34,9 @@ Exit codes:
   6    the target refuses
   130  interrupted
 
+Each long option can be set for good: in ~/.config/otherhalf/config.toml (otherhalf generate config
+prints one), or as a variable, such as OTHERHALF_QUERIES=1 for --queries 1.
+
 Raw sockets need CAP_NET_RAW and nothing else. Grant it once:
   sudo setcap cap_net_raw+ep $(command -v otherhalf)";
 
@@ -40,6 +46,12 @@ Raw sockets need CAP_NET_RAW and nothing else. Grant it once:
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Read this configuration file instead of ~/.config/otherhalf/config.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Say on stderr what happens; -vv: every packet
+    #[arg(short = 'v', long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
@@ -56,22 +68,25 @@ pub(crate) enum Command {
     /// Ask whether TARGET answers ping, and whether it speaks reverse traceroute
     #[command(after_help = check::EXAMPLES)]
     Check(Check),
+    /// Write a configuration file, completions or man pages
+    #[command(after_help = generate::EXAMPLES)]
+    Generate(Generate),
 }
 
 #[derive(Debug, Clone, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Common {
     /// IPv4 only
-    #[arg(short = '4', conflicts_with = "ipv6")]
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
     ipv4: bool,
     /// IPv6 only
-    #[arg(short = '6')]
+    #[arg(short = '6', long)]
     ipv6: bool,
     /// One JSON document instead of text
     #[arg(long)]
     pub(crate) json: bool,
     /// Show addresses only, look up no names
-    #[arg(short = 'n')]
+    #[arg(short = 'n', long)]
     pub(crate) numeric: bool,
     /// Queries per hop (check: attempts), 1 to 10
     #[arg(short = 'q', long, value_name = "N", default_value_t, allow_negative_numbers = true)]

@@ -1,6 +1,7 @@
 //! What the commands do, one file each.
 
 mod check;
+mod generate;
 mod trace;
 
 use std::io::{self, Write};
@@ -22,6 +23,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Code, Failure> {
         Command::Reverse(what) => trace::reverse(what),
         Command::TwoWay(what) => trace::two_way(what),
         Command::Check(what) => check::run(what),
+        Command::Generate(what) => generate::run(what),
     }
 }
 

@@ -1,0 +1,34 @@
+//! `generate`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use clap_complete::Shell;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  otherhalf generate config > ~/.config/otherhalf/config.toml
+  otherhalf generate completions bash > ~/.local/share/bash-completion/completions/otherhalf
+  otherhalf generate man ~/.local/share/man/man1";
+
+#[derive(Debug, Args)]
+pub(crate) struct Generate {
+    #[command(subcommand)]
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum What {
+    /// A configuration file with every key, its meaning and its default
+    Config,
+    /// Completions for a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// The man pages, one for each command
+    Man {
+        /// The folder to write them to, which must exist
+        folder: PathBuf,
+    },
+}
