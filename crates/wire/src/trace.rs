@@ -199,7 +199,9 @@ impl Refusal {
         }
     }
 
-    const fn from_status(status: u8, value: u16) -> Self {
+    /// The refusal of that status and value; status 0, which is none, counts as one that is not known.
+    #[must_use]
+    pub const fn from_status(status: u8, value: u16) -> Self {
         match status {
             1 => Self::Ttl,
             2 => Self::Protocol,
