@@ -134,3 +134,69 @@ fn without_permission_it_says_how_to_grant_it() {
     );
     assert!(output.stdout.is_empty());
 }
+
+#[test]
+fn what_a_package_installs() {
+    let config = String::from_utf8(otherhalf(&["generate", "config"]).stdout).unwrap();
+    assert!(config.contains("OTHERHALF_QUERIES") && config.contains("# queries = 3"), "{config}");
+    let bash = String::from_utf8(otherhalf(&["generate", "completions", "bash"]).stdout).unwrap();
+    assert!(bash.contains("complete -F _otherhalf"), "{bash}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    assert_eq!(otherhalf(&["generate", "man", path]).status.code(), Some(0));
+    for page in ["otherhalf.1", "otherhalf-reverse.1", "otherhalf-two-way.1"] {
+        let text = std::fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(text.contains(".SH SYNOPSIS"), "{page}: {text}");
+    }
+    let missing = folder.path().join("missing");
+    says(&["generate", "man", missing.to_str().unwrap()], 2, "cannot write man pages to");
+}
+
+#[test]
+fn a_configuration_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, "queries = 7\n[check]\nwait = 2\n").unwrap();
+    let help = |command: &str, variables: &[(&str, &str)]| {
+        let mut run = Command::new(OTHERHALF);
+        run.args([command, "--config", path, "--help"]).envs(variables.iter().copied());
+        String::from_utf8(run.output().unwrap().stdout).unwrap()
+    };
+    let (forward, check) = (help("forward", &[]), help("check", &[]));
+    assert!(forward.contains("[default: 7]") && forward.contains("[default: 5]"), "{forward}");
+    assert!(check.contains("[default: 7]") && check.contains("[default: 2]"), "{check}");
+    std::fs::write(&file, "queries = 7\nwiat = 2\n").unwrap();
+    let hint = format!("{path}:2: no option is called wiat: wait, perhaps?");
+    says(&["forward", "--config", path, "192.0.2.1"], 2, &hint);
+    says(
+        &["forward", "--config", "/no/such/file", "192.0.2.1"],
+        2,
+        "cannot read the configuration",
+    );
+    // Where XDG says it is.
+    let home = folder.path().join("otherhalf");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::write(home.join("config.toml"), "queries = 99\n").unwrap();
+    let mut run = Command::new(OTHERHALF);
+    run.args(["forward", "192.0.2.1"]).env("XDG_CONFIG_HOME", folder.path());
+    let output = run.output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("config.toml:1: queries: invalid value '99'"), "{text}");
+}
+
+#[test]
+fn variables() {
+    let run = |variable: &str, value: &str| {
+        let mut run = Command::new(OTHERHALF);
+        run.args(["forward", "no-such-name.invalid"]).env(variable, value);
+        let output = run.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text) = run("OTHERHALF_QUERIES", "11");
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("invalid value '11' for '--queries"), "{text}");
+    let (_, text) = run("OTHERHALF_QUERYS", "1");
+    assert!(text.contains("OTHERHALF_QUERYS sets nothing: OTHERHALF_QUERIES, perhaps?"), "{text}");
+}

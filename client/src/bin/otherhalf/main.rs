@@ -34,6 +34,7 @@ fn run() -> Result<Code, Failure> {
     let misspelt = settings::misspelt_variables(&command);
     let arguments = cli::Arguments::from_arg_matches(&command.get_matches())
         .unwrap_or_else(|error| error.exit());
+    anstream::ColorChoice::from(arguments.color).write_global();
     logs::start(arguments.verbose);
     for (name, meant) in misspelt {
         tracing::warn!("{} sets nothing: {meant}, perhaps?", otherhalf_client::printable(&name));

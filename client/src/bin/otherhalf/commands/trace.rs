@@ -146,15 +146,16 @@ impl<'a> Session<'a> {
         let numeric = self.common.numeric;
         let column = |title: String, trace: &Trace, rise: Option<&Rise>| {
             let hops = if is_shown(trace) { trace.hops() } else { &[] };
-            table::Column::new(title, hops, rise, names, numeric)
+            table::Column::new(title, hops, trace.is_reached(), rise, names, numeric)
         };
         let width = width();
         let table = table::render(
             &column(format!("Forward: from here to {}", self.name), forward, finding.forward()),
             &column(format!("Reverse: from {} to here", self.name), reverse, finding.reverse()),
             width,
+            same,
         );
-        write!(out, "\n{table}")?;
+        write!(anstream::AutoStream::auto(&mut out), "\n{table}")?;
         if let Some(sentence) = &sentence {
             write!(out, "\n{}", table::wrap(sentence, width))?;
         }
