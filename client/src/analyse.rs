@@ -246,6 +246,8 @@ mod tests {
                     rtt: Some(rtt),
                     elapsed: rtt,
                     reply: None,
+                    details: crate::Details::default(),
+                    rewritten: crate::Rewritten::default(),
                 };
                 let outcome = if *ms == 0 { Outcome::Silent } else { Outcome::Answered(sample) };
                 Hop::settled(Ttl::new(ttl).unwrap(), vec![outcome])

@@ -10,7 +10,7 @@ use otherhalf_wire::trace::{Refusal, Request};
 
 use crate::network::{Network, TICK};
 use crate::options::{Flow, Queries};
-use crate::query::{Answer, Query, Reply};
+use crate::query::{Answer, Extras, Query, Reply, Shape};
 use crate::secret::Secret;
 use crate::trace::body;
 use crate::ttl::Ttl;
@@ -130,8 +130,8 @@ fn ask<N: Network>(
         flow: Flow::default_of(Protocol::Udp).get(),
     };
     let sent = network.now();
-    network.send(&Query::Probe { ttl: Ttl::ORDINARY, probe })?;
-    network.send(&Query::Request(request))?;
+    network.send(&Query::Probe { ttl: Ttl::ORDINARY, probe, shape: Shape::default() })?;
+    network.send(&Query::Request { request, extras: Extras::default() })?;
     Ok(Attempt { sent, ping: Identity::of(&probe), request })
 }
 

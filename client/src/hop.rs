@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::details::{Details, Rewritten};
 use crate::query::Reply;
 use crate::ttl::Ttl;
 
 /// What became of one query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Not known yet.
     Waiting,
@@ -18,7 +19,7 @@ pub enum Outcome {
 }
 
 /// An answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
     /// Who answered the probe.
     pub from: IpAddr,
@@ -30,6 +31,10 @@ pub struct Sample {
     pub elapsed: Duration,
     /// What was answered; `None` in a reverse trace, whose responses do not say.
     pub reply: Option<Reply>,
+    /// What else the answer tells; nothing in a reverse trace.
+    pub details: Details,
+    /// What the answer shows to have been written over in the probe on its way.
+    pub rewritten: Rewritten,
 }
 
 /// All that is known about one TTL.

@@ -26,6 +26,7 @@
 
 pub mod ttl;
 pub mod options;
+pub mod details;
 pub mod query;
 pub mod identifiers;
 pub mod secret;
@@ -42,12 +43,13 @@ pub mod analyse;
 pub mod document;
 
 pub use check::{Check, Speaks};
+pub use details::{Details, Quoted, Rewritten};
 pub use document::Document;
 pub use hop::{Hop, Outcome, Sample};
 pub use network::Network;
 pub use options::{Direction, Flow, Options, Queries};
 pub use printable::printable;
-pub use query::{Answer, Query, Reply, Unreachable};
+pub use query::{Answer, Extras, Query, Reply, Shape, Unreachable};
 pub use raw::RawNetwork;
 pub use secret::Secret;
 pub use trace::{End, Trace};

@@ -3,10 +3,11 @@
 //! # A mirror is no response
 //!
 //! A host that speaks plain ping answers a request as it answers any echo request: with an echo reply, code 1 (or 0), and the
-//! request's own octets. A request here is always 12 octets long and names its protocol, never 0. Its mirror image
+//! request's own octets. A request here names its protocol, never 0, and has 12 octets and perhaps extensions. Its mirror image
 //! has therefore a body of four octets: status (our TTL), text length (our protocol, at least 1), value (our flow). No response
-//! has that: with status 0 another 24 octets follow, with any other as many as the text length says. So the two cannot be
-//! confused, whatever the TTL, and [`Answer::Mirrored`] carries the four octets for comparison with those sent.
+//! has that: with status 0 another 24 octets follow, with any other as many as the text length says. Of a request with extensions,
+//! these four octets are followed by an extension structure, whose version and checksum no result and no text has. So the
+//! two cannot be confused, whatever the TTL, and [`Answer::Mirrored`] carries the four octets for comparison with those sent.
 #![deny(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -17,19 +18,24 @@
 
 use std::net::IpAddr;
 
+use otherhalf_wire::extension::{self, Class};
 use otherhalf_wire::icmp::{Kind, Message, TTL_EXCEEDED};
 use otherhalf_wire::ip::{self, Family, protocol};
 use otherhalf_wire::probe::{ICMP_SEQUENCE, Identity, Protocol};
 use otherhalf_wire::quote::Quote;
-use otherhalf_wire::trace::{CODE, REQUEST_LEN, Response, Verdict};
-use otherhalf_wire::{icmp, tcp};
+use otherhalf_wire::trace::{CODE, REQUEST_LEN, Request, Response, Verdict, extensions};
+use otherhalf_wire::{icmp, multipart, tcp};
 use zerocopy::FromBytes;
 
-use crate::query::{Answer, Query, Reply, Unreachable};
+use crate::details::{Details, Object, Quoted};
+use crate::query::{Answer, Extras, Query, Reply, Shape, Unreachable};
 use crate::ttl::Ttl;
 
-/// More than the longest query takes, IP header included.
-pub const MAX_LEN: usize = 128;
+/// As much as the longest query takes, IP header included: an IP packet's limit.
+pub const MAX_LEN: usize = 65535;
+
+/// Octets that a padding object takes without any padding, and an extension structure without any object.
+const OBJECT_HEADER_LEN: u16 = 4;
 
 /// The two ends between which queries and answers go.
 #[derive(Debug, Clone, Copy)]
@@ -52,35 +58,67 @@ impl Codec {
     /// `None` if it does not fit ([`MAX_LEN`] octets are enough) or the ends are of two families.
     #[must_use]
     pub fn encode(&self, query: &Query, out: &mut [u8]) -> Option<usize> {
-        let family = self.family();
-        let (ttl, number, len, identification, flow) = match query {
-            Query::Probe { ttl, probe } => (
-                *ttl,
-                probe.protocol.number(family),
-                probe.protocol.probe_len(),
-                Some(probe.cookie.identification()),
-                probe.flow,
-            ),
-            Query::Request(request) => {
-                (Ttl::ORDINARY, family.icmp(), REQUEST_LEN, None, request.flow)
+        match query {
+            Query::Probe { ttl, probe, shape } => {
+                let header = self.family().header_len();
+                let len = match shape.size {
+                    Some(size) => usize::from(size).checked_sub(header)?,
+                    None => probe.protocol.probe_len(),
+                };
+                let fields = self.fields(*ttl, probe.protocol.number(self.family()), probe.flow);
+                let fields = ip::Fields {
+                    traffic_class: shape.traffic_class,
+                    identification: identification(probe.cookie.identification(), *shape),
+                    ..fields
+                };
+                let payload = fields.emit(len, out)?;
+                header.checked_add(probe.emit_padded(self.source, self.target, len, payload)?)
             }
-        };
+            Query::Request { request, extras } => self.encode_request(*request, *extras, out),
+        }
+    }
+
+    fn encode_request(&self, request: Request, extras: Extras, out: &mut [u8]) -> Option<usize> {
+        let padding;
+        let target;
+        let mut objects = Vec::new();
+        if let Some(indirect) = extras.indirect {
+            target = ip::to_mapped(indirect).octets();
+            objects.push(extension::Object { class: Class::INDIRECT_TARGET, payload: &target });
+        }
+        if extras.padding > 0 {
+            // Headers count: the object's, and the structure's if that is there for the padding alone.
+            let structure = if objects.is_empty() { OBJECT_HEADER_LEN } else { 0 };
+            let headers = OBJECT_HEADER_LEN.checked_add(structure)?;
+            padding = vec![0; extras.padding.saturating_sub(headers).into()];
+            objects.push(extension::Object { class: Class::PADDING, payload: &padding });
+        }
+        let attached = objects.iter().try_fold(0usize, |sum, object| {
+            sum.checked_add(object.payload.len())?.checked_add(OBJECT_HEADER_LEN.into())
+        })?;
+        let structure = if objects.is_empty() { 0 } else { usize::from(OBJECT_HEADER_LEN) };
+        let len = REQUEST_LEN.checked_add(structure)?.checked_add(attached)?;
         let fields = ip::Fields {
+            traffic_class: extras.traffic_class,
+            ..self.fields(Ttl::ORDINARY, self.family().icmp(), request.flow)
+        };
+        let payload = fields.emit(len, out)?;
+        let written = request.emit(self.source, self.target, &objects, payload)?;
+        self.family().header_len().checked_add(written)
+    }
+
+    /// An IP header for a packet of `flow`.
+    fn fields(&self, ttl: Ttl, protocol: u8, flow: u16) -> ip::Fields {
+        ip::Fields {
             src: self.source,
             dst: self.target,
             ttl: ttl.get(),
             traffic_class: 0,
             // Load balancers hash on it too (RFC 6438): one flow, one label.
             flow_label: flow.into(),
-            identification,
-            protocol: number,
-        };
-        let payload = fields.emit(len, out)?;
-        let written = match query {
-            Query::Probe { probe, .. } => probe.emit(self.source, self.target, payload)?,
-            Query::Request(request) => request.emit(self.source, self.target, &[], payload)?,
-        };
-        family.header_len().checked_add(written)
+            identification: None,
+            protocol,
+        }
     }
 
     /// The answer in an IPv4 `packet`, as raw sockets of ICMP and TCP deliver it.
@@ -93,68 +131,132 @@ impl Codec {
         match packet.protocol {
             // Raw sockets see what the kernel has not verified yet.
             protocol::ICMP if packet.upper_layer_sum().verifies() => {
-                self.decode_icmp(packet.src, packet.payload)
+                self.decode_icmp(packet.src, Some(packet.ttl), packet.payload)
             }
             // TCP's checksum may be left to a network card that is not there (veth): not looked at.
-            protocol::TCP => self.decode_tcp(packet.src, packet.payload),
+            protocol::TCP => self.decode_tcp(packet.src, Some(packet.ttl), packet.payload),
             _ => None,
         }
     }
 
-    /// The answer in an ICMP `message` from `from`, whose checksum was verified.
+    /// The answer in an ICMP `message` from `from`, whose checksum was verified; `ttl` is that of its packet, if it is known.
     #[must_use]
-    pub fn decode_icmp(&self, from: IpAddr, message: &[u8]) -> Option<Answer> {
+    pub fn decode_icmp(&self, from: IpAddr, ttl: Option<u8>, message: &[u8]) -> Option<Answer> {
         let family = self.family();
         let message = Message::parse(family, message).ok()?;
-        let code = message.header.code;
-        let reply = match message.kind {
-            Kind::EchoReply if from == self.target => return self.echo_reply(&message),
-            Kind::TimeExceeded if code == TTL_EXCEEDED => Reply::TimeExceeded,
-            Kind::DestinationUnreachable => Reply::Unreachable(Unreachable { family, code }),
-            _ => return None,
-        };
-        let quote = Quote::parse(family, message.body).ok()?;
-        if quote.src != self.source || quote.dst != self.target {
-            return None;
+        if message.kind == Kind::EchoReply {
+            return if from == self.target { self.echo_reply(ttl, &message) } else { None };
         }
-        if let Some(identifier) = quoted_request(family, &quote) {
+        let reply = error(family, &message)?;
+        let (quote, objects) = multipart::split(family, &message);
+        let quote = Quote::parse_first(family, quote).ok()?;
+        // A translator may have written over one of them, see `Sent::is_answered`.
+        let ours = [quote.src == self.source, quote.dst == self.target];
+        if ours == [true; 2]
+            && let Some(identifier) = quoted_request(family, &quote)
+        {
             return Some(Answer::Undelivered { identifier, from, reply });
         }
-        let identity = Identity::from_quote(family, quote.protocol, quote.transport)?;
-        Some(Answer::Probe { identity, from, reply })
+        if ours == [false; 2] {
+            return None;
+        }
+        let identity = Identity::from_padded_quote(family, quote.protocol, quote.transport)?;
+        let details = Details {
+            ttl,
+            quoted: Some(Quoted::from(&quote)),
+            // Of those behind one of an impossible length nothing is known.
+            objects: objects
+                .into_iter()
+                .flatten()
+                .map_while(Result::ok)
+                .map(Object::from)
+                .collect(),
+        };
+        Some(Answer::Probe { identity, from, reply, details })
     }
 
-    /// The answer in a TCP `segment` from `from`.
+    /// The answer in a TCP `segment` from `from`; `ttl` is that of its packet, if it is known.
     #[must_use]
-    pub fn decode_tcp(&self, from: IpAddr, segment: &[u8]) -> Option<Answer> {
+    pub fn decode_tcp(&self, from: IpAddr, ttl: Option<u8>, segment: &[u8]) -> Option<Answer> {
         if from != self.target {
             return None;
         }
         let (header, _) = tcp::Header::ref_from_prefix(segment).ok()?;
         let identity = Identity::from_tcp_answer(header)?;
-        Some(Answer::Probe { identity, from, reply: Reply::Direct })
+        let details = Details { ttl, ..Details::default() };
+        Some(Answer::Probe { identity, from, reply: Reply::Direct, details })
     }
 
     /// The target's echo reply: to a probe, a response, or the mirror image of a request.
-    fn echo_reply(&self, message: &Message<'_>) -> Option<Answer> {
+    fn echo_reply(&self, ttl: Option<u8>, message: &Message<'_>) -> Option<Answer> {
         if let Some(identity) = Identity::from_echo_reply(self.family(), message.header) {
-            return Some(Answer::Probe { identity, from: self.target, reply: Reply::Direct });
-        }
-        if message.header.code == CODE
-            && let Ok(Response { identifier, verdict }) = Response::parse(message)
-        {
-            return Some(match verdict {
-                Verdict::Hop { address, rtt } => Answer::Result { identifier, from: address, rtt },
-                Verdict::Refused { refusal, text } => Answer::Refused {
-                    identifier,
-                    refusal,
-                    text: String::from_utf8_lossy(text).into_owned(),
-                },
+            let details = Details { ttl, ..Details::default() };
+            return Some(Answer::Probe {
+                identity,
+                from: self.target,
+                reply: Reply::Direct,
+                details,
             });
         }
-        let echoed = message.body.try_into().ok()?;
-        Some(Answer::Mirrored { identifier: message.header.identifier.get(), echoed })
+        if let Some(echoed) = mirrored(message.body) {
+            return Some(Answer::Mirrored { identifier: message.header.identifier.get(), echoed });
+        }
+        if message.header.code != CODE {
+            return None;
+        }
+        let Response { identifier, verdict } = Response::parse(message).ok()?;
+        Some(match verdict {
+            Verdict::Hop { address, rtt } => Answer::Result { identifier, from: address, rtt },
+            Verdict::Refused { refusal, text } => Answer::Refused {
+                identifier,
+                refusal,
+                text: String::from_utf8_lossy(text).into_owned(),
+            },
+        })
     }
+}
+
+/// The identification of a probe; none if it must not be fragmented (RFC 6864 §4.1).
+const fn identification(cookie: u16, shape: Shape) -> Option<u16> {
+    if shape.dont_fragment { None } else { Some(cookie) }
+}
+
+/// What an ICMP error says; `None` if it is none, or says nothing about a packet's way.
+fn error(family: Family, message: &Message<'_>) -> Option<Reply> {
+    const FRAGMENTATION_NEEDED: u8 = 4;
+    let code = message.header.code;
+    let [high, low] = [message.header.identifier.get(), message.header.sequence.get()];
+    let said = |mtu: u32| (mtu > 0).then_some(mtu);
+    match message.kind {
+        Kind::TimeExceeded if code == TTL_EXCEEDED => Some(Reply::TimeExceeded),
+        // RFC 1191 §4: the lower half of the unused word.
+        Kind::DestinationUnreachable if family == Family::V4 && code == FRAGMENTATION_NEEDED => {
+            Some(Reply::TooBig { mtu: said(low.into()) })
+        }
+        Kind::DestinationUnreachable => Some(Reply::Unreachable(Unreachable { family, code })),
+        // RFC 4443 §3.2.
+        Kind::PacketTooBig => {
+            Some(Reply::TooBig { mtu: said(u32::from(high) << 16 | u32::from(low)) })
+        }
+        _ => None,
+    }
+}
+
+/// The first four octets of `body`, if that is what follows the ICMP header of a request of ours, see the [module](self).
+fn mirrored(body: &[u8]) -> Option<[u8; 4]> {
+    let (echoed, rest) = body.split_first_chunk::<4>()?;
+    let extended = || {
+        extensions(rest).is_some_and(|mut objects| {
+            objects.next().is_some_and(|object| {
+                object.is_ok_and(|object| {
+                    matches!(object.class, Class::INDIRECT_TARGET | Class::PADDING)
+                })
+            })
+        })
+    };
+    // A response without text is as short: its text length is 0.
+    let [_, protocol, ..] = echoed;
+    (*protocol > 0 && (rest.is_empty() || extended())).then_some(*echoed)
 }
 
 /// The identifier of the request that `quote` is of; `None` if it is of something else.
@@ -201,8 +303,21 @@ mod tests {
         Request { identifier: 5, sequence: 0, ttl, protocol, flow: 33434 }
     }
 
+    fn plain(probe: Probe) -> Query {
+        Query::Probe { ttl: Ttl::MIN, probe, shape: Shape::default() }
+    }
+
+    fn bare(request: Request) -> Query {
+        Query::Request { request, extras: Extras::default() }
+    }
+
+    /// What an answer that came with `ttl` tells if it quotes nothing.
+    fn direct(ttl: Option<u8>) -> Details {
+        Details { ttl, ..Details::default() }
+    }
+
     fn sent(codec: &Codec, query: &Query) -> Vec<u8> {
-        let mut out = [0; MAX_LEN];
+        let mut out = vec![0; MAX_LEN];
         let len = codec.encode(query, &mut out).unwrap();
         out[..len].to_vec()
     }
@@ -215,9 +330,14 @@ mod tests {
         let sum: Sum = pseudo_header(from, codec.source, number, len).bytes(&message);
         message[2..4].copy_from_slice(&sum.checksum().to_be_bytes());
         if codec.family() == Family::V6 {
-            return codec.decode_icmp(from, &message);
+            return codec.decode_icmp(from, received(Family::V6), &message);
         }
         codec.decode_v4(&packet_v4(codec, from, number, &message))
+    }
+
+    /// The TTL of an answer as the tests have it.
+    fn received(family: Family) -> Option<u8> {
+        (family == Family::V4).then_some(60)
     }
 
     fn packet_v4(codec: &Codec, from: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
@@ -247,25 +367,35 @@ mod tests {
             let from: IpAddr = router.parse().unwrap();
             for protocol in Protocol::ALL {
                 let probe = probe(protocol);
-                let packet = sent(&codec, &Query::Probe { ttl: Ttl::MIN, probe });
+                let packet = sent(&codec, &plain(probe));
                 let least = family.header_len() + 8;
                 let identity = Identity::of(&probe);
                 let exceeded = error(family, Kind::TimeExceeded, 0, &packet[..least]);
+                let quoted = Some(Quoted {
+                    source: codec.source,
+                    destination: codec.target,
+                    ttl: 1,
+                    traffic_class: 0,
+                    length: packet.len().try_into().unwrap(),
+                    identification: (family == Family::V4).then_some(0),
+                });
+                let details = Details { quoted, ..direct(received(family)) };
+                let reply = Reply::TimeExceeded;
                 assert_eq!(
                     icmp(&codec, from, exceeded.clone()),
-                    Some(Answer::Probe { identity, from, reply: Reply::TimeExceeded })
+                    Some(Answer::Probe { identity, from, reply, details: details.clone() })
                 );
                 let prohibited = error(family, Kind::DestinationUnreachable, 1, &packet);
                 let reply = Reply::Unreachable(Unreachable { family, code: 1 });
                 assert_eq!(
                     icmp(&codec, from, prohibited),
-                    Some(Answer::Probe { identity, from, reply })
+                    Some(Answer::Probe { identity, from, reply, details })
                 );
                 // Too short; a failed reassembly; another's packet.
                 assert_eq!(icmp(&codec, from, exceeded[..exceeded.len() - 1].to_vec()), None);
                 assert_eq!(icmp(&codec, from, error(family, Kind::TimeExceeded, 1, &packet)), None);
                 let swapped = Codec { source: codec.target, target: codec.source };
-                let foreign = sent(&swapped, &Query::Probe { ttl: Ttl::MIN, probe });
+                let foreign = sent(&swapped, &plain(probe));
                 assert_eq!(
                     icmp(&codec, from, error(family, Kind::TimeExceeded, 0, &foreign)),
                     None
@@ -278,7 +408,7 @@ mod tests {
     fn an_error_about_a_request_is_told_from_one_about_a_probe() {
         for family in FAMILIES {
             let codec = codec(family);
-            let packet = sent(&codec, &Query::Request(request(3, 17)));
+            let packet = sent(&codec, &bare(request(3, 17)));
             let from = codec.target;
             let message = error(family, Kind::TimeExceeded, 0, &packet);
             let reply = Reply::TimeExceeded;
@@ -294,14 +424,15 @@ mod tests {
         for family in FAMILIES {
             let codec = codec(family);
             let probe = probe(Protocol::Icmp);
-            let packet = sent(&codec, &Query::Probe { ttl: Ttl::MIN, probe });
+            let packet = sent(&codec, &plain(probe));
             let mut reply = packet[family.header_len()..].to_vec();
             reply[0] = Kind::EchoReply.number(family);
             let identity = Identity::of(&probe);
             let from = codec.target;
+            let details = direct(received(family));
             assert_eq!(
                 icmp(&codec, from, reply.clone()),
-                Some(Answer::Probe { identity, from, reply: Reply::Direct })
+                Some(Answer::Probe { identity, from, reply: Reply::Direct, details })
             );
             assert_eq!(icmp(&codec, codec.source, reply), None);
         }
@@ -335,17 +466,18 @@ mod tests {
             [(0x14, true), (0x12, true), (0x10, false), (0x04, false), (0x02, false)]
         {
             segment[13] = flags;
-            let expected = ours.then_some(Answer::Probe { identity, from, reply: Reply::Direct });
-            assert_eq!(codec.decode_tcp(from, &segment), expected);
+            let details = direct(Some(60));
+            let expected =
+                ours.then_some(Answer::Probe { identity, from, reply: Reply::Direct, details });
+            assert_eq!(codec.decode_tcp(from, Some(60), &segment), expected);
             assert_eq!(codec.decode_v4(&packet_v4(&codec, from, 6, &segment)), expected);
-            assert_eq!(codec.decode_tcp(codec.source, &segment), None);
+            assert_eq!(codec.decode_tcp(codec.source, None, &segment), None);
         }
     }
 
     /// The last four octets of a request, and the whole of what a host that speaks ping makes of it.
     fn mirrored(codec: &Codec, request: Request, code: u8) -> ([u8; 4], Vec<u8>) {
-        let mut message =
-            sent(codec, &Query::Request(request))[codec.family().header_len()..].to_vec();
+        let mut message = sent(codec, &bare(request))[codec.family().header_len()..].to_vec();
         message[0] = Kind::EchoReply.number(codec.family());
         message[1] = code;
         (message[8..].try_into().unwrap(), message)
@@ -408,9 +540,134 @@ mod tests {
     }
 
     #[test]
+    fn a_packet_is_as_long_as_asked_for_and_its_name_stays() {
+        for family in FAMILIES {
+            let codec = codec(family);
+            let from: IpAddr = codec.target;
+            for protocol in Protocol::ALL {
+                let probe = probe(protocol);
+                let shape = Shape { size: Some(1400), traffic_class: 0xb8, dont_fragment: true };
+                let query = Query::Probe { ttl: Ttl::MIN, probe, shape };
+                let packet = sent(&codec, &query);
+                assert_eq!(packet.len(), 1400);
+                let Some(Answer::Probe { identity, details, .. }) =
+                    icmp(&codec, from, error(family, Kind::TimeExceeded, 0, &packet[..68]))
+                else {
+                    panic!("it is about a probe");
+                };
+                let quoted = details.quoted.unwrap();
+                assert_eq!(identity, Identity::of(&probe));
+                assert_eq!((quoted.length, quoted.traffic_class), (1400, 0xb8));
+                if family == Family::V4 {
+                    assert_eq!(packet[6] & 0x40, 0x40, "don't fragment");
+                }
+                let least = family.header_len() + protocol.probe_len();
+                for (size, fits) in [(least, true), (least - 1, false), (0, false)] {
+                    let shape = Shape { size: Some(size.try_into().unwrap()), ..shape };
+                    let query = Query::Probe { ttl: Ttl::MIN, probe, shape };
+                    assert_eq!(codec.encode(&query, &mut [0; 100]).is_some(), fits, "{size}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_packet_too_big_says_what_fits() {
+        let v4 = [
+            &[3, 4, 0, 0, 0, 0, 5, 120][..],
+            &sent(&codec(Family::V4), &plain(probe(Protocol::Udp))),
+        ]
+        .concat();
+        let v6 = [
+            &[2, 0, 0, 0, 0, 0, 5, 120][..],
+            &sent(&codec(Family::V6), &plain(probe(Protocol::Udp))),
+        ]
+        .concat();
+        for (family, message) in [(Family::V4, v4), (Family::V6, v6)] {
+            let codec = codec(family);
+            let reply = |message: &[u8]| match icmp(&codec, codec.target, message.to_vec()) {
+                Some(Answer::Probe { reply, .. }) => reply,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(reply(&message), Reply::TooBig { mtu: Some(1400) });
+            let mut old = message;
+            old[6..8].fill(0);
+            assert_eq!(reply(&old), Reply::TooBig { mtu: None });
+        }
+    }
+
+    #[test]
+    fn extension_objects_and_labels_of_an_error() {
+        for family in FAMILIES {
+            let codec = codec(family);
+            let mut quoted = sent(&codec, &plain(probe(Protocol::Udp)));
+            quoted.resize(128, 0);
+            let mut message = error(family, Kind::TimeExceeded, 0, &quoted);
+            let (at, unit) = if family == Family::V4 { (5, 4) } else { (4, 8) };
+            message[at] = 128 / unit;
+            let mut objects = [0; 100];
+            let stack = Class::MPLS_STACK;
+            let interface = Class { class: 2, kind: 9 };
+            let len = extension::emit(
+                &[
+                    extension::Object { class: stack, payload: &[5, 220, 0x1b, 254] },
+                    extension::Object { class: interface, payload: &[1, 2, 3, 4] },
+                ],
+                &mut objects,
+            )
+            .unwrap();
+            message.extend_from_slice(&objects[..len]);
+            let Some(Answer::Probe { details, .. }) = icmp(&codec, codec.target, message) else {
+                panic!("it is about a probe");
+            };
+            let labels: Vec<_> =
+                details.labels().iter().map(|label| (label.label, label.ttl)).collect();
+            assert_eq!(labels, [(24001, 254)]);
+            let raw = Object { class: 2, kind: 9, payload: vec![1, 2, 3, 4] };
+            assert_eq!(details.objects[1], raw);
+        }
+    }
+
+    #[test]
+    fn extras_of_a_request_are_as_long_as_asked_for_and_read_by_a_responder() {
+        for family in FAMILIES {
+            let codec = codec(family);
+            let request = request(3, 17);
+            let bare_len = sent(&codec, &bare(request)).len();
+            for indirect in [None, Some(codec.source)] {
+                for padding in [0, 1, 4, 8, 9, 24, 1000] {
+                    let extras = Extras { traffic_class: 8, indirect, padding };
+                    let packet = sent(&codec, &Query::Request { request, extras });
+                    let added = packet.len() - bare_len - if indirect.is_some() { 24 } else { 0 };
+                    let least = if indirect.is_some() { 4 } else { 8 };
+                    let expected = if padding == 0 { 0 } else { padding.max(least) };
+                    assert_eq!(added, usize::from(expected));
+                    let body = &packet[family.header_len()..];
+                    let message = Message::parse(family, body).unwrap();
+                    let (parsed, trailer) = Request::parse(&message).unwrap();
+                    assert_eq!(parsed, request);
+                    let found: Vec<_> =
+                        extensions(trailer).into_iter().flatten().map(Result::unwrap).collect();
+                    let targets: Vec<_> =
+                        found.iter().filter_map(extension::Object::indirect_target).collect();
+                    assert_eq!(targets, Vec::from_iter(indirect));
+                    // What a host that speaks plain ping makes of it is no response, whatever it contains.
+                    let mut mirror = body.to_vec();
+                    mirror[0] = Kind::EchoReply.number(family);
+                    let echoed = [3, 17, 130, 154];
+                    assert_eq!(
+                        icmp(&codec, codec.target, mirror),
+                        Some(Answer::Mirrored { identifier: 5, echoed })
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
     fn the_flow_label_goes_with_the_flow() {
         let codec = codec(Family::V6);
-        let packet = sent(&codec, &Query::Probe { ttl: Ttl::MIN, probe: probe(Protocol::Udp) });
+        let packet = sent(&codec, &plain(probe(Protocol::Udp)));
         assert_eq!(ip::Packet::parse_v6(&packet).unwrap().flow_label, 33434);
     }
 
@@ -419,12 +676,12 @@ mod tests {
         fn nothing_that_arrives_panics(v6: bool, bytes in proptest::collection::vec(any::<u8>(), 0..120), kind in 0..5usize) {
             let family = if v6 { Family::V6 } else { Family::V4 };
             let codec = codec(family);
-            let kinds = [Kind::EchoReply, Kind::TimeExceeded, Kind::DestinationUnreachable, Kind::PacketTooBig, Kind::Other(200)];
+            let kinds = [Kind::EchoReply, Kind::TimeExceeded, Kind::DestinationUnreachable, Kind::PacketTooBig, Kind::Other(12)];
             let mut message = vec![kinds[kind].number(family), 0];
             message.extend(&bytes);
-            let _ = codec.decode_icmp(codec.target, &message);
-            let _ = codec.decode_icmp(codec.target, &bytes);
-            let _ = codec.decode_tcp(codec.target, &bytes);
+            let _ = codec.decode_icmp(codec.target, None, &message);
+            let _ = codec.decode_icmp(codec.target, None, &bytes);
+            let _ = codec.decode_tcp(codec.target, None, &bytes);
             let _ = codec.decode_v4(&bytes);
         }
     }

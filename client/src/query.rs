@@ -6,6 +6,7 @@ use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::{Identity, Probe};
 use otherhalf_wire::trace::{Refusal, Request, Rtt};
 
+use crate::details::Details;
 use crate::ttl::Ttl;
 
 /// Something to send.
@@ -15,11 +16,40 @@ pub enum Query {
     Probe {
         /// How far it goes.
         ttl: Ttl,
-        /// The rest of it.
+        /// What it is.
         probe: Probe,
+        /// The packet around it.
+        shape: Shape,
     },
-    /// The request that the target send a probe towards us.
-    Request(Request),
+    /// The request that the target send a probe.
+    Request {
+        /// What it asks.
+        request: Request,
+        /// What goes with it.
+        extras: Extras,
+    },
+}
+
+/// The packet around a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shape {
+    /// Octets of the whole packet, headers included; `None`: no more than a probe needs.
+    pub size: Option<u16>,
+    /// Type of service or traffic class.
+    pub traffic_class: u8,
+    /// No router may fragment it (in IPv6 none ever does).
+    pub dont_fragment: bool,
+}
+
+/// What goes with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extras {
+    /// Type of service or traffic class of the request's packet.
+    pub traffic_class: u8,
+    /// Towards whom the probe is to be sent; `None`: towards us (PROTOCOL §5).
+    pub indirect: Option<IpAddr>,
+    /// Octets that the request is longer than it need be, at least: what a responder demands against amplification.
+    pub padding: u16,
 }
 
 /// An answer to a query, as far as the packet alone tells: whether we asked is for the asker to say.
@@ -33,6 +63,8 @@ pub enum Answer {
         from: IpAddr,
         /// What.
         reply: Reply,
+        /// What else it tells.
+        details: Details,
     },
     /// To a request, from the target: the probe that it sent was answered.
     Result {
@@ -77,6 +109,11 @@ pub enum Reply {
     TimeExceeded,
     /// It could not be delivered.
     Unreachable(Unreachable),
+    /// It must not be fragmented, and the next link takes no packets of its size (RFC 1191, RFC 8201).
+    TooBig {
+        /// The largest that the link takes, in octets; old routers do not say (RFC 1191 §5).
+        mtu: Option<u32>,
+    },
     /// The target itself answered: echo reply, RST or SYN+ACK.
     Direct,
 }
@@ -145,6 +182,34 @@ impl std::fmt::Display for Unreachable {
             (_, code) => return write!(f, "unreachable, code {code}"),
         };
         f.write_str(meaning)
+    }
+}
+
+impl Reply {
+    /// traceroute's annotation: that of [`Unreachable::annotation`], `!F-1400` for a link that takes 1400 octets; mostly empty.
+    #[must_use]
+    pub fn annotation(self) -> String {
+        match self {
+            Self::TimeExceeded | Self::Direct => String::new(),
+            Self::Unreachable(reason) => reason.annotation(),
+            Self::TooBig { mtu: Some(mtu) } => format!("!F-{mtu}"),
+            Self::TooBig { mtu: None } => "!F".to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Display for Reply {
+    /// What it means.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::TimeExceeded => f.write_str("TTL exceeded"),
+            Self::Direct => f.write_str("answered"),
+            Self::Unreachable(reason) => reason.fmt(f),
+            Self::TooBig { mtu: Some(mtu) } => {
+                write!(f, "packet too big, the next link takes {mtu} octets")
+            }
+            Self::TooBig { mtu: None } => f.write_str("packet too big for the next link"),
+        }
     }
 }
 

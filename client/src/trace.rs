@@ -11,13 +11,14 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use otherhalf_wire::ip::Family;
-use otherhalf_wire::probe::{Identity, Probe, SOURCE_PORT};
+use otherhalf_wire::probe::{Probe, SOURCE_PORT};
 use otherhalf_wire::trace::{Refusal, Request, Rtt};
 
+use crate::details::{Details, Rewritten, Sent};
 use crate::hop::{Hop, Outcome, Sample};
 use crate::identifiers::Identifiers;
 use crate::options::{Direction, Options};
-use crate::query::{Answer, Query, Reply, Unreachable};
+use crate::query::{Answer, Extras, Query, Reply, Shape, Unreachable};
 use crate::repetition;
 use crate::secret::Secret;
 use crate::ttl::Ttl;
@@ -89,7 +90,7 @@ struct Outstanding {
 /// By what an answer is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Name {
-    Probe(Identity),
+    Probe(Sent),
     Request { identifier: u16, body: [u8; 4] },
 }
 
@@ -186,7 +187,7 @@ impl Trace {
             .iter()
             .map(|hop| {
                 // In the order of the hops, and of each hop's queries.
-                let sent: Vec<_> = hop.outcomes().iter().take(left).copied().collect();
+                let sent: Vec<_> = hop.outcomes().iter().take(left).cloned().collect();
                 left = left.saturating_sub(hop.outcomes().len());
                 Hop::settled(hop.ttl(), sent)
             })
@@ -256,13 +257,15 @@ impl Trace {
             self.identifiers.answered(query.identifier);
         }
         match answer {
-            Answer::Probe { from, reply, .. } => {
+            Answer::Probe { from, reply, details, .. } => {
                 let sample = Sample {
                     from: *from,
                     sent: query.sent,
                     rtt: Some(elapsed),
                     elapsed,
                     reply: Some(*reply),
+                    details: details.clone(),
+                    rewritten: query.name.rewritten(answer),
                 };
                 self.settle(&query, Outcome::Answered(sample));
                 self.forward_end(query.ttl, *from, *reply, now);
@@ -271,7 +274,15 @@ impl Trace {
                 self.errors = 0;
                 self.results.insert((*identifier, *from, *rtt), query.ttl);
                 let rtt = rtt.ns().map(|ns| Duration::from_nanos(ns.into()));
-                let sample = Sample { from: *from, sent: query.sent, rtt, elapsed, reply: None };
+                let sample = Sample {
+                    from: *from,
+                    sent: query.sent,
+                    rtt,
+                    elapsed,
+                    reply: None,
+                    details: Details::default(),
+                    rewritten: Rewritten::default(),
+                };
                 self.settle(&query, Outcome::Answered(sample));
                 if *from == self.options.source {
                     self.shorten(query.ttl, End::Reached, now);
@@ -356,7 +367,13 @@ impl Trace {
                     identifier,
                     cookie: self.secret.cookie(self.sent),
                 };
-                (Query::Probe { ttl, probe }, Name::Probe(Identity::of(&probe)))
+                let sent = Sent {
+                    source: self.options.source,
+                    destination: target,
+                    probe,
+                    identification: Some(probe.cookie.identification()),
+                };
+                (Query::Probe { ttl, probe, shape: Shape::default() }, Name::Probe(sent))
             }
             Direction::Reverse => {
                 let request = Request {
@@ -367,7 +384,10 @@ impl Trace {
                     flow: flow.get(),
                 };
                 let body = body(request);
-                (Query::Request(request), Name::Request { identifier, body })
+                (
+                    Query::Request { request, extras: Extras::default() },
+                    Name::Request { identifier, body },
+                )
             }
         }
     }
@@ -420,7 +440,7 @@ impl Trace {
             Reply::Unreachable(Unreachable { .. }) if from == self.options.target => End::Reached,
             // A target with several addresses may answer from another one.
             Reply::Unreachable(reason) if reason.is_at_destination() => End::Reached,
-            Reply::Unreachable(_) => End::Unreachable { from, reply },
+            Reply::Unreachable(_) | Reply::TooBig { .. } => End::Unreachable { from, reply },
         };
         self.shorten(ttl, end, now);
     }
@@ -491,7 +511,9 @@ impl Name {
     /// Whether `answer` is to the query of this name.
     fn is_in(&self, answer: &Answer) -> bool {
         match (self, answer) {
-            (Self::Probe(ours), Answer::Probe { identity, .. }) => ours == identity,
+            (Self::Probe(ours), Answer::Probe { identity, details, .. }) => {
+                ours.is_answered(identity, details.quoted.as_ref()).is_some()
+            }
             (Self::Request { identifier: ours, body }, answer) => match answer {
                 Answer::Mirrored { identifier, echoed } => ours == identifier && body == echoed,
                 Answer::Result { identifier, .. }
@@ -500,6 +522,16 @@ impl Name {
                 Answer::Probe { .. } => false,
             },
             (Self::Probe(_), _) => false,
+        }
+    }
+
+    /// What `answer` shows to have been written over in the query of this name.
+    fn rewritten(&self, answer: &Answer) -> Rewritten {
+        match (self, answer) {
+            (Self::Probe(ours), Answer::Probe { identity, details, .. }) => {
+                ours.is_answered(identity, details.quoted.as_ref()).unwrap_or_default()
+            }
+            _ => Rewritten::default(),
         }
     }
 }

@@ -7,6 +7,7 @@
 //! Times are milliseconds. What is not known is null. Fields are only added under one `schema_version`; a reader must
 //! ignore those that it does not know.
 
+mod details;
 mod finding;
 mod multipath;
 mod path;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use details::{Details, Extension, Label, Nat};
 pub use finding::{Finding, FindingKind, Place, Rise};
 pub use multipath::{Balancer, Balancing, Link, Multipath, Node};
 pub use path::{End, Hop, Path, Probe, Protocol, Reply};

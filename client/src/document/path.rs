@@ -6,7 +6,7 @@ use std::time::Duration;
 use otherhalf_wire::probe;
 use serde::{Deserialize, Serialize};
 
-use super::{Multipath, ms};
+use super::{Details, Multipath, ms};
 use crate::query;
 use crate::trace::{self, Trace};
 use crate::{Direction, Outcome};
@@ -75,6 +75,9 @@ pub struct Probe {
     pub query_ms: f64,
     /// What was answered; null in a reverse trace, whose responses do not say.
     pub reply: Option<Reply>,
+    /// What else the answer tells.
+    #[serde(flatten)]
+    pub details: Details,
 }
 
 /// What came back for a probe.
@@ -93,6 +96,11 @@ pub enum Reply {
         annotation: String,
         /// What the code means.
         meaning: String,
+    },
+    /// It must not be fragmented, and the next link takes no packets of its size.
+    TooBig {
+        /// The largest that the link takes, in octets; null if the router does not say.
+        mtu: Option<u32>,
     },
 }
 
@@ -200,6 +208,7 @@ fn hops(trace: &Trace) -> Vec<Hop> {
             rtt_ms: sample.rtt.map(ms),
             query_ms: ms(sample.elapsed),
             reply: sample.reply.map(Reply::from),
+            details: Details::of(sample),
         }),
         Outcome::Silent | Outcome::Waiting => None,
     };
@@ -224,6 +233,7 @@ impl From<query::Reply> for Reply {
         match reply {
             query::Reply::TimeExceeded => Self::TimeExceeded,
             query::Reply::Direct => Self::Direct,
+            query::Reply::TooBig { mtu } => Self::TooBig { mtu },
             query::Reply::Unreachable(reason) => Self::Unreachable {
                 code: reason.code,
                 annotation: reason.annotation(),

@@ -77,6 +77,8 @@ pub struct RawNetwork {
     sender: Sender,
     receivers: Vec<Receiver>,
     buffer: Box<[u8; RECEIVE_LEN]>,
+    /// Where packets to send are written.
+    outgoing: Box<[u8]>,
 }
 
 impl RawNetwork {
@@ -95,6 +97,7 @@ impl RawNetwork {
             sender: Sender::open(target)?,
             receivers,
             buffer: Box::new([0; RECEIVE_LEN]),
+            outgoing: vec![0; MAX_LEN].into(),
         })
     }
 
@@ -130,8 +133,8 @@ impl RawNetwork {
                 let answer = match (self.codec.family(), receiver.layer) {
                     // Only IPv4's raw sockets deliver the IP header (ipv6(7)).
                     (Family::V4, _) => self.codec.decode_v4(packet),
-                    (Family::V6, Layer::Icmp) => self.codec.decode_icmp(from, packet),
-                    (Family::V6, Layer::Tcp) => self.codec.decode_tcp(from, packet),
+                    (Family::V6, Layer::Icmp) => self.codec.decode_icmp(from, None, packet),
+                    (Family::V6, Layer::Tcp) => self.codec.decode_tcp(from, None, packet),
                 };
                 if let Some(answer) = answer {
                     return Ok(Read::Answer(answer));
@@ -159,8 +162,8 @@ impl Network for RawNetwork {
     }
 
     fn send(&mut self, query: &Query) -> Result<(), Error> {
-        let mut packet = [0; MAX_LEN];
-        let Some(packet) = self.codec.encode(query, &mut packet).and_then(|len| packet.get(..len))
+        let packet = &mut self.outgoing[..];
+        let Some(packet) = self.codec.encode(query, packet).and_then(|len| packet.get(..len))
         else {
             // Nothing fails to fit, and both ends are of one family: see `open`.
             return Ok(());
@@ -237,6 +240,7 @@ mod tests {
     use otherhalf_wire::trace::Request;
 
     use super::*;
+    use crate::query::Extras;
 
     /// A network that hears UDP sockets of the loopback interface, which need no permission, and who speaks to each.
     fn over_udp() -> (RawNetwork, [UdpSocket; 2]) {
@@ -255,6 +259,7 @@ mod tests {
             sender: Sender { socket: UdpSocket::bind(home).unwrap().into(), target },
             receivers: vec![icmp, tcp],
             buffer: Box::new([0; RECEIVE_LEN]),
+            outgoing: vec![0; MAX_LEN].into(),
         };
         (network, [to_icmp, to_tcp])
     }
@@ -262,8 +267,9 @@ mod tests {
     /// The target's mirror image of a request.
     fn mirror(codec: Codec, identifier: u16) -> Vec<u8> {
         let request = Request { identifier, sequence: 0, ttl: 1, protocol: 17, flow: 33434 };
-        let mut packet = [0; MAX_LEN];
-        let len = codec.encode(&Query::Request(request), &mut packet).unwrap();
+        let mut packet = [0; 64];
+        let query = Query::Request { request, extras: Extras::default() };
+        let len = codec.encode(&query, &mut packet).unwrap();
         // An echo reply's type is 0 and not 8, so the sum is less and its complement more (RFC 1624).
         packet[20] = 0;
         let (checksum, carry) =

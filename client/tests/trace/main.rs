@@ -51,7 +51,7 @@ fn routers(family: Family, which: u8, count: u8, end: IpAddr) -> Vec<Option<IpAd
 fn ttl_of(query: &Query) -> u8 {
     match query {
         Query::Probe { ttl, .. } => ttl.get(),
-        Query::Request(request) => request.ttl,
+        Query::Request { request, .. } => request.ttl,
     }
 }
 
@@ -87,7 +87,7 @@ fn one_flow_and_one_shape_from_the_first_probe_to_the_last() {
             .iter()
             .map(|(_, query)| match query {
                 Query::Probe { probe, .. } => (probe.protocol, probe.source_port, probe.flow),
-                Query::Request(_) => panic!("a request in a forward trace"),
+                Query::Request { .. } => panic!("a request in a forward trace"),
             })
             .collect();
         assert_eq!(shapes.len(), 1);
@@ -159,7 +159,7 @@ fn one_after_another_if_that_is_asked_for() {
         .sent
         .iter()
         .map(|(_, query)| match query {
-            Query::Request(request) => request.identifier,
+            Query::Request { request, .. } => request.identifier,
             Query::Probe { .. } => panic!("a probe in a reverse trace"),
         })
         .collect();
@@ -205,7 +205,7 @@ fn silent_hops_are_passed_over_and_do_not_take_the_whole_wait() {
     }
     let there = trace(&mut simulation, Direction::Forward);
     assert_eq!(there.end(), Some(&End::Reached));
-    assert_eq!(there.hops()[1].outcomes(), [Outcome::Silent; 3]);
+    assert_eq!(there.hops()[1].outcomes(), [const { Outcome::Silent }; 3]);
     assert_eq!(there.hops()[3].only_address(), Some(address(Family::V4, 1, 4)));
     assert!(simulation.elapsed() < ms(1000), "{:?}", simulation.elapsed());
 }
@@ -291,7 +291,7 @@ fn errors_about_requests_end_a_trace_only_at_its_beginning_or_three_in_a_row() {
 /// The identifier of the next request, which must be due.
 fn next_identifier(trace: &mut Trace, now: Instant) -> u16 {
     match trace.poll(now) {
-        Step::Send(Query::Request(request)) => request.identifier,
+        Step::Send(Query::Request { request, .. }) => request.identifier,
         other => panic!("{other:?}"),
     }
 }

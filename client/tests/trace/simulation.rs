@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use otherhalf_client::query::{Answer, Query, Reply, Unreachable};
-use otherhalf_client::{Network, Secret};
+use otherhalf_client::{Details, Network, Secret};
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::{Identity, Protocol};
 use otherhalf_wire::trace::{Refusal, Request, Rtt};
@@ -175,7 +175,8 @@ impl Simulation {
                 let reply = code.map_or(Reply::TimeExceeded, |code| {
                     Reply::Unreachable(Unreachable { family, code })
                 });
-                self.answer(rtt, Answer::Probe { identity, from, reply });
+                let details = Details::default();
+                self.answer(rtt, Answer::Probe { identity, from, reply, details });
             }
         } else if self.probes && (identity.protocol != Protocol::Icmp || self.pings) {
             let family = Family::of(self.target);
@@ -184,7 +185,8 @@ impl Simulation {
                 Protocol::Udp => Reply::Unreachable(Unreachable { family, code }),
                 Protocol::Tcp | Protocol::Icmp => Reply::Direct,
             };
-            self.answer(self.rtt, Answer::Probe { identity, from: self.target, reply });
+            let (from, details) = (self.target, Details::default());
+            self.answer(self.rtt, Answer::Probe { identity, from, reply, details });
         }
     }
 
@@ -238,8 +240,8 @@ impl Network for Simulation {
     fn send(&mut self, query: &Query) -> Result<(), Infallible> {
         self.sent.push((self.now, *query));
         match query {
-            Query::Probe { ttl, probe } => self.probe(ttl.get(), Identity::of(probe)),
-            Query::Request(request) => self.request(*request),
+            Query::Probe { ttl, probe, .. } => self.probe(ttl.get(), Identity::of(probe)),
+            Query::Request { request, .. } => self.request(*request),
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The extension structure of RFC 4884 §7, as requests and ICMP errors carry it.
+//! The extension structure of RFC 4884 §7, as requests and ICMP errors carry it; the label stack of RFC 4950 in it.
 
 use core::net::{IpAddr, Ipv6Addr};
 
@@ -42,6 +42,8 @@ pub struct Class {
 }
 
 impl Class {
+    /// The MPLS label stack with which the packet came (RFC 4950).
+    pub const MPLS_STACK: Self = Self { class: 1, kind: 1 };
     /// Trace towards another target than the requester (PROTOCOL §5).
     pub const INDIRECT_TARGET: Self = Self { class: 5, kind: 0 };
     /// Nothing, at length, so that a request is no smaller than what it causes (PROTOCOL §5).
@@ -69,6 +71,39 @@ impl Object<'_> {
     pub fn indirect_target(&self) -> Option<IpAddr> {
         let octets = <[u8; ADDRESS_LEN]>::try_from(self.payload).ok()?;
         (self.class == Class::INDIRECT_TARGET).then(|| ip::from_mapped(Ipv6Addr::from(octets)))
+    }
+
+    /// The labels of an MPLS stack, the outermost first; none if the object is another one. Octets that are no whole entry
+    /// are left out.
+    pub fn labels(&self) -> impl Iterator<Item = Label> {
+        let stack = if self.class == Class::MPLS_STACK { self.payload } else { &[] };
+        let (entries, _) = stack.as_chunks();
+        entries.iter().map(|entry| Label::from_entry(*entry))
+    }
+}
+
+/// An entry of an MPLS label stack (RFC 3032 §2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Label {
+    /// The label itself, 20 bits.
+    pub label: u32,
+    /// Traffic class, 3 bits (RFC 5462).
+    pub traffic_class: u8,
+    /// Whether it is the last of the stack.
+    pub bottom: bool,
+    /// Hops to live, as MPLS counts them.
+    pub ttl: u8,
+}
+
+impl Label {
+    const fn from_entry(entry: [u8; 4]) -> Self {
+        let [_, _, bits, ttl] = entry;
+        Self {
+            label: u32::from_be_bytes(entry) >> 12,
+            traffic_class: bits >> 1 & 0x07,
+            bottom: bits & 1 == 1,
+            ttl,
+        }
     }
 }
 
@@ -174,6 +209,22 @@ mod tests {
         bytes[18..24].copy_from_slice(&[0xff, 0xff, 192, 0, 2, 1]);
         let object = Objects::parse(&bytes).unwrap().next().unwrap().unwrap();
         assert_eq!(object.indirect_target(), Some("192.0.2.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn labels_of_a_stack() {
+        // 24001 with class 5, then 16 at the bottom; two octets are no entry.
+        let payload = [0x05, 0xdc, 0x1a, 254, 0, 1, 1, 1, 9, 9];
+        let object = Object { class: Class::MPLS_STACK, payload: &payload };
+        let labels: Vec<_> = object.labels().collect();
+        assert_eq!(
+            labels,
+            [
+                Label { label: 24001, traffic_class: 5, bottom: false, ttl: 254 },
+                Label { label: 16, traffic_class: 0, bottom: true, ttl: 1 },
+            ]
+        );
+        assert_eq!(Object { class: Class::PADDING, payload: &payload }.labels().count(), 0);
     }
 
     #[test]

@@ -65,6 +65,13 @@ impl Header {
     pub const fn is_fragment(&self) -> bool {
         self.fragment.get() & (MORE_FRAGMENTS | FRAGMENT_OFFSET) != 0
     }
+
+    /// Whether it is a fragment without the beginning of the packet.
+    #[must_use]
+    #[inline]
+    pub const fn is_later_fragment(&self) -> bool {
+        self.fragment.get() & FRAGMENT_OFFSET != 0
+    }
 }
 
 /// What of a header the sender chooses; the rest follows.

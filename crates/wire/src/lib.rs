@@ -44,6 +44,7 @@ pub mod tcp;
 pub mod quote;
 pub mod probe;
 pub mod extension;
+pub mod multipart;
 pub mod trace;
 
 /// Why bytes are not the packet that they were taken for.

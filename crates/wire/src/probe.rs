@@ -9,6 +9,8 @@
 //! | TCP | destination port | lower half of the sequence number |
 //! | ICMP | the checksum; the last two octets of the payload make it right | identifier |
 
+use core::net::IpAddr;
+
 use zerocopy::FromBytes;
 
 use crate::checksum::{self, Sum};
@@ -219,6 +221,47 @@ impl Probe {
         Some(len)
     }
 
+    /// The same with zeros behind it, `len` octets in all; its name and its flow stay what they are.
+    ///
+    /// `None` also if `len` is less than [`Protocol::probe_len`], or more than 65535.
+    #[must_use]
+    pub fn emit_padded(
+        &self,
+        src: IpAddr,
+        dst: IpAddr,
+        len: usize,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let out = out.get_mut(..len)?;
+        let short = self.emit(src, dst, out)?;
+        let (probe, padding) = out.split_at_mut_checked(short)?;
+        padding.fill(0);
+        // Zeros add nothing to a sum; the lengths do.
+        let [old, new] = [u16::try_from(short).ok()?, u16::try_from(len).ok()?];
+        let counted = Family::of(src) == Family::V6 || self.protocol != Protocol::Icmp;
+        match self.protocol {
+            Protocol::Icmp => {
+                let (_, payload) = icmp::Header::mut_from_prefix(probe).ok()?;
+                rebalance(payload, |checksum| {
+                    if counted { checksum::update(checksum, old, new) } else { checksum }
+                })?;
+            }
+            Protocol::Udp => {
+                let (header, payload) = udp::Header::mut_from_prefix(probe).ok()?;
+                header.length.set(new);
+                // In the pseudo header and in the header.
+                rebalance(payload, |checksum| {
+                    checksum::update(checksum::update(checksum, old, new), old, new)
+                })?;
+            }
+            Protocol::Tcp => {
+                let (header, _) = tcp::Header::mut_from_prefix(probe).ok()?;
+                header.checksum.set(checksum::update(header.checksum.get(), old, new));
+            }
+        }
+        Some(len)
+    }
+
     /// The sequence number of a TCP probe.
     #[must_use]
     #[inline]
@@ -237,6 +280,14 @@ impl Probe {
         *rest.first_chunk_mut()? = sum.bytes(&random).checksum().to_be_bytes();
         Some(())
     }
+}
+
+/// Changes the octets that make a payload's probe verify as `change` says.
+fn rebalance(payload: &mut [u8], change: impl Fn(u16) -> u16) -> Option<()> {
+    let (_, rest) = payload.split_first_chunk_mut::<RANDOM_LEN>()?;
+    let place = rest.first_chunk_mut()?;
+    *place = change(u16::from_be_bytes(*place)).to_be_bytes();
+    Some(())
 }
 
 /// The name of a probe, as its answers carry it.
@@ -261,6 +312,20 @@ impl Identity {
     #[must_use]
     #[inline(always)]
     pub fn from_quote(family: Family, number: u8, transport: &[u8]) -> Option<Self> {
+        let identity = Self::from_padded_quote(family, number, transport)?;
+        if identity.protocol == Protocol::Udp {
+            let (header, _) = udp::Header::ref_from_prefix(transport).ok()?;
+            if usize::from(header.length.get()) != Protocol::Udp.probe_len() {
+                return None;
+            }
+        }
+        Some(identity)
+    }
+
+    /// The same, where the probe may be padded ([`Probe::emit_padded`]).
+    #[must_use]
+    #[inline(always)]
+    pub fn from_padded_quote(family: Family, number: u8, transport: &[u8]) -> Option<Self> {
         let protocol = Protocol::from_number(family, number)?;
         match protocol {
             Protocol::Icmp => {
@@ -272,7 +337,7 @@ impl Identity {
             }
             Protocol::Udp => {
                 let (header, _) = udp::Header::ref_from_prefix(transport).ok()?;
-                (usize::from(header.length.get()) == protocol.probe_len()).then_some(Self {
+                (usize::from(header.length.get()) >= protocol.probe_len()).then_some(Self {
                     protocol,
                     source_port: header.src_port.get(),
                     flow: header.dst_port.get(),
@@ -375,7 +440,6 @@ const fn halves(sequence: u32) -> [u16; 2] {
 mod tests {
     use super::*;
     use crate::quote::LEAST;
-    use core::net::IpAddr;
     use proptest::prelude::*;
 
     fn addresses(family: Family) -> (IpAddr, IpAddr) {
@@ -422,6 +486,27 @@ mod tests {
             prop_assert!(sum.verifies());
             prop_assert_eq!(Identity::from_quote(family, number, &out[..LEAST]), Some(Identity::of(&probe)));
             prop_assert_eq!(Identity::from_quote(family, number, &out[..LEAST - 1]), None);
+        }
+
+        #[test]
+        fn padding_changes_neither_name_nor_flow((family, probe) in any_probe(), more in 0..1500usize) {
+            let (src, dst) = addresses(family);
+            let len = probe.protocol.probe_len() + more;
+            let mut out = std::vec![9; len + 1];
+            let Some(written) = probe.emit_padded(src, dst, len, &mut out) else {
+                prop_assert_eq!((probe.protocol, probe.identifier), (Protocol::Udp, 0));
+                return Ok(());
+            };
+            prop_assert_eq!(written, len);
+            prop_assert_eq!(out[len], 9, "behind it nothing is written");
+            let number = probe.protocol.number(family);
+            let sum = pseudo_header(src, dst, number, u16::try_from(len).unwrap()).bytes(&out[..len]);
+            prop_assert!(sum.verifies());
+            let identity = Identity::of(&probe);
+            prop_assert_eq!(Identity::from_padded_quote(family, number, &out[..LEAST]), Some(identity));
+            let as_short = (more == 0 || probe.protocol != Protocol::Udp).then_some(identity);
+            prop_assert_eq!(Identity::from_quote(family, number, &out[..LEAST]), as_short);
+            prop_assert_eq!(probe.emit_padded(src, dst, probe.protocol.probe_len() - 1, &mut out), None);
         }
 
         #[test]

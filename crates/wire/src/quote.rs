@@ -14,6 +14,9 @@ use crate::{Malformed, ipv4, ipv6};
 /// Octets of the upper layer that the least of routers quotes.
 pub const LEAST: usize = 8;
 
+/// [`ipv6::HEADER_LEN`], as lengths are counted in headers.
+const HEADER_LEN_V6: u16 = 40;
+
 /// A quoted packet, as far as it was quoted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quote<'a, A = IpAddr> {
@@ -27,6 +30,8 @@ pub struct Quote<'a, A = IpAddr> {
     pub traffic_class: u8,
     /// Identification; none in IPv6.
     pub identification: Option<u16>,
+    /// Octets of the whole packet, as its header says.
+    pub length: u16,
     /// The upper layer's protocol.
     pub protocol: u8,
     /// The upper layer, [`LEAST`] octets or more of it.
@@ -42,16 +47,31 @@ impl<'a> Quote<'a> {
             Family::V6 => Quote::parse_v6(bytes).map(Quote::either),
         }
     }
+
+    /// The same, but it may also be of an IPv4 packet's first fragment, which has all that names the packet: of a packet that was
+    /// fragmented on its way, routers further on quote that (RFC 792).
+    #[inline]
+    pub fn parse_first(family: Family, bytes: &'a [u8]) -> Result<Self, Malformed> {
+        match family {
+            Family::V4 => Quote::read_v4(bytes, ipv4::Header::is_later_fragment).map(Quote::either),
+            Family::V6 => Quote::parse_v6(bytes).map(Quote::either),
+        }
+    }
 }
 
 impl<'a> Quote<'a, Ipv4Addr> {
     /// See [`Quote::parse`].
     #[inline(always)]
     pub fn parse_v4(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        Self::read_v4(bytes, ipv4::Header::is_fragment)
+    }
+
+    #[inline(always)]
+    fn read_v4(bytes: &'a [u8], refuse: impl Fn(&ipv4::Header) -> bool) -> Result<Self, Malformed> {
         let (header, _) = ipv4::Header::ref_from_prefix(bytes).map_err(|_| Malformed::Truncated)?;
         // The inner header's own length: an outer one says nothing about it.
         let header_len = header.header_len()?;
-        if header.is_fragment() {
+        if refuse(header) {
             return Err(Malformed::Fragment);
         }
         let transport = bytes.get(header_len..).ok_or(Malformed::Truncated)?;
@@ -62,6 +82,7 @@ impl<'a> Quote<'a, Ipv4Addr> {
             ttl: header.ttl,
             traffic_class: header.tos,
             identification: Some(header.identification.get()),
+            length: header.total_length.get(),
             protocol: header.protocol,
             transport: within(transport, said)?,
         })
@@ -88,6 +109,7 @@ impl<'a> Quote<'a, Ipv6Addr> {
             ttl: header.hop_limit,
             traffic_class: header.traffic_class(),
             identification: None,
+            length: header.payload_length.get().saturating_add(HEADER_LEN_V6),
             protocol,
             transport,
         })
@@ -103,6 +125,7 @@ impl<'a, A: Into<IpAddr>> Quote<'a, A> {
             ttl: self.ttl,
             traffic_class: self.traffic_class,
             identification: self.identification,
+            length: self.length,
             protocol: self.protocol,
             transport: self.transport,
         }
@@ -193,5 +216,19 @@ mod tests {
         bytes[0] = 0x45;
         bytes[7] = 1;
         assert_eq!(Quote::parse(Family::V4, &bytes), Err(Malformed::Fragment));
+        assert_eq!(Quote::parse_first(Family::V4, &bytes), Err(Malformed::Fragment));
+        // More fragments follow: it is the first.
+        bytes[6..8].copy_from_slice(&[0x20, 0]);
+        assert_eq!(Quote::parse(Family::V4, &bytes), Err(Malformed::Fragment));
+        assert_eq!(Quote::parse_first(Family::V4, &bytes).unwrap().transport, b"optn12345678");
+    }
+
+    #[test]
+    fn lengths_are_those_that_headers_say() {
+        for (family, expected) in [(Family::V4, 28), (Family::V6, 48)] {
+            let bytes = quote(family, b"12345678");
+            assert_eq!(Quote::parse(family, &bytes).unwrap().length, expected);
+            assert_eq!(usize::from(HEADER_LEN_V6), Family::V6.header_len());
+        }
     }
 }

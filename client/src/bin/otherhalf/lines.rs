@@ -27,10 +27,7 @@ pub(crate) fn milliseconds(time: Duration) -> String {
 
 /// The `!X` of an answer; mostly empty.
 pub(crate) fn annotation(sample: &Sample) -> String {
-    match sample.reply {
-        Some(Reply::Unreachable(reason)) => reason.annotation(),
-        Some(Reply::TimeExceeded | Reply::Direct) | None => String::new(),
-    }
+    sample.reply.map_or_else(String::new, Reply::annotation)
 }
 
 /// A hop: ` 4  D (192.0.2.1)  300.123 ms  300.456 ms *`.
@@ -127,7 +124,7 @@ pub(crate) mod tests {
     use std::thread;
 
     use otherhalf_client::trace::Step;
-    use otherhalf_client::{Options, Secret, Ttl, Unreachable};
+    use otherhalf_client::{Details, Options, Rewritten, Secret, Ttl, Unreachable};
     use otherhalf_wire::ip::Family;
     use otherhalf_wire::probe::Protocol;
 
@@ -161,6 +158,8 @@ pub(crate) mod tests {
             rtt: (us > 0).then_some(rtt),
             elapsed: rtt,
             reply,
+            details: Details::default(),
+            rewritten: Rewritten::default(),
         })
     }
 
@@ -208,7 +207,7 @@ pub(crate) mod tests {
     fn hop_lines_are_traceroutes() {
         let names = names();
         let on = Some(Reply::TimeExceeded);
-        let silent = Outcome::Silent;
+        let silent = || Outcome::Silent;
         let cases = [
             (
                 hop_of(
@@ -217,9 +216,9 @@ pub(crate) mod tests {
                 ),
                 " 1  A (192.0.2.1)  0.123 ms  4.567 ms  300.000 ms",
             ),
-            (hop_of(2, vec![silent; 3]), " 2  * * *"),
+            (hop_of(2, vec![silent(); 3]), " 2  * * *"),
             (
-                hop_of(12, vec![silent, answered(7, 1000, on), silent]),
+                hop_of(12, vec![silent(), answered(7, 1000, on), silent()]),
                 "12  * 192.0.2.7 (192.0.2.7)  1.000 ms *",
             ),
             (

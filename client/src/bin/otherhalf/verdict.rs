@@ -137,7 +137,7 @@ fn dropped(target: &str) -> String {
 
 fn undelivered(router: &std::net::IpAddr, reply: Reply) -> String {
     match reply {
-        Reply::Unreachable(reason) => format!("{router} says: {reason}"),
+        Reply::Unreachable(_) | Reply::TooBig { .. } => format!("{router} says: {reply}"),
         Reply::TimeExceeded | Reply::Direct => {
             format!("{router} says: TTL exceeded (a routing loop?)")
         }
@@ -200,7 +200,7 @@ mod tests {
         let options = Options::new(Direction::Reverse, Protocol::Tcp, us, target);
         let mut trace = Trace::new(options, Secret::from_bytes([1; 16]));
         let now = Instant::now();
-        let Step::Send(Query::Request(request)) = trace.poll(now) else {
+        let Step::Send(Query::Request { request, .. }) = trace.poll(now) else {
             panic!("a reverse trace begins with a request");
         };
         assert!(trace.handle(&answer(request.identifier), now));
