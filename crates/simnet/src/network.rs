@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use otherhalf_client::query::{Answer, Query, Reply, Unreachable};
-use otherhalf_client::{Direction, Network};
+use otherhalf_client::{Details, Direction, Network};
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::{Identity, Probe, Protocol};
 use otherhalf_wire::trace::{Refusal, Request, Rtt};
@@ -192,7 +192,8 @@ impl SimNetwork {
         }
         let reply = self.reply(&way, protocol);
         let from = self.address(way.end());
-        self.answer(rtt, Answer::Probe { identity: Identity::of(probe), from, reply });
+        let details = Details::default();
+        self.answer(rtt, Answer::Probe { identity: Identity::of(probe), from, reply, details });
     }
 
     fn request(&mut self, request: Request) {
@@ -279,8 +280,8 @@ impl Network for SimNetwork {
     fn send(&mut self, query: &Query) -> Result<(), Endless> {
         self.sent.push((self.now, *query));
         match query {
-            Query::Probe { ttl, probe } => self.probe(ttl.get(), probe),
-            Query::Request(request) => self.request(*request),
+            Query::Probe { ttl, probe, .. } => self.probe(ttl.get(), probe),
+            Query::Request { request, .. } => self.request(*request),
         }
         Ok(())
     }
