@@ -5,11 +5,14 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use otherhalf_wire::probe::Protocol;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::ttl::Ttl;
 
 /// Whose path is traced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// From us to the target.
     Forward,

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Rewritten, Sample, details};
 
 /// What an answer tells, as far as it does. All of it is of forward traces: responses of reverse ones say none of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Details {
     /// TTL or hop limit with which the answer came: how far back it had to go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,7 +35,7 @@ pub struct Details {
 }
 
 /// An entry of an MPLS label stack (RFC 3032).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Label {
     /// The label itself, 20 bits.
     pub label: u32,
@@ -47,7 +48,7 @@ pub struct Label {
 }
 
 /// An extension object (RFC 4884).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Extension {
     /// Class number.
     pub class: u8,
@@ -60,7 +61,7 @@ pub struct Extension {
 
 /// What somebody on the way wrote over in a probe, mostly an address translator (NAT). Each as the answer quotes it, if that
 /// differs from what was sent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Nat {
     /// The source address.
     #[serde(default, skip_serializing_if = "Option::is_none")]

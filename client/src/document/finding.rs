@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ms;
 use crate::{Ttl, analyse};
 
 /// What both directions say together, see [`analyse::compare`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// In a word.
     pub kind: FindingKind,
@@ -21,7 +22,7 @@ pub struct Finding {
 }
 
 /// [`analyse::Finding`] in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// No link stands out in either.
@@ -41,7 +42,7 @@ pub enum FindingKind {
 }
 
 /// A link on which the round-trip time rises for good.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rise {
     /// The last place before it that answered.
     pub before: Place,
@@ -52,7 +53,7 @@ pub struct Rise {
 }
 
 /// An end of a link.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
     /// Null for the start of the path, which is no hop.
     pub ttl: Option<u8>,

@@ -7,27 +7,35 @@
 //! Times are milliseconds. What is not known is null. Fields are only added under one `schema_version`; a reader must
 //! ignore those that it does not know.
 
+mod check;
 mod details;
+mod event;
 mod finding;
 mod multipath;
 mod path;
+mod schema;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use check::{CheckDocument, Ping, Speaks};
 pub use details::{Details, Extension, Label, Nat};
+pub use event::{Event, Plan};
 pub use finding::{Finding, FindingKind, Place, Rise};
 pub use multipath::{Balancer, Balancing, Link, Multipath, Node};
 pub use path::{End, Hop, Path, Probe, Protocol, Reply};
+pub use schema::schema;
 
 /// Grows with each change that a reader must know of.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What one run of `forward`, `reverse` or `two-way` found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = schema::of_trace)]
 pub struct Document {
     /// What every document begins with.
     #[serde(flatten)]
@@ -47,7 +55,7 @@ pub struct Document {
 }
 
 /// What every document begins with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Head {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -56,6 +64,7 @@ pub struct Head {
     /// Which one was run: `forward`, `reverse`, `two-way`, `check`.
     pub command: String,
     /// When it began.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub started: jiff::Timestamp,
     /// The other end.
     pub target: Target,
@@ -66,7 +75,7 @@ pub struct Head {
 }
 
 /// The other end, as the user named it and as it was resolved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Target {
     /// As the user wrote it.
     pub name: String,
@@ -75,7 +84,7 @@ pub struct Target {
 }
 
 /// What is known about an address. All of it comes from others (DNS, files): not to be trusted, see [`crate::printable`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     /// By reverse DNS.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,12 +2,13 @@
 
 use std::net::IpAddr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// All paths of one direction, as far as they were found with the confidence that was asked for.
 ///
 /// Two nodes are never one interface at one TTL; one interface at two TTLs is two nodes. Links go from one TTL to the next.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Multipath {
     /// The chance that was asked for of finding all branches of each balancer, 0 to 1.
     pub confidence: f64,
@@ -24,7 +25,7 @@ pub struct Multipath {
 }
 
 /// An interface that answers at a TTL, or the silence there.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Node {
     /// 0 for the start.
     pub ttl: u8,
@@ -37,7 +38,7 @@ pub struct Node {
 }
 
 /// That probes pass one node right after another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Link {
     /// The index in [`Multipath::nodes`] of the one nearer to the start.
     pub from: usize,
@@ -48,7 +49,7 @@ pub struct Link {
 }
 
 /// A node behind which paths part.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Balancer {
     /// Its index in [`Multipath::nodes`].
     pub node: usize,
@@ -61,7 +62,7 @@ pub struct Balancer {
 }
 
 /// By what a load balancer chooses the next hop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Balancing {
     /// By flow: the same fields, the same next hop.

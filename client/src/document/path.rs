@@ -1,18 +1,19 @@
 //! One direction.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use otherhalf_wire::probe;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Details, Multipath, ms};
 use crate::query;
 use crate::trace::{self, Trace};
-use crate::{Direction, Outcome};
+use crate::{Direction, Outcome, Sample};
 
 /// The path of one direction.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Path {
     /// What the probes were made of.
     pub protocol: Protocol,
@@ -42,7 +43,7 @@ pub struct Path {
 }
 
 /// What the probes are made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// UDP datagrams.
@@ -54,7 +55,7 @@ pub enum Protocol {
 }
 
 /// All that is known about one TTL.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Hop {
     /// Its TTL.
     pub ttl: u8,
@@ -63,7 +64,7 @@ pub struct Hop {
 }
 
 /// An answered probe.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Probe {
     /// Who answered.
     pub address: IpAddr,
@@ -81,7 +82,7 @@ pub struct Probe {
 }
 
 /// What came back for a probe.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Reply {
     /// Its TTL ran out.
@@ -105,7 +106,7 @@ pub enum Reply {
 }
 
 /// How a trace ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum End {
     /// At the other end.
@@ -198,18 +199,25 @@ impl From<&Trace> for Path {
     }
 }
 
-fn hops(trace: &Trace) -> Vec<Hop> {
-    let probe = |outcome: &Outcome| match outcome {
-        Outcome::Answered(sample) => Some(Probe {
+impl Probe {
+    /// `sample` of a trace whose first query was sent at `started`.
+    #[must_use]
+    pub fn new(sample: &Sample, started: Option<Instant>) -> Self {
+        let since = |start| sample.sent.saturating_duration_since(start);
+        Self {
             address: sample.from,
-            sent_ms: ms(trace
-                .started()
-                .map_or(Duration::ZERO, |start| sample.sent.saturating_duration_since(start))),
+            sent_ms: ms(started.map_or(Duration::ZERO, since)),
             rtt_ms: sample.rtt.map(ms),
             query_ms: ms(sample.elapsed),
             reply: sample.reply.map(Reply::from),
             details: Details::of(sample),
-        }),
+        }
+    }
+}
+
+fn hops(trace: &Trace) -> Vec<Hop> {
+    let probe = |outcome: &Outcome| match outcome {
+        Outcome::Answered(sample) => Some(Probe::new(sample, trace.started())),
         Outcome::Silent | Outcome::Waiting => None,
     };
     let hops = trace.sent_hops();

@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use otherhalf_client::document::{Document, Head, Host, Path, Reply, ms};
+use otherhalf_client::document::{Document, Head, Host, Path};
 use otherhalf_client::resolve::Names;
-use otherhalf_client::{Check, Speaks, Trace, document};
-use otherhalf_wire::trace::Refusal;
-use serde::Serialize;
-use serde_json::{Value, json};
+use otherhalf_client::{Trace, document};
 
 /// The document of `traces` and, if there are two, of what they say together.
 pub(crate) fn traces(
@@ -35,35 +32,6 @@ fn hosts<'a>(paths: impl Iterator<Item = &'a Path>, names: &Names) -> BTreeMap<I
             Some((address, Host { name: Some(name), ..Host::default() }))
         })
         .collect()
-}
-
-/// A check's result.
-#[derive(Serialize)]
-pub(crate) struct CheckDocument {
-    #[serde(flatten)]
-    head: Head,
-    #[serde(flatten)]
-    body: Value,
-}
-
-/// The document of a check.
-pub(crate) fn check(head: Head, check: &Check) -> CheckDocument {
-    let speaks = match &check.speaks {
-        Speaks::Yes { rtt, refusal, text } => json!({
-            "answer": "speaks",
-            "rtt_ms": ms(*rtt),
-            "status": refusal.map_or(0, Refusal::status),
-            "value": refusal.map_or(0, Refusal::value),
-            "text": text,
-        }),
-        Speaks::PingOnly { rtt } => json!({ "answer": "ping_only", "rtt_ms": ms(*rtt) }),
-        Speaks::Undelivered { from, reply } => {
-            json!({ "answer": "undelivered", "from": from, "reply": Reply::from(*reply) })
-        }
-        Speaks::Silent => json!({ "answer": "none" }),
-    };
-    let ping = check.ping.map(|rtt| json!({ "rtt_ms": ms(rtt) }));
-    CheckDocument { head, body: json!({ "ping": ping, "reverse_traceroute": speaks }) }
 }
 
 /// What every document begins with.

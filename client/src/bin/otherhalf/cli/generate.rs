@@ -9,7 +9,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   otherhalf generate config > ~/.config/otherhalf/config.toml
   otherhalf generate completions bash > ~/.local/share/bash-completion/completions/otherhalf
-  otherhalf generate man ~/.local/share/man/man1";
+  otherhalf generate man ~/.local/share/man/man1
+  otherhalf generate schema > trace.schema.json";
 
 #[derive(Debug, Args)]
 pub(crate) struct Generate {
@@ -31,4 +32,6 @@ pub(crate) enum What {
         /// The folder to write them to, which must exist
         folder: PathBuf,
     },
+    /// The JSON Schema of what --json and --stream print
+    Schema,
 }

@@ -92,7 +92,7 @@ pub(crate) enum Command {
     /// Ask whether TARGET answers ping, and whether it speaks reverse traceroute
     #[command(after_help = check::EXAMPLES)]
     Check(Check),
-    /// Write a configuration file, completions or man pages
+    /// Write a configuration file, completions, man pages or the JSON Schema
     #[command(after_help = generate::EXAMPLES)]
     Generate(Generate),
 }

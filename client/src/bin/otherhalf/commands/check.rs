@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
+use otherhalf_client::document::CheckDocument;
 use otherhalf_client::{Check, RawNetwork, check, printable, resolve};
 
 use super::{interruption, proceed, shown, tell, write_json};
@@ -28,7 +29,7 @@ pub(super) fn run(arguments: &cli::Check) -> Result<Code, Failure> {
     if common.json {
         let target = (name.as_str(), target.ip());
         let head = json::head("check", started, target, network.source(), code as u8);
-        write_json(&json::check(head, &found), &mut out)?;
+        write_json(&CheckDocument::new(head, &found), &mut out)?;
         return Ok(code);
     }
     writeln!(out, "{ping}")?;

@@ -1,9 +1,11 @@
-//! `generate`: what a package installs beside the program.
+//! `generate`: what a package installs beside the program, and what readers of its output need.
 
 use std::io::{self, Write};
 
 use clap::CommandFactory;
+use otherhalf_client::document;
 
+use super::write_json;
 use crate::cli::{Arguments, Generate, What};
 use crate::failure::{Code, Failure};
 use crate::settings;
@@ -20,6 +22,7 @@ pub(super) fn run(arguments: &Generate) -> Result<Code, Failure> {
         What::Man { folder } => clap_mangen::generate_to(command, folder).map_err(|source| {
             Failure::File { action: "write man pages to", file: folder.clone(), source }
         })?,
+        What::Schema => write_json(&document::schema(), &mut out)?,
     }
     let mut stdout = io::stdout().lock();
     stdout.write_all(&out)?;

@@ -1,0 +1,3 @@
+//! Documents as JSON and as what other programs read.
+
+mod schema;
