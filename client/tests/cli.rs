@@ -200,3 +200,13 @@ fn variables() {
     let (_, text) = run("OTHERHALF_QUERYS", "1");
     assert!(text.contains("OTHERHALF_QUERYS sets nothing: OTHERHALF_QUERIES, perhaps?"), "{text}");
 }
+
+#[test]
+fn files_about_addresses_are_read_before_anything_is_sent() {
+    for option in ["--as-file", "--ixp-file"] {
+        says(&["forward", option, "/no/such/file", "192.0.2.1"], 2, "cannot read /no/such/file");
+    }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    says(&["reverse", "--as-file", file, "192.0.2.1"], 2, "line 1: expected first address");
+    says(&["two-way", "--ixp-file", file, "192.0.2.1"], 2, "line 1: expected a prefix, a comma");
+}

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use otherhalf_client::{raw, resolve};
+use otherhalf_client::{names, raw, resolve};
 
 use crate::settings;
 
@@ -39,6 +39,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Target(#[from] resolve::Error),
     #[error(transparent)]
+    Names(#[from] names::Error),
+    #[error(transparent)]
     Network(#[from] raw::Error),
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
@@ -49,7 +51,11 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn code(&self) -> Code {
         match self {
-            Self::Usage(_) | Self::Target(_) | Self::Settings(_) | Self::File { .. } => Code::Usage,
+            Self::Usage(_)
+            | Self::Target(_)
+            | Self::Settings(_)
+            | Self::File { .. }
+            | Self::Names(_) => Code::Usage,
             Self::Network(raw::Error::Permission) => Code::NoPermission,
             // Whoever closed the pipe has what they wanted.
             _ if self.is_quiet() => Code::Reached,
@@ -66,6 +72,7 @@ impl Failure {
             | Self::Target(_)
             | Self::Settings(_)
             | Self::File { .. }
+            | Self::Names(_)
             | Self::Network(_) => false,
         }
     }

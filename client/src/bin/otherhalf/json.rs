@@ -27,10 +27,7 @@ pub(crate) fn traces(
 fn hosts<'a>(paths: impl Iterator<Item = &'a Path>, names: &Names) -> BTreeMap<IpAddr, Host> {
     paths
         .flat_map(Path::addresses)
-        .filter_map(|address| {
-            let name = names.get(address)?.to_owned();
-            Some((address, Host { name: Some(name), ..Host::default() }))
-        })
+        .filter_map(|address| Some((address, names.host(address)?.clone())))
         .collect()
 }
 

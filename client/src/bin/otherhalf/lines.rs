@@ -11,13 +11,20 @@ use otherhalf_client::{Direction, Hop, Outcome, Sample, Trace};
 /// How long a settled hop waits for the names of its addresses.
 pub(crate) const NAME_PATIENCE: Duration = Duration::from_secs(1);
 
-/// `name (address)`, or the address twice if it has no name; the address alone if names are not wanted.
+/// `name (address)`, or the address twice if it has no name; the address alone if names are not wanted. Then what else is wanted
+/// and known: `[AS64500] [Example-IX]`.
 pub(crate) fn who(address: IpAddr, names: &Names, numeric: bool) -> String {
-    match names.get(address) {
+    let mut who = match names.get(address) {
         _ if numeric => address.to_string(),
         Some(name) => format!("{name} ({address})"),
         None => format!("{address} ({address})"),
+    };
+    let tag = names.tag(address);
+    if !tag.is_empty() {
+        who.push(' ');
+        who.push_str(&tag);
     }
+    who
 }
 
 /// A round-trip time as traceroute writes it.

@@ -2,6 +2,7 @@
 
 mod check;
 mod generate;
+mod hosts;
 mod trace;
 mod values;
 
@@ -14,6 +15,7 @@ use otherhalf_wire::ip::Family;
 
 pub(crate) use check::Check;
 pub(crate) use generate::{Generate, What};
+pub(crate) use hosts::Hosts;
 pub(crate) use trace::Trace;
 
 const EXAMPLES: &str = "\

@@ -7,8 +7,8 @@ use clap::Args;
 use otherhalf_client::{Flow, Ttl};
 use otherhalf_wire::probe::Protocol;
 
-use super::Common;
 use super::values::{gap, parallel, pause};
+use super::{Common, Hosts};
 
 pub(super) const FORWARD: &str = "\
 Arguments:
@@ -65,6 +65,8 @@ pub(crate) struct Trace {
     /// Silent hops in a row after which to give up
     #[arg(long, value_name = "HOPS", default_value = "5", value_parser = gap, allow_negative_numbers = true)]
     pub(crate) gap: Ttl,
+    #[command(flatten)]
+    pub(crate) hosts: Hosts,
     // traceroute's switches for the protocol: whoever types them is told ours.
     #[arg(short = 'I', hide = true)]
     icmp: bool,

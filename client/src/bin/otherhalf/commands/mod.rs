@@ -2,6 +2,7 @@
 
 mod check;
 mod generate;
+mod names;
 mod trace;
 
 use std::io::{self, Write};

@@ -61,6 +61,7 @@ impl<'a> Session<'a> {
         let common = &arguments.common;
         let (protocol, name) = arguments.what(command).map_err(Failure::Usage)?;
         let target: SocketAddr = resolve::target(name, common.family())?;
+        let names = super::names::open(&arguments.hosts, common.numeric)?;
         let own = if directions.contains(&Direction::Forward) { &[protocol][..] } else { &[] };
         let network = RawNetwork::open(target, own)?;
         let mut traces = Vec::new();
@@ -86,7 +87,7 @@ impl<'a> Session<'a> {
             target: target.ip(),
             network,
             traces,
-            names: Names::new(),
+            names,
             interrupted: interruption()?,
         })
     }
@@ -171,12 +172,10 @@ impl<'a> Session<'a> {
         &mut self,
         mut show: impl FnMut(&[Trace], &Names, std::time::Instant) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let Self { common, network, traces, names, interrupted, .. } = self;
+        let Self { network, traces, names, interrupted, .. } = self;
         let mut failed = Ok(());
         network::run(network, traces, |traces, now| {
-            if !common.numeric {
-                look_up(traces, names);
-            }
+            look_up(traces, names);
             names.update();
             failed = show(traces, names, now);
             if failed.is_err() { ControlFlow::Break(()) } else { proceed(interrupted) }
