@@ -42,6 +42,7 @@ pub mod names;
 mod printable;
 pub mod analyse;
 pub mod document;
+pub mod picture;
 
 pub use check::{Check, Speaks};
 pub use details::{Details, Quoted, Rewritten};

@@ -18,10 +18,11 @@ pub fn printable(text: &str) -> String {
     out
 }
 
-/// Zero-width characters, separators, direction marks (Unicode's `Bidi_Control`) and tags.
+/// Zero-width characters, separators, direction marks (Unicode's `Bidi_Control`), tags, and the two noncharacters that
+/// XML forbids.
 const fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}'..='\u{ffff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -33,5 +34,6 @@ mod tests {
         assert_eq!(printable("zu wenig Fülle, 日本"), "zu wenig Fülle, 日本");
         assert_eq!(printable("\x1b[2Jgone\r\n\u{9b}m"), r"\u{1b}[2Jgone\u{d}\u{a}\u{9b}m");
         assert_eq!(printable("a\u{202e}b"), r"a\u{202e}b");
+        assert_eq!(printable("\u{ffff}"), r"\u{ffff}");
     }
 }

@@ -14,6 +14,8 @@ mod finding;
 mod multipath;
 mod path;
 mod schema;
+#[cfg(test)]
+pub(crate) mod samples;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
