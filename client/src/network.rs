@@ -41,6 +41,7 @@ pub fn run<N: Network>(
         for trace in &mut *traces {
             let at = match trace.poll(network.now()) {
                 Step::Send(query) => {
+                    tracing::trace!(?query, "sent");
                     network.send(&query)?;
                     network.now()
                 }
@@ -58,7 +59,8 @@ pub fn run<N: Network>(
         };
         if let Some((answer, at)) = network.receive(wake.min(now + TICK))? {
             // The first that waits for it takes it; an answer that nobody waits for is none of ours.
-            let _ = traces.iter_mut().any(|trace| trace.handle(&answer, at));
+            let taken = traces.iter_mut().any(|trace| trace.handle(&answer, at));
+            tracing::trace!(?answer, taken, "came");
         }
     }
 }

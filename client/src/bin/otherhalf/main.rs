@@ -3,6 +3,7 @@
 mod cli;
 mod failure;
 mod logs;
+mod progress;
 mod settings;
 mod commands;
 mod verdict;

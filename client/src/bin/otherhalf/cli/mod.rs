@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
     /// Read this configuration file instead of ~/.config/otherhalf/config.toml
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// When to use colours; without this NO_COLOR and the terminal decide
+    /// When to use colours; without this the terminal and `NO_COLOR` decide
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Colour,
     /// Say on stderr what happens; -vv: every packet
@@ -62,7 +62,7 @@ pub(crate) struct Arguments {
 /// When to use colours.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Colour {
-    /// On a terminal, unless NO_COLOR is set
+    /// On a terminal, unless `NO_COLOR` is set
     Auto,
     /// Always
     Always,

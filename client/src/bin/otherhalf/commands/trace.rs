@@ -18,6 +18,7 @@ use super::{interruption, proceed, shown, tell, write_json};
 use crate::failure::{Code, Failure};
 use crate::finding::Words;
 use crate::lines::{NAME_PATIENCE, Printer, is_shown};
+use crate::progress::Progress;
 use crate::{cli, json, table, verdict};
 
 /// The width of the table where no terminal says its own.
@@ -124,7 +125,12 @@ impl<'a> Session<'a> {
             writeln!(out, "{}", self.heading())?;
             out.flush()?;
         }
-        self.run(|_, _, _| Ok(()))?;
+        let progress = Progress::new();
+        self.run(|traces, _, _| {
+            progress.traces(traces);
+            Ok(())
+        })?;
+        drop(progress);
         let (forward_code, forward_sentence) = self.judge(0)?;
         let (reverse_code, reverse_sentence) = self.judge(1)?;
         // What keeps the reverse trace from being done matters more than where a forward one ends.

@@ -5,6 +5,7 @@
 mod align;
 mod column;
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use anstyle::{AnsiColor, Style};
@@ -75,10 +76,8 @@ pub(crate) fn render(
         } else {
             let sign = Line::styled(sign.trim_end(), style);
             let rest = if right.width == 0 { 0 } else { NONE.len() - sign.width };
-            out.push_str(&format!(
-                "{}{:gap$}{}{:rest$}{}",
-                left.text, "", sign.text, "", right.text
-            ));
+            // Writing to a String cannot fail.
+            let _ = write!(out, "{}{:gap$}{}{:rest$}{}", left.text, "", sign.text, "", right.text);
         }
         out.push('\n');
     }
