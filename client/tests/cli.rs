@@ -210,3 +210,61 @@ fn files_about_addresses_are_read_before_anything_is_sent() {
     says(&["reverse", "--as-file", file, "192.0.2.1"], 2, "line 1: expected first address");
     says(&["two-way", "--ixp-file", file, "192.0.2.1"], 2, "line 1: expected a prefix, a comma");
 }
+
+#[test]
+fn directories_of_responders() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(OTHERHALF);
+        let output =
+            command.env("XDG_CONFIG_HOME", folder.path()).args(arguments).output().unwrap();
+        let [out, err] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code(), out, err)
+    };
+    // What comes with the program, as nothing else is known.
+    let (code, shipped, err) = run(&["endpoints"]);
+    assert_eq!((code, shipped.lines().count()), (Some(0), 5), "{shipped}{err}");
+    assert!(shipped.lines().any(|line| line.contains("www.bcix.de") && line.contains("AS62193")));
+    let (_, toml, _) = run(&["endpoints", "list", "--toml"]);
+    // A user's own, added to that; then alone.
+    let own = folder.path().join("otherhalf/endpoints.toml");
+    std::fs::create_dir(folder.path().join("otherhalf")).unwrap();
+    let more = "[[endpoint]]\naddress = \"WWW.bcix.de\"\nnote = \"ours\"\n[[endpoint]]\naddress = \"www.example.com\"\n";
+    std::fs::write(&own, more).unwrap();
+    let (_, both, _) = run(&["endpoints", "list"]);
+    assert_eq!(both.lines().count(), 6, "{both}");
+    assert!(both.contains("WWW.bcix.de") && !both.contains("AS62193"), "{both}");
+    std::fs::write(&own, "shipped = false\n".to_owned() + more).unwrap();
+    assert_eq!(run(&["endpoints"]).1.lines().count(), 2);
+    std::fs::write(&own, &toml).unwrap();
+    assert_eq!(run(&["endpoints"]).1, shipped);
+    // The reference's form.
+    let lines = folder.path().join("ENDPOINTS");
+    std::fs::write(
+        &lines,
+        "address;asnumber;email_contact\nwww.example.com;64500;noc@example.com\n",
+    )
+    .unwrap();
+    let (_, json, _) = run(&["endpoints", "--json", "--directory", lines.to_str().unwrap()]);
+    let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(document["endpoints"][0]["contact"], "noc@example.com");
+    assert!(document["endpoints"][0]["checked"].is_null());
+    // What is wrong is said.
+    std::fs::write(&own, "shipped = false\n").unwrap();
+    let (code, _, err) = run(&["endpoints", "check"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        err.contains("no responders are known: name some in") && err.contains("endpoints.toml"),
+        "{err}"
+    );
+    std::fs::write(&own, "[[endpoint]]\nadress = 'x'\n").unwrap();
+    let (code, _, err) = run(&["reverse", "--nearest"]);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("endpoints.toml, line 2: unknown field `adress`"), "{err}");
+    says(&["endpoints", "--directory", "/no/such/file"], 2, "cannot read /no/such/file");
+    for what in [&["192.0.2.1"][..], &["udp", "192.0.2.1"]] {
+        let words = "--nearest chooses the TARGET: otherhalf reverse --nearest [udp|tcp|icmp]";
+        says(&[&["reverse", "--nearest"], what].concat(), 2, words);
+    }
+}

@@ -9,6 +9,7 @@
 
 mod check;
 mod details;
+mod endpoints;
 mod event;
 mod finding;
 mod multipath;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{CheckDocument, Ping, Speaks};
 pub use details::{Details, Extension, Label, Nat};
+pub use endpoints::{EndpointCheck, EndpointEntry, EndpointsDocument};
 pub use event::{Event, Plan};
 pub use finding::{Finding, FindingKind, Place, Rise};
 pub use multipath::{Balancer, Balancing, Link, Multipath, Node};

@@ -5,24 +5,25 @@ use schemars::transform::{RecursiveTransform, Transform as _};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
-use super::{CheckDocument, Document, Event};
+use super::{CheckDocument, Document, EndpointsDocument, Event};
 
 /// Whatever is printed as native JSON.
 #[derive(JsonSchema)]
 #[schemars(
     untagged,
     title = "otherhalf",
-    description = "What otherhalf prints with --json (a trace or a check) and, a line each, with --stream (an event). \
+    description = "What otherhalf prints with --json (a trace, a check or a directory of responders) and, a line each, with --stream (an event). \
                    Fields are only added under one schema_version: ignore those that you do not know."
 )]
 #[expect(dead_code, reason = "it is only ever described")]
 enum Native {
     Trace(Box<Document>),
     Check(Box<CheckDocument>),
+    Endpoints(Box<EndpointsDocument>),
     Event(Box<Event>),
 }
 
-/// The schema, as `otherhalf generate schema` prints it: of a [`Document`], a [`CheckDocument`] or an [`Event`].
+/// The schema, as `otherhalf generate schema` prints it: of a [`Document`], a [`CheckDocument`], an [`EndpointsDocument`] or an [`Event`].
 #[must_use]
 pub fn schema() -> Value {
     let mut schema =

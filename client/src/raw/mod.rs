@@ -61,6 +61,14 @@ pub enum Error {
     Random(#[from] getrandom::Error),
 }
 
+impl Error {
+    /// Whether the process lacks a permission.
+    #[must_use]
+    pub const fn is_permission(&self) -> bool {
+        matches!(self, Self::Permission)
+    }
+}
+
 impl From<Errno> for Error {
     fn from(errno: Errno) -> Self {
         match errno {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use otherhalf_client::{names, raw, resolve};
+use otherhalf_client::{endpoints, names, raw, resolve};
 
 use crate::settings;
 
@@ -41,11 +41,19 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Names(#[from] names::Error),
     #[error(transparent)]
+    Endpoints(#[from] endpoints::Error),
+    #[error("{0}")]
+    NoneAlive(&'static str),
+    #[error("interrupted")]
+    Interrupted,
+    #[error(transparent)]
     Network(#[from] raw::Error),
     #[error("cannot write the output: {0}")]
     Output(#[from] io::Error),
     #[error("cannot write the output: {0}")]
     Json(#[from] serde_json::Error),
+    #[error("cannot write the output: {0}")]
+    Toml(#[from] toml::ser::Error),
 }
 
 impl Failure {
@@ -55,11 +63,14 @@ impl Failure {
             | Self::Target(_)
             | Self::Settings(_)
             | Self::File { .. }
-            | Self::Names(_) => Code::Usage,
+            | Self::Names(_)
+            | Self::Endpoints(_) => Code::Usage,
+            Self::NoneAlive(_) => Code::NoAnswer,
+            Self::Interrupted => Code::Interrupted,
             Self::Network(raw::Error::Permission) => Code::NoPermission,
             // Whoever closed the pipe has what they wanted.
             _ if self.is_quiet() => Code::Reached,
-            Self::Network(_) | Self::Output(_) | Self::Json(_) => Code::NotReached,
+            Self::Network(_) | Self::Output(_) | Self::Json(_) | Self::Toml(_) => Code::NotReached,
         }
     }
 
@@ -73,6 +84,10 @@ impl Failure {
             | Self::Settings(_)
             | Self::File { .. }
             | Self::Names(_)
+            | Self::Endpoints(_)
+            | Self::NoneAlive(_)
+            | Self::Interrupted
+            | Self::Toml(_)
             | Self::Network(_) => false,
         }
     }

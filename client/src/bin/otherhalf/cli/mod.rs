@@ -1,6 +1,7 @@
 //! The arguments, one file a command.
 
 mod check;
+mod endpoints;
 mod generate;
 mod hosts;
 mod trace;
@@ -14,6 +15,7 @@ use otherhalf_client::Queries;
 use otherhalf_wire::ip::Family;
 
 pub(crate) use check::Check;
+pub(crate) use endpoints::{Directory, Endpoints, EndpointsWhat};
 pub(crate) use generate::{Generate, What};
 pub(crate) use hosts::Hosts;
 pub(crate) use trace::Trace;
@@ -94,6 +96,9 @@ pub(crate) enum Command {
     /// Ask whether TARGET answers ping, and whether it speaks reverse traceroute
     #[command(after_help = check::EXAMPLES)]
     Check(Check),
+    /// Show public responders, and ask which are alive
+    #[command(after_help = endpoints::EXAMPLES)]
+    Endpoints(Endpoints),
     /// Write a configuration file, completions, man pages or the JSON Schema
     #[command(after_help = generate::EXAMPLES)]
     Generate(Generate),

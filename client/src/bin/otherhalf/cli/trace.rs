@@ -8,7 +8,7 @@ use otherhalf_client::{Flow, Ttl};
 use otherhalf_wire::probe::Protocol;
 
 use super::values::{gap, parallel, pause};
-use super::{Common, Hosts};
+use super::{Common, Directory, Hosts};
 
 pub(super) const FORWARD: &str = "\
 Arguments:
@@ -67,24 +67,41 @@ pub(crate) struct Trace {
     pub(crate) gap: Ttl,
     #[command(flatten)]
     pub(crate) hosts: Hosts,
+    /// Trace the nearest responder that is alive (otherhalf endpoints) instead of a TARGET
+    #[arg(long, help_heading = "Responders")]
+    nearest: bool,
+    #[command(flatten, next_help_heading = "Responders")]
+    pub(crate) directory: Directory,
     // traceroute's switches for the protocol: whoever types them is told ours.
     #[arg(short = 'I', hide = true)]
     icmp: bool,
     #[arg(short = 'T', hide = true)]
     tcp: bool,
     // Two positional arguments would not let options stand between them. The help below names both.
-    #[arg(value_name = "TARGET", num_args = 1..=2, required = true, hide = true)]
+    #[arg(value_name = "TARGET", num_args = 1..=2, required_unless_present = "nearest", hide = true)]
     what: Vec<String>,
 }
 
 impl Trace {
-    /// The protocol and the target; or what is wrong with the arguments of `command`.
-    pub(crate) fn what(&self, command: &str) -> Result<(Protocol, &str), String> {
+    /// The protocol and the target, `None` for the nearest responder; or what is wrong with the arguments of `command`.
+    pub(crate) fn what(&self, command: &str) -> Result<(Protocol, Option<&str>), String> {
         if self.first > self.max {
             return Err(format!(
                 "the first TTL ({}) is beyond the last ({})",
                 self.first, self.max
             ));
+        }
+        if self.nearest {
+            let protocol = match self.what.as_slice() {
+                [] => Some(Protocol::Udp),
+                [only] => protocol(only),
+                _ => None,
+            };
+            return protocol.map(|protocol| (protocol, None)).ok_or_else(|| {
+                format!(
+                    "--nearest chooses the TARGET: otherhalf {command} --nearest [udp|tcp|icmp]"
+                )
+            });
         }
         let (first, target) = match self.what.as_slice() {
             [first, target] => (Some(first.as_str()), target.as_str()),
@@ -102,11 +119,11 @@ impl Trace {
         let Some(first) = first else {
             return match protocol(target) {
                 Some(_) => Err(format!("TARGET is missing: otherhalf {command} {target} TARGET")),
-                None => Ok((Protocol::Udp, target)),
+                None => Ok((Protocol::Udp, Some(target))),
             };
         };
         if let Some(protocol) = protocol(first) {
-            return Ok((protocol, target));
+            return Ok((protocol, Some(target)));
         }
         let first = otherhalf_client::printable(first);
         Err(match protocol(target) {

@@ -1,6 +1,7 @@
 //! What the commands do, one file each.
 
 mod check;
+mod endpoints;
 mod generate;
 mod names;
 mod trace;
@@ -24,6 +25,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Code, Failure> {
         Command::Reverse(what) => trace::reverse(what),
         Command::TwoWay(what) => trace::two_way(what),
         Command::Check(what) => check::run(what),
+        Command::Endpoints(what) => endpoints::run(what),
         Command::Generate(what) => generate::run(what),
     }
 }

@@ -61,8 +61,13 @@ impl<'a> Session<'a> {
     ) -> Result<Self, Failure> {
         let common = &arguments.common;
         let (protocol, name) = arguments.what(command).map_err(Failure::Usage)?;
-        let target: SocketAddr = resolve::target(name, common.family())?;
         let names = super::names::open(&arguments.hosts, common.numeric)?;
+        let interrupted = interruption()?;
+        let name = match name {
+            Some(name) => name.to_owned(),
+            None => super::endpoints::nearest(&arguments.directory, common, &interrupted)?,
+        };
+        let target: SocketAddr = resolve::target(&name, common.family())?;
         let own = if directions.contains(&Direction::Forward) { &[protocol][..] } else { &[] };
         let network = RawNetwork::open(target, own)?;
         let mut traces = Vec::new();
@@ -84,12 +89,12 @@ impl<'a> Session<'a> {
             command,
             started: Timestamp::now(),
             common,
-            name: printable(name),
+            name: printable(&name),
             target: target.ip(),
             network,
             traces,
             names,
-            interrupted: interruption()?,
+            interrupted,
         })
     }
 
