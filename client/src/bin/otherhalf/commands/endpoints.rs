@@ -35,9 +35,10 @@ pub(super) fn run(arguments: &cli::Endpoints) -> Result<Code, Failure> {
     let interrupted = interruption()?;
     let found = survey(&directory, &arguments.common, &interrupted)?;
     let nearest = endpoints::nearest(&found).map(|found| &directory.endpoints()[found.index]);
-    let code = match proceed(&interrupted).is_break() {
-        true => Code::Interrupted,
-        false => judge(&found, arguments.what),
+    let code = if proceed(&interrupted).is_break() {
+        Code::Interrupted
+    } else {
+        judge(&found, arguments.what)
     };
     if arguments.common.json {
         let endpoints = directory.endpoints();
@@ -72,9 +73,10 @@ pub(super) fn nearest(
     let found = survey(&directory, common, interrupted)?;
     let alive = found.iter().filter(|found| found.standing.rtt().is_some()).count();
     let Some(found) = endpoints::nearest(&found) else {
-        return Err(match proceed(interrupted).is_break() {
-            true => Failure::Interrupted,
-            false => Failure::NoneAlive(NONE_ALIVE),
+        return Err(if proceed(interrupted).is_break() {
+            Failure::Interrupted
+        } else {
+            Failure::NoneAlive(NONE_ALIVE)
         });
     };
     let endpoint = &directory.endpoints()[found.index];
@@ -275,21 +277,18 @@ mod tests {
     fn exit_codes() {
         let found = |alive: &[bool]| -> Vec<Found> {
             let rtt = Duration::from_millis(1);
-            let standing = |alive: &bool| match alive {
-                true => {
-                    let speaks =
-                        Speaks::Yes { rtt, refusal: Some(Refusal::Ttl), text: String::new() };
-                    Standing::Checked {
-                        address: [192, 0, 2, 1].into(),
-                        check: Check { ping: None, speaks },
-                    }
+            let standing = |alive: bool| {
+                if !alive {
+                    return Standing::Interrupted;
                 }
-                false => Standing::Interrupted,
+                let speaks = Speaks::Yes { rtt, refusal: Some(Refusal::Ttl), text: String::new() };
+                let check = Check { ping: None, speaks };
+                Standing::Checked { address: [192, 0, 2, 1].into(), check }
             };
             alive
                 .iter()
                 .enumerate()
-                .map(|(index, alive)| Found { index, standing: standing(alive) })
+                .map(|(index, alive)| Found { index, standing: standing(*alive) })
                 .collect()
         };
         for (alive, check, nearest) in [
