@@ -2,21 +2,27 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How long it may take to start and to end.
+/// How long it may take to start.
 const START: Duration = Duration::from_secs(30);
+/// How long it may take to end by itself, once it was told to.
+const GRACE: Duration = Duration::from_secs(10);
+/// How often is looked whether it has.
+const LOOK: Duration = Duration::from_millis(5);
 
-/// A running otherhalfd; killed if it is dropped without having ended.
+/// A running otherhalfd; killed if it is dropped without having ended, and when we are.
 #[derive(Debug)]
 pub struct Child {
     process: std::process::Child,
-    stdout: ChildStdout,
+    /// What it prints, once that is all.
+    printed: Option<JoinHandle<std::io::Result<String>>>,
     /// What it logged, line by line, until it ends.
     log: mpsc::Receiver<String>,
 }
@@ -24,7 +30,16 @@ pub struct Child {
 impl Child {
     /// Starts `program` with the configuration at `config`, and waits until it is ready.
     pub fn start(program: &Path, config: &Path) -> Result<Self> {
-        let mut process = Command::new(program)
+        if !program.is_file() {
+            bail!(
+                "there is no {}: run cargo build --release -p otherhalf-responder, or name it with --responder",
+                program.display()
+            );
+        }
+        // Whatever becomes of us, it must not go on polling.
+        let mut process = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .arg(program)
             .arg("--config")
             .arg(config)
             .env("RUST_LOG", "info")
@@ -32,10 +47,8 @@ impl Child {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| {
-                format!("can't start {}: build it, or name it with --responder", program.display())
-            })?;
-        let stdout = process.stdout.take().context("a pipe for its output")?;
+            .context("can't run setpriv (of util-linux)")?;
+        let mut stdout = process.stdout.take().context("a pipe for its output")?;
         let stderr = process.stderr.take().context("a pipe for its log")?;
         let (sender, log) = mpsc::channel();
         std::thread::spawn(move || {
@@ -44,7 +57,11 @@ impl Child {
                 let _ = sender.send(line);
             }
         });
-        let child = Self { process, stdout, log };
+        let printed = std::thread::spawn(move || {
+            let mut printed = String::new();
+            stdout.read_to_string(&mut printed).map(|_| printed)
+        });
+        let child = Self { process, printed: Some(printed), log };
         let mut said = String::new();
         loop {
             match child.log.recv_timeout(START) {
@@ -61,19 +78,36 @@ impl Child {
         }
     }
 
-    /// Ends it; returns what it printed.
+    /// Its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Ends it; returns what it printed. Fails if it would not end in time, which it then does not survive.
     pub fn end(mut self) -> Result<String> {
         kill_process(Pid::from_child(&self.process), Signal::TERM)
             .context("can't end otherhalfd")?;
-        let mut printed = String::new();
-        self.stdout.read_to_string(&mut printed)?;
-        let status = self.process.wait()?;
-        ensure!(
-            status.success(),
-            "otherhalfd ended with {status}:\n{}",
-            self.log.iter().collect::<Vec<_>>().join("\n")
-        );
-        Ok(printed)
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.process.try_wait()? {
+                break status;
+            }
+            if start.elapsed() > GRACE {
+                self.process.kill()?;
+                self.process.wait()?;
+                bail!("otherhalfd did not end in {} s:\n{}", GRACE.as_secs(), self.said());
+            }
+            std::thread::sleep(LOOK);
+        };
+        ensure!(status.success(), "otherhalfd ended with {status}:\n{}", self.said());
+        let printed = self.printed.take().and_then(|reader| reader.join().ok());
+        Ok(printed.context("what otherhalfd printed was not read")??)
+    }
+
+    /// All that it logged; it has ended.
+    fn said(&self) -> String {
+        self.log.iter().collect::<Vec<_>>().join("\n")
     }
 }
 
