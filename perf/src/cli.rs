@@ -79,6 +79,8 @@ the host's moods: two runs are two times.")]
         /// The page to write.
         page: PathBuf,
     },
+    /// Makes Markdown and an HTML page of the ratios that scripts/bench collected.
+    Table(TableArguments),
     /// Measures the host's mood: how far apart two CPUs are, how fast one computes.
     Mood {
         /// Two CPUs.
@@ -105,6 +107,27 @@ pub(crate) struct Where {
     /// otherhalfd, where the profile has it as a process of its own [default: beside this program].
     #[arg(long, value_name = "PROGRAM")]
     responder: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TableArguments {
+    /// The ratios, one a line (ratios.ndjson).
+    pub(crate) ratios: PathBuf,
+    /// What each is of.
+    #[arg(long, default_value = "perf/ratios.toml", value_name = "FILE")]
+    pub(crate) legend: PathBuf,
+    /// Sentences to stand above, such as the host's mood.
+    #[arg(long = "note", value_name = "TEXT")]
+    pub(crate) notes: Vec<String>,
+    /// Pages to link to.
+    #[arg(long = "link", value_name = "PAGE")]
+    pub(crate) links: Vec<String>,
+    /// The Markdown to write.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// The page to write.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) page: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -17,10 +17,9 @@ pub trait Course: Send {
     /// The step after those that were `seen`, at `hz` ticks a second; none: it is over.
     fn next(&mut self, seen: &[Seen], hz: u64) -> Result<Option<Step>>;
 
-    /// What to do last, against a mirror in the responder's place: what the generator adds by itself.
-    fn mirrored(&self, seen: &[Seen], hz: u64) -> Option<Step> {
-        let _ = (seen, hz);
-        None
+    /// Whether some of its steps are against the null server.
+    fn needs_null(&self) -> bool {
+        false
     }
 }
 
@@ -85,6 +84,7 @@ pub fn peak(seen: &[Seen], hz: u64) -> Result<f64> {
 pub(crate) mod tests {
     use super::*;
     use crate::latency::Sorted;
+    use crate::step::Against;
     use crate::tally::Tally;
     use crate::window::Window;
     use std::time::Duration;
@@ -106,7 +106,7 @@ pub(crate) mod tests {
 
     pub(crate) fn step(load: Load) -> Step {
         let (time, window) = (Duration::from_secs(1), Duration::from_micros(500));
-        Step { load, time, requests: u64::MAX, window, makes_up: true }
+        Step { load, time, requests: u64::MAX, window, makes_up: true, against: Against::Responder }
     }
 
     #[test]

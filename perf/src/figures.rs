@@ -124,15 +124,15 @@ pub struct Block {
     pub rates: Rates,
 }
 
-/// The least time of settled windows that stands for a step, in seconds.
-const LEAST_SETTLED_S: f64 = 0.01;
+/// The least time of settled, or of clean windows that stands for a step, in seconds.
+const LEAST_S: f64 = 0.01;
 
 /// Of the rates of settled, clean and all windows, the first of which there is enough.
 #[must_use]
 pub fn best<'a>(settled: &'a Rates, clean: &'a Rates, all: &'a Rates) -> &'a Rates {
-    if settled.seconds >= LEAST_SETTLED_S {
+    if settled.seconds >= LEAST_S {
         settled
-    } else if clean.seconds > 0.0 {
+    } else if clean.seconds >= LEAST_S {
         clean
     } else {
         all

@@ -3,6 +3,7 @@
 //! A frame that comes back becomes the next one that is sent: a probe its answer, a response the next
 //! request. Nothing is allocated in the loop.
 
+mod open;
 mod read;
 
 use std::hint::black_box;
@@ -16,7 +17,7 @@ use crate::extras::{Extras, Share};
 use crate::latency::Latencies;
 use crate::ledger::Ledger;
 use crate::neighbour::{self, Question};
-use crate::outbox::{Item, Outbox, ROOM};
+use crate::outbox::{Item, Outbox};
 use crate::pace::{Load, Pace};
 use crate::plan::{Plan, Transaction};
 use crate::request::Requests;
@@ -25,20 +26,16 @@ use crate::scenario::{Scenario, TcpPort};
 use crate::steering::{MAX_QUEUES, Steer};
 use crate::tally::Tally;
 use crate::wheel::Wheel;
-use crate::window::{AWAY_NS, Sample, Watch, Window};
+use crate::window::{GENERATOR_AWAY_NS, Sample, Watch, Window};
+use crate::witness::Witness;
 
 /// Frames received in a turn.
 const RECEIVE: usize = 64;
-/// Requests sent in a turn. Each makes two frames come: fewer than half of [`RECEIVE`], or a generator that
-/// makes up for a stall would ask faster than it listens, and lose what it did not hear.
+/// Requests sent in a turn, below overload. Each makes two frames come: fewer than half of [`RECEIVE`], or a generator
+/// that makes up for a stall would ask faster than it listens, and lose what it did not hear.
 const ASK: usize = 24;
-/// Frames of an open loop that are handed to the port together.
-const CHUNK: usize = 32;
-/// More overdue requests than this, or a full queue in the turn before, mean that the load is above what is served: the
-/// generator does not spare its own queue then, but sees to it that the responder's is full.
-const OVERLOAD: u64 = 4096;
-/// Requests sent in a turn then, at most.
-const ASK_OVERLOAD: u64 = 128;
+/// Received frames between two looks at the clock.
+const STRIDE: usize = 8;
 /// Numbers tried for a request before the turn goes on without.
 const TRIES: usize = 16;
 /// Places of the ledger looked at in a turn.
@@ -71,6 +68,8 @@ pub struct Parts {
     pub hz: u64,
     /// See [`Counters`].
     pub counters: Option<Counters>,
+    /// Who says that the responder's threads were away, if it can be known.
+    pub witness: Option<Witness>,
     /// Whether the other side is no responder, but throws back each frame as it is.
     pub mirror: bool,
 }
@@ -179,7 +178,7 @@ impl Generator {
             number: 0,
             tally: Tally::default(),
             latencies: Latencies::new(0),
-            watch: Watch::new(clock_ticks(hz, AWAY_NS), tsc()),
+            watch: Watch::new(clock_ticks(hz, GENERATOR_AWAY_NS), tsc()),
             window_busy: 0,
             turn_busy: 0,
             resets_owed: 0,
@@ -231,8 +230,8 @@ impl Generator {
                 if was_away && !self.makes_up {
                     pace.skip(pace.due_count(now));
                 }
-                let late = pace.due(now.saturating_sub(self.watch.limit())).is_some();
-                self.watch.open_turn(late, owed > RECEIVE);
+                let late = now.saturating_sub(self.watch.limit());
+                self.watch.behind |= pace.due(late).is_some();
                 self.open_turn(&mut burst, &ends, pace, requests, now)
             }
         };
@@ -289,7 +288,10 @@ impl Generator {
     ) -> usize {
         for (place, mbuf) in burst.drain().enumerate() {
             let queue = self.queue_of(place, ends);
-            self.take(mbuf, queue, now);
+            self.take(mbuf, queue, now, now);
+            if (place + 1).is_multiple_of(STRIDE) {
+                self.watch.glance(tsc());
+            }
         }
         self.release(now);
         for _ in 0..requests {
@@ -302,101 +304,10 @@ impl Generator {
         sent
     }
 
-    /// Answers and asks what is due, taking turns as on a wire: what the port does not take is lost, answers and
-    /// requests alike, for a full queue of the responder asks for neither.
+    /// Deals with a frame that was received at `came`; what it causes is sent at `now`.
     #[inline]
-    fn open_turn(
-        &mut self,
-        burst: &mut Burst<RECEIVE>,
-        ends: &[usize; MAX_QUEUES],
-        pace: &mut Pace,
-        requests: u64,
-        now: u64,
-    ) -> usize {
-        let received = burst.len() as u64;
-        let due = pace.due_count(now).min(requests);
-        let overload = self.was_full || due > OVERLOAD;
-        let most = due.min(if overload { ASK_OVERLOAD } else { ASK as u64 });
-        let (mut asked, mut sent, mut full) = (0, 0, false);
-        let mut ask = |this: &mut Self, until: u64| {
-            while asked < until {
-                let Some(intended) = pace.due(now) else { return asked };
-                if !this.ask(intended, now) {
-                    return asked;
-                }
-                pace.advance();
-                asked += 1;
-            }
-            asked
-        };
-        for (place, mbuf) in burst.drain().enumerate() {
-            let queue = self.queue_of(place, ends);
-            self.take(mbuf, queue, now);
-            ask(self, most * (place as u64 + 1) / received);
-            if self.out.room() <= ROOM - CHUNK {
-                full |= self.flush_or_lose(&mut sent);
-            }
-        }
-        self.release(now);
-        loop {
-            let before = ask(self, 0);
-            let after = ask(self, most.min(before + CHUNK as u64));
-            full |= self.flush_or_lose(&mut sent);
-            if after == before {
-                break;
-            }
-        }
-        self.was_full = full;
-        if full {
-            // What is due besides meets the same full queue: no need to write it first.
-            let more = due.saturating_sub(asked);
-            pace.skip(more);
-            self.tally.asked += more;
-            self.tally.refused_requests += more;
-        }
-        sent
-    }
-
-    /// Sends what was collected, and counts as lost what the port does not take; whether it is full.
-    #[inline]
-    fn flush_or_lose(&mut self, sent: &mut usize) -> bool {
-        *sent += self.out.flush();
-        if self.out.is_empty() {
-            return false;
-        }
-        self.tally.held_up += 1;
-        let Self { out, ledger, tally, spare, ready, resets_owed, .. } = self;
-        out.give_up(|mbuf, item| {
-            match item {
-                Item::Request(number) => {
-                    ledger.withdraw(number);
-                    tally.refused_requests += 1;
-                    // It was not sent, so the next one that is due may be the same.
-                    if ready.len() < READY {
-                        return ready.push((mbuf, number));
-                    }
-                }
-                Item::Answer(position, reset) => {
-                    ledger.withdraw(position);
-                    tally.answers -= 1;
-                    tally.refused_answers += 1;
-                    *resets_owed -= u64::from(reset);
-                }
-                Item::Ping => tally.pings -= 1,
-                Item::Junk => tally.junk -= 1,
-                // Whoever asked asks again.
-                Item::Neighbour => {}
-            }
-            if spare.len() < SPARE {
-                spare.push(mbuf);
-            }
-        })
-    }
-
-    /// Deals with a received frame.
-    #[inline]
-    fn take(&mut self, mut mbuf: Mbuf, queue: usize, now: u64) {
-        let seen = match self.read(mbuf.data(), now) {
+    fn take(&mut self, mut mbuf: Mbuf, queue: usize, came: u64, now: u64) {
+        let seen = match self.read(mbuf.data(), came) {
             Ok(seen) => seen,
             Err(fault) => {
                 self.tally.faults[fault as usize] += 1;
@@ -555,7 +466,7 @@ impl Generator {
     }
 
     /// The window that began when `before` was counted, at `began` ticks from the step's beginning, and lasted
-    /// `ticks`. What was lost in it is known when the step is over, but for what found a full queue.
+    /// `ticks`. What of it was served and lost is known when the step is over, but for what found a full queue.
     pub(crate) fn window(
         &mut self,
         began: u64,
@@ -564,19 +475,16 @@ impl Generator {
         sample: Sample,
     ) -> Window {
         let grown = |count: fn(&Tally) -> u64| count(&self.tally) - count(before);
-        let responder = self.sample().since(sample);
-        // It can't be busy for longer than the window, but for the turn at its begin: that was interrupted.
-        let interrupted = responder.busy_ticks > ticks + clock_ticks(self.parts.hz, AWAY_NS);
         Window {
             began,
             ticks,
             offered: grown(|tally| tally.asked),
-            served: grown(Tally::served),
+            served: 0,
             lost: grown(Tally::refused),
             generator_busy: std::mem::take(&mut self.window_busy),
-            responder,
+            responder: self.sample().since(sample),
             generator_away: self.watch.generator_away,
-            responder_away: self.watch.responder_away || interrupted,
+            responder_away: false,
             recovering: self.watch.recovering,
             behind: self.watch.behind,
         }

@@ -2,6 +2,7 @@
 
 mod found;
 mod plot;
+pub(crate) mod table;
 
 use std::fmt::Write;
 

@@ -97,6 +97,8 @@ enum State {
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     state: State,
+    /// The window in which it was asked for.
+    window: u32,
     number: u64,
     /// When the request was to be sent: latency counts from here.
     intended: u64,
@@ -107,7 +109,7 @@ struct Slot {
 }
 
 const EMPTY: Slot =
-    Slot { state: State::Free, number: 0, intended: 0, sent: 0, probed: 0, answered: 0 };
+    Slot { state: State::Free, window: 0, number: 0, intended: 0, sent: 0, probed: 0, answered: 0 };
 
 /// How long the parts of a transaction took, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +152,10 @@ pub struct Ledger {
     swept: usize,
     /// Transactions given up that may still go on: so many late frames, each one step further, are no fault.
     late: u64,
+    /// The window of a step that is now.
+    window: u32,
+    /// Transactions that ended as they should, by the window in which they were asked for.
+    served: Vec<u64>,
 }
 
 impl Ledger {
@@ -162,7 +168,36 @@ impl Ledger {
     pub fn new(plan: Plan, clock: Clock, capacity: usize, timeout: u64) -> Self {
         assert!(capacity.is_power_of_two() && capacity as u64 <= plan.span(), "{capacity}");
         let slots = vec![EMPTY; capacity].into_boxed_slice();
-        Self { plan, clock, slots, timeout, asked: 0, probed: 0, swept: 0, late: 0 }
+        Self {
+            plan,
+            clock,
+            slots,
+            timeout,
+            asked: 0,
+            probed: 0,
+            swept: 0,
+            late: 0,
+            window: 0,
+            served: Vec::new(),
+        }
+    }
+
+    /// A step of at most `windows` windows begins.
+    pub fn begin_step(&mut self, windows: usize) {
+        self.window = 0;
+        self.served.clear();
+        self.served.resize(windows, 0);
+    }
+
+    /// Its next window begins.
+    pub fn next_window(&mut self) {
+        self.window += 1;
+    }
+
+    /// Of the transactions asked for in each window of the step, how many have ended as they should.
+    #[must_use]
+    pub fn served(&self) -> &[u64] {
+        &self.served
     }
 
     /// Transactions under way.
@@ -199,7 +234,16 @@ impl Ledger {
         if matches!(slot.state, State::Asked | State::Probed) {
             return None;
         }
-        *slot = Slot { state: State::Asked, number, intended, sent: now, probed: 0, answered: 0 };
+        let window = self.window;
+        *slot = Slot {
+            state: State::Asked,
+            window,
+            number,
+            intended,
+            sent: now,
+            probed: 0,
+            answered: 0,
+        };
         self.asked += 1;
         Some(wanted)
     }
@@ -233,8 +277,9 @@ impl Ledger {
     pub fn mirrored(&mut self, client: IpAddr, identifier: u16, now: u64) -> Result<u64, Fault> {
         let client = addresses::client_index(client).ok_or(Fault::UnaskedProbe)?;
         let position = self.plan.position(client, identifier);
-        let intended = self.slots[self.place(position)].intended;
+        let Slot { intended, window, .. } = self.slots[self.place(position)];
         if self.withdraw(position) {
+            note(&mut self.served, window);
             Ok(now.saturating_sub(intended))
         } else {
             Err(Fault::UnaskedProbe)
@@ -288,6 +333,7 @@ impl Ledger {
                 self.asked -= 1;
                 if lose {
                     slot.state = State::Free;
+                    note(&mut self.served, slot.window);
                 } else {
                     self.probed += 1;
                     (slot.state, slot.probed, slot.answered) = (State::Probed, now, u64::MAX);
@@ -366,6 +412,7 @@ impl Ledger {
             return Err(Fault::WrongRtt);
         }
         slot.state = State::Free;
+        note(&mut self.served, slot.window);
         self.probed -= 1;
         let probe = slot.probed.saturating_sub(slot.intended);
         let response = now.saturating_sub(slot.answered);
@@ -411,6 +458,14 @@ impl Ledger {
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.slots.len()
+    }
+}
+
+/// One more was served of those asked for in `window`.
+#[inline]
+fn note(served: &mut [u64], window: u32) {
+    if let Some(count) = served.get_mut(window as usize) {
+        *count += 1;
     }
 }
 

@@ -26,11 +26,13 @@ use otherhalf_perf::report::Report;
 use otherhalf_perf::scenario::Scenario;
 use otherhalf_perf::search::{self, Mode, Search};
 use otherhalf_perf::session::{self, Outcome};
-use otherhalf_perf::step::Step;
+use otherhalf_perf::step::{Against, Step};
+use otherhalf_perf::table::Table;
 use otherhalf_perf::veth;
 
 use crate::cli::{
-    Arguments, Command, RampArguments, RatioArguments, RunArguments, SearchArguments, Where,
+    Arguments, Command, RampArguments, RatioArguments, RunArguments, SearchArguments,
+    TableArguments, Where,
 };
 
 /// The profile for open loops that lose what finds a full queue, where none is named.
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Beside(arguments) => arguments.run(),
         Command::Compare { first, second } => compare_reports(&first, &second),
         Command::Html { report, page } => write_page(&report, &page),
+        Command::Table(arguments) => write_table(&arguments),
         Command::Mood { cpus } => {
             let cpus = [cpus.first(), cpus.last()].map(|cpu| cpu.copied().unwrap_or(0));
             println!("{}", Mood::measure(cpus));
@@ -67,6 +70,7 @@ fn run(arguments: &RunArguments) -> Result<ExitCode> {
         requests: arguments.requests.unwrap_or(NO_LIMIT),
         window: arguments.place.window(),
         makes_up: true,
+        against: Against::Responder,
     };
     let mut plan: Vec<Planned> = Vec::new();
     for window in &arguments.windows {
@@ -88,6 +92,7 @@ fn ramp(arguments: &RampArguments) -> Result<ExitCode> {
         requests: NO_LIMIT,
         window: arguments.place.window(),
         makes_up: true,
+        against: Against::Responder,
     };
     let scenario = Scenario::load(&find(&arguments.place.scenario, &["scenarios"])?)?;
     let ramp = scenario.ramp.unwrap_or_default();
@@ -110,6 +115,7 @@ fn any_load(place: &Where, seconds: f64, makes_up: bool) -> Step {
         requests: NO_LIMIT,
         window: place.window(),
         makes_up,
+        against: Against::Responder,
     }
 }
 
@@ -134,7 +140,7 @@ fn ratios(arguments: &RatioArguments) -> Result<ExitCode> {
         rounds: arguments.rounds.into(),
     };
     measure(&arguments.place, SHORT, Box::new(proof), |report, outcome| {
-        let proven = proven(&proof, &outcome.seen, outcome.mirrored.as_ref(), outcome.hz);
+        let proven = proven(&proof, &outcome.seen, outcome.hz);
         text::show_proven(&proven);
         report.run.proven = Some(proven);
     })
@@ -280,5 +286,19 @@ fn write_page(report: &Path, page: &Path) -> Result<ExitCode> {
     let report = Report::load(report)?;
     fs::write(page, html::page(&report))
         .with_context(|| format!("can't write {}", page.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_table(arguments: &TableArguments) -> Result<ExitCode> {
+    let table = Table::load(&arguments.ratios, &arguments.legend)?;
+    let TableArguments { notes, links, .. } = arguments;
+    let write = |path: &Option<PathBuf>, text: String| match path {
+        None => Ok(()),
+        Some(path) => {
+            fs::write(path, text).with_context(|| format!("can't write {}", path.display()))
+        }
+    };
+    write(&arguments.markdown, table.markdown(notes))?;
+    write(&arguments.page, table.page(notes, links))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::course::Course;
 use crate::figures::{Figures, Percentiles};
+use crate::null::Takes;
 use crate::pace::Load;
-use crate::step::{Seen, Step};
+use crate::step::{Against, Seen, Step};
 
 /// Closed loops among which the peak is looked for. More under way serve no more, and less: their buffers do not stay
 /// in the caches.
@@ -19,6 +20,9 @@ const WINDOWS: [usize; 5] = [16, 32, 64, 128, 256];
 const OVERLOAD: usize = 4;
 /// The load at which latency is measured, as a part of the peak.
 const BUSY: f64 = 0.8;
+/// Transactions that are under way at most: full queues of 2048 in both directions, and those whose time-out is
+/// awaited. Were there fewer, it would be their lack that limits an open overload.
+const OUTSTANDING: usize = 1 << 13;
 /// Frames in and frames out of a transaction, on either side.
 const FRAMES: f64 = 2.0;
 /// How much of the open overload must have been offered for the ratio to be of it.
@@ -50,7 +54,17 @@ enum Part {
     Open,
     /// An open loop below the peak.
     Busy,
+    /// The same against a null server that takes as long for a frame.
+    Null,
+    /// The same against one that takes no time.
+    Harness,
 }
+
+/// What is done in turns, and as often as there are rounds.
+const TURNS: [&[Part]; 3] =
+    [&[Part::Peak, Part::Closed], &[Part::Peak, Part::Open], &[Part::Peak, Part::Busy, Part::Null]];
+/// What is done once at the end.
+const LAST: Part = Part::Harness;
 
 impl Proof {
     /// What the step at `place` is for; none: all is done.
@@ -58,9 +72,21 @@ impl Proof {
         if let Some(window) = WINDOWS.get(place) {
             return Some(Part::Find(*window));
         }
-        let place = place - WINDOWS.len();
-        let second = *[Part::Closed, Part::Open, Part::Busy].get(place / (2 * self.rounds))?;
-        Some(if place.is_multiple_of(2) { Part::Peak } else { second })
+        let mut place = place - WINDOWS.len();
+        for turn in TURNS {
+            let steps = turn.len() * self.rounds;
+            if place < steps {
+                return turn.get(place % turn.len()).copied();
+            }
+            place -= steps;
+        }
+        (place == 0).then_some(LAST)
+    }
+
+    /// The steps that are `part`.
+    fn steps<'a>(&'a self, seen: &'a [Seen], part: Part) -> impl Iterator<Item = &'a Seen> {
+        let places = seen.iter().enumerate();
+        places.filter(move |(place, _)| self.part(*place) == Some(part)).map(|(_, seen)| seen)
     }
 
     /// The pairs of peak and `part`.
@@ -86,7 +112,7 @@ fn peak_window(seen: &[Seen], hz: u64) -> Option<usize> {
 
 impl Course for Proof {
     fn outstanding(&self) -> usize {
-        WINDOWS.iter().max().map_or(1, |most| OVERLOAD * most)
+        OUTSTANDING
     }
 
     fn next(&mut self, seen: &[Seen], hz: u64) -> Result<Option<Step>> {
@@ -100,20 +126,60 @@ impl Course for Proof {
             #[expect(clippy::cast_precision_loss, reason = "a small number")]
             Part::Open => Load::Open { rate: OVERLOAD as f64 * last },
             Part::Busy => Load::Open { rate: BUSY * last },
+            Part::Null | Part::Harness => Load::Open { rate: FRAMES * self.busy_rate(seen)? },
         };
-        // Nothing is told by how the peak was found.
-        let time = if matches!(part, Part::Find(_)) { self.step.time / 2 } else { self.step.time };
-        Ok(Some(Step { load, time, ..self.step }))
+        let against = match part {
+            Part::Null => Against::Null(as_busy(seen, hz)?),
+            Part::Harness => Against::Null(Takes::default()),
+            _ => Against::Responder,
+        };
+        let time = match part {
+            // Nothing is told by how the peak was found.
+            Part::Find(_) => self.step.time / 2,
+            Part::Harness => 2 * self.step.time,
+            _ => self.step.time,
+        };
+        Ok(Some(Step { load, time, against, ..self.step }))
     }
 
-    fn mirrored(&self, seen: &[Seen], _: u64) -> Option<Step> {
-        let rates = self.pairs(seen, Part::Busy).filter_map(|[_, busy]| match busy.step.load {
-            Load::Open { rate } => Some(FRAMES * rate),
+    fn needs_null(&self) -> bool {
+        true
+    }
+}
+
+impl Proof {
+    /// Transactions a second, of the last step below the peak.
+    fn busy_rate(&self, seen: &[Seen]) -> Result<f64> {
+        let rates = self.steps(seen, Part::Busy).filter_map(|busy| match busy.step.load {
+            Load::Open { rate } => Some(rate),
             Load::Closed { .. } => None,
         });
-        let rate = median(rates.collect())?;
-        Some(Step { load: Load::Open { rate }, time: 2 * self.step.time, ..self.step })
+        rates.last().context("nothing was done below the peak")
     }
+}
+
+/// What the null server is to take to be as busy as the responder was in the last step that served anything: so much a
+/// turn, and so much a frame, which follows from that step, with its short bursts, and the peak before, with full ones.
+fn as_busy(seen: &[Seen], hz: u64) -> Result<Takes> {
+    let mut points = seen.iter().rev().filter_map(|seen| {
+        let figures = Figures::of(seen, hz);
+        let rates = [figures.rates(), &figures.all];
+        rates.iter().find_map(|rates| rates.ticks_per_frame.zip(rates.frames_per_turn))
+    });
+    let (busy, short) =
+        points.next().context("the responder's counters can't be seen: on rings only")?;
+    let per_turn = match points.next() {
+        Some((peak, full)) if full > short => (busy - peak) * short * full / (full - short),
+        _ => 0.0,
+    };
+    let per_turn = per_turn.clamp(0.0, busy * short);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "some thousands of ticks, and none below 0"
+    )]
+    let [turn, frame] = [per_turn, busy - per_turn / short].map(|ticks| ticks as u64);
+    Ok(Takes { turn, frame })
 }
 
 /// A line of the result: `ratio NAME VALUE TARGET pass|short`.
@@ -123,8 +189,8 @@ pub struct Ratio {
     pub name: String,
     /// Its value; none: too little was seen to tell.
     pub value: Option<f64>,
-    /// What it is to be: at least this, or at most.
-    pub target: f64,
+    /// What it is to be: at least this, or at most; none: it is told for information.
+    pub target: Option<f64>,
     /// Whether the target is the least.
     pub at_least: bool,
     /// Whether the harness did not do what the ratio is of, so that it says nothing of the target.
@@ -136,15 +202,15 @@ impl Ratio {
     /// Whether the target is met.
     #[must_use]
     pub fn passes(&self) -> bool {
-        self.value.is_some_and(|value| {
-            if self.at_least { value >= self.target } else { value <= self.target }
+        self.value.zip(self.target).is_some_and(|(value, target)| {
+            if self.at_least { value >= target } else { value <= target }
         })
     }
 
     /// `pass`, `short`, or `-` where it says nothing.
     #[must_use]
     pub fn verdict(&self) -> &'static str {
-        match (self.undecided, self.passes()) {
+        match (self.undecided || self.target.is_none(), self.passes()) {
             (true, _) => "-",
             (false, true) => "pass",
             (false, false) => "short",
@@ -156,7 +222,8 @@ impl std::fmt::Display for Ratio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { name, value, target, .. } = self;
         let value = value.map_or_else(|| "none".to_owned(), |value| format!("{value:.2}"));
-        write!(f, "ratio {name} {value} {target:.2} {}", self.verdict())
+        let target = target.map_or_else(|| "-".to_owned(), |target| format!("{target:.2}"));
+        write!(f, "ratio {name} {value} {target} {}", self.verdict())
     }
 }
 
@@ -167,7 +234,11 @@ pub struct Proven {
     pub ratios: Vec<Ratio>,
     /// From a frame that goes in until the one that comes out for it, at the load below the peak, in settled windows.
     pub service: Percentiles,
-    /// The same against a mirror that throws frames back, at as many frames a second: what the generator adds.
+    /// The same against a null server that takes as long for a frame, on the same core, in turns with the responder:
+    /// what the host and the harness make of any server that busy.
+    #[serde(default)]
+    pub null: Percentiles,
+    /// The same against a server that throws frames back at once: what the generator adds.
     pub harness: Percentiles,
     /// The window of the peak.
     pub peak_window: Option<usize>,
@@ -175,9 +246,21 @@ pub struct Proven {
     pub offered: Option<f64>,
 }
 
+impl Proven {
+    /// Latencies of a frame, each with whose they are.
+    #[must_use]
+    pub fn latencies(&self) -> [(&'static str, &Percentiles); 3] {
+        [
+            ("service", &self.service),
+            ("null server as busy", &self.null),
+            ("harness alone", &self.harness),
+        ]
+    }
+}
+
 /// What the steps of `proof` brought.
 #[must_use]
-pub fn proven(proof: &Proof, seen: &[Seen], mirror: Option<&Seen>, hz: u64) -> Proven {
+pub fn proven(proof: &Proof, seen: &[Seen], hz: u64) -> Proven {
     let served = |seen: &Seen| Figures::of(seen, hz).served_per_s();
     let goodput = |part| {
         median(proof.pairs(seen, part).map(|[peak, over]| served(over) / served(peak)).collect())
@@ -187,25 +270,35 @@ pub fn proven(proof: &Proof, seen: &[Seen], mirror: Option<&Seen>, hz: u64) -> P
         Load::Closed { .. } => None,
     });
     let offered = median(offered.collect());
-    let service = Percentiles::of(&frames_of(proof.pairs(seen, Part::Busy).map(|[_, busy]| busy)));
-    let spread = (service.count > 0).then(|| service.p999 as f64 / service.p50.max(1) as f64);
-    let ratio = |name: &str, value: Option<f64>, target, at_least| Ratio {
+    let [service, null, harness] = [Part::Busy, Part::Null, Part::Harness]
+        .map(|part| Percentiles::of(&frames_of(proof.steps(seen, part))));
+    let spread = |p: &Percentiles| (p.count > 0).then(|| p.p999 as f64 / p.p50.max(1) as f64);
+    let to_null =
+        (service.count.min(null.count) > 0).then(|| service.p999 as f64 / null.p999.max(1) as f64);
+    let ratio = |name: &str, value: Option<f64>, target: Option<f64>, at_least| Ratio {
         name: name.to_owned(),
         value: value.filter(|value| value.is_finite()),
         target,
         at_least,
         undecided: false,
     };
+    let [goodput_target, spread_target] = [LEAST_GOODPUT, MOST_SPREAD].map(Some);
     // What was not offered is no overload.
     let undecided = offered.is_some_and(|offered| offered < LEAST_OFFERED);
     Proven {
         ratios: vec![
-            ratio("overload-closed", goodput(Part::Closed), LEAST_GOODPUT, true),
-            Ratio { undecided, ..ratio("overload-open", goodput(Part::Open), LEAST_GOODPUT, true) },
-            ratio("latency-p999", spread, MOST_SPREAD, false),
+            ratio("overload-closed", goodput(Part::Closed), goodput_target, true),
+            Ratio {
+                undecided,
+                ..ratio("overload-open", goodput(Part::Open), goodput_target, true)
+            },
+            ratio("latency-p999", spread(&service), spread_target, false),
+            ratio("latency-p999-null", spread(&null), None, false),
+            ratio("latency-p999/null", to_null, None, false),
         ],
         service,
-        harness: Percentiles::of(&frames_of(mirror)),
+        null,
+        harness,
         peak_window: peak_window(seen, hz),
         offered,
     }
@@ -235,6 +328,7 @@ mod tests {
     use crate::course::tests::{seen, step};
     use crate::latency::{Kind, Latencies};
     use crate::ledger::Latency;
+    use crate::window::Sample;
 
     const HZ: u64 = 1000;
 
@@ -263,19 +357,32 @@ mod tests {
         let mut proof = Proof { step: step(Load::Closed { window: 1 }), rounds: 3 };
         let mut done: Vec<Seen> = Vec::new();
         while let Some(step) = proof.next(&done, HZ).unwrap() {
-            done.push(responder(step.load));
+            let mut seen = responder(step.load);
+            seen.step.against = step.against;
+            for window in &mut seen.windows {
+                // 200 a turn and 300 a frame, in full bursts or in short ones.
+                let received = if matches!(step.load, Load::Closed { .. }) { 32 } else { 10 };
+                let busy_ticks = 200 + 300 * received;
+                window.responder =
+                    Sample { received, busy_ticks, busy_turns: 1, ..Sample::default() };
+            }
+            done.push(seen);
         }
-        assert_eq!(done.len(), WINDOWS.len() + 3 * 2 * 3);
+        assert_eq!(done.len(), WINDOWS.len() + 3 * (2 + 2 + 3) + 1);
         let loads: Vec<Load> = done.iter().map(|seen| seen.step.load).collect();
         let window = 256;
         let peak = Load::Closed { window };
         assert_eq!(loads[5..7], [peak, Load::Closed { window: 1024 }]);
         assert_eq!(loads[11..13], [peak, Load::Open { rate: 4000.0 }]);
-        assert_eq!(loads[17..19], [peak, Load::Open { rate: 800.0 }]);
-        let mirror = proof.mirrored(&done, HZ).unwrap();
-        assert_eq!(mirror.load, Load::Open { rate: 1600.0 });
+        let null = Load::Open { rate: 1600.0 };
+        assert_eq!(loads[17..20], [peak, Load::Open { rate: 800.0 }, null]);
+        let against = |place: usize| done[place].step.against;
+        // As long as the responder was seen to take.
+        assert_eq!(against(18), Against::Responder);
+        assert_eq!(against(19), Against::Null(Takes { turn: 200, frame: 300 }));
+        assert_eq!((loads[26], against(26)), (null, Against::Null(Takes::default())));
 
-        let proven = proven(&proof, &done, Some(&responder(mirror.load)), HZ);
+        let proven = proven(&proof, &done, HZ);
         let lines: Vec<String> = proven.ratios.iter().map(ToString::to_string).collect();
         // This generator asks for no more than is served, so what it has at an open loop is no overload.
         assert_eq!(
@@ -285,13 +392,16 @@ mod tests {
         // One in a thousand frames took 30 times as long; what was disturbed does not count.
         assert_eq!(proven.service.count, 3 * 2000);
         assert!(proven.ratios[2].value.is_some_and(|value| value < 2.0), "{lines:?}");
-        assert_eq!((proven.harness.count, proven.peak_window), (2000, Some(window)));
+        assert_eq!((proven.null.count, proven.harness.count), (3 * 2000, 2000));
+        assert_eq!(proven.peak_window, Some(window));
+        let none = |line: &String| line.ends_with(" - -");
+        assert!(none(&lines[3]) && none(&lines[4]) && lines[4].contains("/null 1.00"), "{lines:?}");
     }
 
     #[test]
     fn what_was_not_seen_does_not_pass() {
         let proof = Proof { step: step(Load::Closed { window: 1 }), rounds: 1 };
-        let proven = proven(&proof, &[], None, HZ);
+        let proven = proven(&proof, &[], HZ);
         assert_eq!(proven.ratios[1].to_string(), "ratio overload-open none 0.90 short");
         assert_eq!(proven.ratios[2].to_string(), "ratio latency-p999 none 10.00 short");
     }
@@ -301,7 +411,7 @@ mod tests {
         let ratio = |value, undecided| Ratio {
             name: "a".to_owned(),
             value: Some(value),
-            target: 0.9,
+            target: Some(0.9),
             at_least: true,
             undecided,
         };

@@ -13,6 +13,7 @@ use crate::pace::Load;
 use crate::proof::Proven;
 use crate::search::NoDrop;
 use crate::session::Outcome;
+use crate::step::Against;
 use crate::step::Seen;
 use crate::workers::Worker;
 
@@ -260,7 +261,10 @@ impl Report {
             no_drop: None,
             proven: None,
         };
-        let steps = outcome.seen.iter().enumerate().map(|(number, seen)| {
+        // What was done against the null server is not of the responder.
+        let of_responder =
+            outcome.seen.iter().filter(|seen| seen.step.against == Against::Responder);
+        let steps = of_responder.enumerate().map(|(number, seen)| {
             let figures = Figures::of(seen, outcome.hz);
             (StepLine::new(number, seen, &figures), figures.blocks)
         });
@@ -324,7 +328,6 @@ pub(crate) mod tests {
         let outcome = Outcome {
             seen: Vec::new(),
             before: crate::tally::Tally::default(),
-            mirrored: None,
             workers: Vec::new(),
             counters: vec![("received".to_owned(), 7)],
             mbufs_lost: Some(0),

@@ -29,7 +29,7 @@ const LEAST_WINDOWS: usize = 20;
 pub enum Mode {
     /// All of it.
     Strict,
-    /// Windows in which no thread was away, and that follow no such.
+    /// Windows in which no thread was known to be away, and that follow no such.
     Clean,
 }
 
@@ -74,12 +74,9 @@ impl std::fmt::Display for Verdict {
 pub struct Trial {
     /// Requests a second.
     pub rate: f64,
-    /// Requests that count.
-    pub offered: u64,
-    /// Of them lost.
-    pub lost: u64,
-    /// Seconds that count.
-    pub seconds: f64,
+    /// What of it counts, and of trials of the same rate before it that said too little.
+    #[serde(flatten)]
+    pub counts: Counts,
     /// What follows.
     pub verdict: Verdict,
 }
@@ -93,6 +90,9 @@ pub struct NoDrop {
     pub rate: f64,
     /// The lowest that did not pass; none: all did.
     pub above: Option<f64>,
+    /// What the closed loop reached by which the search began.
+    #[serde(default)]
+    pub peak: Option<f64>,
     /// The trials in their order.
     pub trials: Vec<Trial>,
 }
@@ -153,16 +153,20 @@ fn same(a: f64, b: f64) -> bool {
     (a - b).abs() < 1e-6 * a.max(b)
 }
 
-/// What the open loops of `seen` say.
+/// What the open loops of `seen` say. Trials of one rate that say too little by themselves are put together, in the order
+/// in which they were done, until they say something: on a busy machine each has a few windows that count.
 #[must_use]
 pub fn found(mode: Mode, seen: &[Seen], hz: u64) -> NoDrop {
-    let trials: Vec<Trial> = seen
-        .iter()
-        .filter_map(|seen| match seen.step.load {
-            Load::Open { rate } => Some(judge(mode, rate, seen, hz)),
-            Load::Closed { .. } => None,
-        })
-        .collect();
+    let mut trials: Vec<Trial> = Vec::new();
+    for seen in seen {
+        let Load::Open { rate } = seen.step.load else { continue };
+        let counts = Counts::of(mode, seen, hz);
+        let before = trials.last().filter(|last| {
+            last.verdict == Verdict::Disturbed && same(last.rate, rate) && mode == Mode::Clean
+        });
+        let counts = before.map_or(counts, |before| counts.and(&before.counts));
+        trials.push(counts.judge(mode, rate));
+    }
     let rates = |passed: bool| {
         let told = trials.iter().filter(|trial| trial.verdict != Verdict::Disturbed);
         let of = told.filter(move |trial| (trial.verdict == Verdict::Passed) == passed);
@@ -171,38 +175,71 @@ pub fn found(mode: Mode, seen: &[Seen], hz: u64) -> NoDrop {
     let above = rates(false).reduce(f64::min);
     let below = |rate: &f64| above.is_none_or(|above| *rate < above && !same(*rate, above));
     let rate = rates(true).filter(below).fold(0.0, f64::max);
-    NoDrop { mode, rate, above, trials }
+    let peak = peak(seen, hz).ok();
+    NoDrop { mode, rate, above, peak, trials }
 }
 
-fn judge(mode: Mode, rate: f64, seen: &Seen, hz: u64) -> Trial {
-    let counts = |place: usize| {
-        seen.windows[place..(place + 2).min(seen.windows.len())].iter().all(Window::settled)
-    };
-    let windows: Vec<&Window> = match mode {
-        Mode::Strict => seen.windows.iter().collect(),
-        Mode::Clean => {
-            seen.windows.iter().enumerate().filter(|(n, _)| counts(*n)).map(|(_, w)| w).collect()
-        }
-    };
-    let sum = Window::sum(windows.iter().copied());
-    let seconds = sum.ticks as f64 / hz as f64;
-    let (offered, lost) = match mode {
-        // The last ones may end, or get lost, after the last window.
-        Mode::Strict => (seen.tally.asked, seen.tally.lost()),
-        Mode::Clean => (sum.offered, sum.lost),
-    };
-    let verdict = if mode == Mode::Clean && windows.len() < LEAST_WINDOWS {
-        // Where the generator is late all the time, that is why.
+/// What of a trial counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Windows that count, or all.
+    pub windows: usize,
+    /// Requests in them.
+    pub offered: u64,
+    /// Of them lost.
+    pub lost: u64,
+    /// Seconds of them.
+    pub seconds: f64,
+    /// Whether the generator was late most of the time.
+    pub behind: bool,
+}
+
+impl Counts {
+    fn of(mode: Mode, seen: &Seen, hz: u64) -> Self {
+        let settled = |place: usize| {
+            seen.windows[place..(place + 2).min(seen.windows.len())].iter().all(Window::settled)
+        };
+        let counted = seen.windows.iter().enumerate();
+        let windows: Vec<&Window> = counted
+            .filter(|(place, _)| mode == Mode::Strict || settled(*place))
+            .map(|(_, window)| window)
+            .collect();
+        let sum = Window::sum(windows.iter().copied());
+        let (offered, lost) = match mode {
+            // The last ones may end, or get lost, after the last window.
+            Mode::Strict => (seen.tally.asked, seen.tally.lost()),
+            Mode::Clean => (sum.offered, sum.lost),
+        };
         let behind = seen.windows.iter().filter(|window| window.behind).count();
-        if 2 * behind > seen.windows.len() { Verdict::NotOffered } else { Verdict::Disturbed }
-    } else if lost > 0 {
-        Verdict::Lost
-    } else if (sum.offered as f64) < OFFERED * rate * seconds {
-        Verdict::NotOffered
-    } else {
-        Verdict::Passed
-    };
-    Trial { rate, offered, lost, seconds, verdict }
+        let behind = 2 * behind > seen.windows.len();
+        let seconds = sum.ticks as f64 / hz as f64;
+        Self { windows: windows.len(), offered, lost, seconds, behind }
+    }
+
+    /// Both together.
+    fn and(&self, other: &Self) -> Self {
+        Self {
+            windows: self.windows + other.windows,
+            offered: self.offered + other.offered,
+            lost: self.lost + other.lost,
+            seconds: self.seconds + other.seconds,
+            behind: self.behind && other.behind,
+        }
+    }
+
+    fn judge(self, mode: Mode, rate: f64) -> Trial {
+        let verdict = if mode == Mode::Clean && self.windows < LEAST_WINDOWS {
+            // Where the generator is late all the time, that is why.
+            if self.behind { Verdict::NotOffered } else { Verdict::Disturbed }
+        } else if self.lost > 0 {
+            Verdict::Lost
+        } else if (self.offered as f64) < OFFERED * rate * self.seconds {
+            Verdict::NotOffered
+        } else {
+            Verdict::Passed
+        };
+        Trial { rate, counts: self, verdict }
+    }
 }
 
 #[cfg(test)]
@@ -265,7 +302,8 @@ mod tests {
         disturbed.windows[51].responder_away = true;
         disturbed.tally.lost_requests = 1;
         let verdicts = |seen: &Seen| {
-            [Mode::Strict, Mode::Clean].map(|mode| judge(mode, 1000.0, seen, HZ).verdict)
+            [Mode::Strict, Mode::Clean]
+                .map(|mode| Counts::of(mode, seen, HZ).judge(mode, 1000.0).verdict)
         };
         assert_eq!(verdicts(&disturbed), [Verdict::Lost, Verdict::Passed]);
         disturbed.windows[51].responder_away = false;
@@ -283,10 +321,36 @@ mod tests {
     }
 
     #[test]
+    fn trials_with_few_windows_that_count_are_put_together() {
+        // Eleven windows of a hundred count; the last of them is followed by one that does not.
+        let mut few = trial(1000.0, 2000.0);
+        for window in few.windows.iter_mut().skip(12) {
+            window.recovering = true;
+        }
+        let found = |seen: &[Seen]| found(Mode::Clean, seen, HZ);
+        let one = found(&[few.clone()]);
+        assert_eq!((one.trials[0].counts.windows, one.trials[0].verdict), (11, Verdict::Disturbed));
+        let two = found(&[few.clone(), few.clone()]);
+        assert_eq!((two.trials[1].counts.windows, two.trials[1].verdict), (22, Verdict::Passed));
+        // Another rate begins anew, and so does what said something.
+        let mut other = few.clone();
+        other.step.load = Load::Open { rate: 900.0 };
+        let three = found(&[few.clone(), few.clone(), few.clone(), other]);
+        let windows: Vec<usize> = three.trials.iter().map(|trial| trial.counts.windows).collect();
+        assert_eq!(windows, [11, 22, 11, 11]);
+        few.windows[3].lost = 1;
+        let lost = found(&[few.clone(), few]);
+        assert_eq!((lost.trials[1].verdict, lost.rate), (Verdict::Lost, 0.0));
+    }
+
+    #[test]
     fn a_rate_that_was_not_offered_did_not_pass() {
         let slow = trial(1000.0, 2000.0);
         for mode in [Mode::Strict, Mode::Clean] {
-            assert_eq!(judge(mode, 1100.0, &slow, HZ).verdict, Verdict::NotOffered);
+            assert_eq!(
+                Counts::of(mode, &slow, HZ).judge(mode, 1100.0).verdict,
+                Verdict::NotOffered
+            );
         }
         let found = found(Mode::Clean, &[slow], HZ);
         assert!(same(found.rate, 1000.0) && found.above.is_none());

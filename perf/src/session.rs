@@ -1,7 +1,9 @@
 //! A run: responder and generator are started, the steps done, all ended again.
 
+mod null_lane;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -17,14 +19,16 @@ use otherhalf_wire::ethernet::Mac;
 use crate::child::Child;
 use crate::course::Course;
 use crate::generator::{Counters, Generator, Parts};
-use crate::mirror::reflect;
 use crate::neighbour::{self, Neighbour};
+use crate::null::own_tid;
 use crate::profile::{Profile, RING_NAME, Side};
 use crate::scenario::Scenario;
-use crate::step::{Seen, Step};
+use crate::step::{Against, Seen};
 use crate::tally::Tally;
 use crate::window::Sample;
+use crate::witness::Witness;
 use crate::workers::{Worker, workers_of};
+use null_lane::{NullLane, NullLoad};
 
 /// Mbufs that each lcore keeps at hand.
 const MEMPOOL_CACHE: u32 = 256;
@@ -43,8 +47,6 @@ pub struct Outcome {
     pub seen: Vec<Seen>,
     /// What was counted while the network warmed up, and while the table was filled.
     pub before: Tally,
-    /// What was seen against a mirror in the responder's place, if the course wanted that.
-    pub mirrored: Option<Seen>,
     /// The responder's counters at its end.
     pub counters: Vec<(String, u64)>,
     /// What each of its workers did.
@@ -78,9 +80,11 @@ fn builder(side: &Side, main: LcoreId) -> dpdk::EalBuilder {
     Eal::builder(prefix, memory).main_lcore(main, cpus)
 }
 
-fn mempool(eal: &Eal, side: &Side, outstanding: usize) -> Result<Mempool> {
+/// Frames for so many generators.
+fn mempool(eal: &Eal, side: &Side, outstanding: usize, generators: usize) -> Result<Mempool> {
     let queues = usize::from(side.queues);
     let frames = 2 * outstanding + 2 * queues * usize::from(side.descriptors) + SPARE_FRAMES;
+    let frames = generators * frames;
     let buffers = u32::try_from(frames.next_power_of_two() - 1).context("too many frames")?;
     let config =
         MempoolConfig { name: "perf", buffers, cache: MEMPOOL_CACHE, ..Default::default() };
@@ -154,40 +158,53 @@ fn resolve(parts: &mut Parts) -> Result<()> {
     )
 }
 
-/// What was seen, what was counted before, and what is to be done against a mirror.
-type Done = (Vec<Seen>, Tally, Option<Step>);
+/// What was seen, and what was counted before.
+type Done = (Vec<Seen>, Tally);
 
 /// What the generator's lcore does. Gives its receive queues back, for what may still come.
 fn generate(
     mut parts: Parts,
+    null: Option<NullLoad>,
     scenario: &Scenario,
     course: Box<dyn Course>,
 ) -> (Result<Done>, Vec<RxQueue>) {
     if let Err(error) = resolve(&mut parts) {
         return (Err(error), parts.rx);
     }
+    let outstanding = course.outstanding();
+    let mut null = null
+        .map(|NullLoad { parts, master }| (Generator::new(parts, scenario, outstanding), master));
     let hz = parts.hz;
-    let mut generator = Generator::new(parts, scenario, course.outstanding());
-    let outcome = steps(&mut generator, scenario, course, hz);
-    (outcome, generator.into_receive_queues())
+    let mut generator = Generator::new(parts, scenario, outstanding);
+    let mut course = course;
+    let outcome = generator.prepare(scenario).and_then(|before| {
+        let mut seen: Vec<Seen> = Vec::new();
+        while let Some(step) = course.next(&seen, hz)? {
+            seen.push(match (step.against, &mut null) {
+                (Against::Responder, _) => generator.step(step),
+                (Against::Null(takes), Some((generator, master))) => {
+                    let _serving = master.serve(takes);
+                    generator.step(step)
+                }
+                (Against::Null(_), None) => Seen::nothing(step),
+            });
+        }
+        Ok((seen, before))
+    });
+    let mut rest = generator.into_receive_queues();
+    rest.extend(null.into_iter().flat_map(|(generator, _)| generator.into_receive_queues()));
+    (outcome, rest)
 }
 
-fn steps(
-    generator: &mut Generator,
-    scenario: &Scenario,
-    mut course: Box<dyn Course>,
-    hz: u64,
-) -> Result<Done> {
-    let mut before = generator.warm_up(Duration::from_millis(200))?;
-    if scenario.standing > 0 {
-        before.add(&generator.stand(scenario.standing.into())?);
+impl Generator {
+    /// Warms the network up, and fills the table as far as `scenario` wants it.
+    fn prepare(&mut self, scenario: &Scenario) -> Result<Tally> {
+        let mut before = self.warm_up(Duration::from_millis(200))?;
+        if scenario.standing > 0 {
+            before.add(&self.stand(scenario.standing.into())?);
+        }
+        Ok(before)
     }
-    let mut seen: Vec<Seen> = Vec::new();
-    while let Some(step) = course.next(&seen, hz)? {
-        seen.push(generator.step(step));
-    }
-    let mirrored = course.mirrored(&seen, hz);
-    Ok((seen, before, mirrored))
 }
 
 /// The control thread's outside: the generator's end is the responder's.
@@ -215,22 +232,33 @@ fn in_one_process(
         "generator.queues = {}, but workers.cpus names {workers}: each queue is a worker's",
         side.queues
     );
-    let mut builder = builder(side, LcoreId(workers + 1));
+    let [generator_lcore, null_lcore, main] = [0, 1, 2].map(|place| LcoreId(workers + place));
+    let mut builder = builder(side, main);
     for (lcore, cpu) in (0..).map(LcoreId).zip(&config.workers.cpus) {
         builder = builder.worker(lcore, *cpu);
     }
-    let generator_lcore = LcoreId(workers);
+    let responder_cpu = config.workers.cpus.first().context("no worker has a CPU")?;
+    builder = builder.worker(null_lcore, *responder_cpu);
     let eal = builder.worker(generator_lcore, side.cpu).init().context("DPDK does not start")?;
     let hz = dpdk::measure_tsc_hz(CALIBRATION);
     let [_, id] = eal.ring_pair(RING_NAME, side.queues, side.descriptors.into())?;
-    let pool = mempool(&eal, side, course.outstanding())?;
+    let pool = mempool(&eal, side, course.outstanding(), if course.needs_null() { 2 } else { 1 })?;
     let Responder { ports, workers, mut control, mempool, eal } = Responder::on(eal, config)?;
     let (port, rx, tx) = open(&eal, side, id, &pool)?;
 
     let mut handles = Vec::new();
+    let (tell, told) = channel();
     for (lcore, worker) in workers {
-        handles.push(eal.launch(lcore, move || worker.run())?);
+        let tell = tell.clone();
+        handles.push(eal.launch(lcore, move || {
+            let _ = tell.send(own_tid());
+            worker.run();
+        })?);
     }
+    let tids: Vec<i32> = told.iter().take(handles.len()).collect();
+    let null = course.needs_null();
+    let null = null.then(|| NullLane::open(&eal, side, &pool, null_lcore, hz)).transpose()?;
+    let (null_load, null_lane) = null.map_or((None, None), |lane| lane.prefer(&tids));
     let shared = Arc::clone(&control.shared);
     let counters: Counters = Box::new(move || {
         let mut sample = Sample::default();
@@ -245,12 +273,23 @@ fn in_one_process(
         sample
     });
     let counters = Some(counters);
+    let witness = Some(Witness::of_threads(&tids));
     let (own, responder) = (Mac(port.mac()), Mac::default());
     let mempool_of_parts = pool.clone();
-    let parts =
-        Parts { rx, tx, mempool: mempool_of_parts, own, responder, hz, counters, mirror: false };
+    let parts = Parts {
+        rx,
+        tx,
+        mempool: mempool_of_parts,
+        own,
+        responder,
+        hz,
+        counters,
+        witness,
+        mirror: false,
+    };
     let told = scenario.clone();
-    let generator = eal.launch(generator_lcore, move || generate(parts, &told, course))?;
+    let generator =
+        eal.launch(generator_lcore, move || generate(parts, null_load, &told, course))?;
     control.run(&handles, &UntilDone(&generator));
     let (result, rest) = generator.join()?;
     control.shared.stop();
@@ -259,17 +298,16 @@ fn in_one_process(
     }
     // What the responder sent after the generator had ended: its questions for neighbours.
     discard(rest);
-    let (seen, before, wanted) = result?;
-    let mirrored = match wanted {
-        Some(step) => Some(against_mirror(&eal, side, &pool, scenario, step, hz)?),
-        None => None,
-    };
+    if let Some(lane) = null_lane {
+        lane.close()?;
+    }
+    let (seen, before) = result?;
     let counters = counters_of(&control.totals().to_string());
     let lines: Vec<String> = control.workers().map(|worker| worker.to_string()).collect();
     let workers = workers_of(&lines.join("\n"));
     drop((ports, port));
     let mbufs_lost = Some(pool.in_use() + mempool.in_use());
-    Ok(Outcome { seen, before, mirrored, counters, workers, mbufs_lost, hz })
+    Ok(Outcome { seen, before, counters, workers, mbufs_lost, hz })
 }
 
 /// Drops what may still come by `queues`, and them.
@@ -280,40 +318,6 @@ fn discard(queues: Vec<RxQueue>) {
             burst.clear();
         }
     }
-}
-
-/// Does `step` once the responder has ended, with a mirror on its first worker's lcore.
-fn against_mirror(
-    eal: &Eal,
-    side: &Side,
-    pool: &Mempool,
-    scenario: &Scenario,
-    step: Step,
-    hz: u64,
-) -> Result<Seen> {
-    let side = Side { queues: 1, ..side.clone() };
-    let [there, here] = eal.ring_pair("perfmirror", 1, side.descriptors.into())?;
-    let (far, mut far_rx, mut far_tx) = open(eal, &side, there, pool)?;
-    let (port, rx, tx) = open(eal, &side, here, pool)?;
-    let (own, responder) = (Mac(port.mac()), Mac(far.mac()));
-    let mempool = pool.clone();
-    let parts = Parts { rx, tx, mempool, own, responder, hz, counters: None, mirror: true };
-    let [mirror_lcore, .., generator_lcore] = eal.workers() else { bail!("too few lcores") };
-    let ended = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&ended);
-    let (far_rx, far_tx) = (far_rx.remove(0), far_tx.remove(0));
-    let mirror = eal.launch(*mirror_lcore, move || reflect(far_rx, far_tx, &told))?;
-    let scenario = scenario.clone();
-    let generator = eal.launch(*generator_lcore, move || {
-        let mut generator = Generator::new(parts, &scenario, step.load.outstanding());
-        (generator.step(step), generator.into_receive_queues())
-    })?;
-    let seen = generator.join();
-    ended.store(true, Ordering::Relaxed);
-    mirror.join()?;
-    let (seen, rest) = seen?;
-    discard(rest);
-    Ok(seen)
 }
 
 fn with_child(
@@ -331,21 +335,23 @@ fn with_child(
     };
     let eal = builder.init().context("DPDK does not start")?;
     let hz = dpdk::measure_tsc_hz(CALIBRATION);
-    let pool = mempool(&eal, side, course.outstanding())?;
+    let pool = mempool(&eal, side, course.outstanding(), 1)?;
     let name = side.device.split(',').next().unwrap_or_default();
     let (port, rx, tx) = open(&eal, side, eal.port_by_name(name)?, &pool)?;
     let (own, responder) = (Mac(port.mac()), Mac::default());
-    let parts = Parts { rx, tx, mempool: pool, own, responder, hz, counters: None, mirror: false };
+    let witness = Some(Witness::of_workers(child.id()));
+    let parts =
+        Parts { rx, tx, mempool: pool, own, responder, hz, counters: None, witness, mirror: false };
     let scenario = scenario.clone();
-    let generator = eal.launch(lcore, move || generate(parts, &scenario, course))?;
+    let generator = eal.launch(lcore, move || generate(parts, None, &scenario, course))?;
     let (result, rest) = generator.join()?;
     // Our end first: DPDK complains of a peer that has gone.
     drop((rest, port));
     let printed = child.end();
-    let (seen, before, _) = result?;
+    let (seen, before) = result?;
     let printed = printed?;
     let (counters, workers) = (counters_of(&printed), workers_of(&printed));
-    Ok(Outcome { seen, before, mirrored: None, counters, workers, mbufs_lost: None, hz })
+    Ok(Outcome { seen, before, counters, workers, mbufs_lost: None, hz })
 }
 
 /// The counters that otherhalfd prints at its end: a name and a number a line.

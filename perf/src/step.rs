@@ -4,14 +4,25 @@ use std::time::Duration;
 
 use crate::generator::{Generator, clock_ticks};
 use crate::latency::{Kind, Latencies, Sorted};
+use crate::null::Takes;
 use crate::pace::{Load, Pace};
 use crate::tally::Tally;
 use crate::window::Window;
+use crate::witness::Witness;
 
 /// The most transactions of a window that are kept apart: 30 million a second in windows of 500 us.
 const WINDOW_ROOM: usize = 1 << 14;
 /// Requests under way while the network warms up.
 const WARM_UP_WINDOW: usize = 32;
+
+/// Who is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Against {
+    /// The responder.
+    Responder,
+    /// The [null server](crate::null), on the responder's core.
+    Null(Takes),
+}
 
 /// A load, and how long it lasts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,6 +38,8 @@ pub struct Step {
     /// Whether an open loop makes up for what was due while the generator was away from its core, so that latency tells
     /// of it. If not, that is never sent: for figures of settled windows alone, which there are the more of.
     pub makes_up: bool,
+    /// Who is loaded.
+    pub against: Against,
 }
 
 /// What was seen in a step.
@@ -40,6 +53,15 @@ pub struct Seen {
     pub windows: Vec<Window>,
     /// Latencies.
     pub latencies: Sorted,
+}
+
+impl Seen {
+    /// Of a `step` that could not be done.
+    #[must_use]
+    pub fn nothing(step: Step) -> Self {
+        let (tally, latencies) = (Tally::default(), Sorted::default());
+        Self { step, tally, windows: Vec::new(), latencies }
+    }
 }
 
 /// Why there is nothing to see.
@@ -128,7 +150,9 @@ impl Generator {
         self.losses.clear();
         self.makes_up = step.makes_up;
         let start = self.turn(step.load, &mut pace, 0);
-        self.watch.next_step();
+        self.ledger.begin_step(room);
+        self.watch.next_step(step.makes_up, start);
+        let mut waited = self.waited();
         self.window(0, 0, &Tally::default(), self.sample());
         let (mut begun, mut before, mut sample) = (start, self.tally, self.sample());
         while self.tally.asked < step.requests {
@@ -136,23 +160,41 @@ impl Generator {
             if now - begun < length {
                 continue;
             }
-            let window = self.window(begun - start, now - begun, &before, sample);
+            let mut window = self.window(begun - start, now - begun, &before, sample);
+            let more = clock_ticks(hz, self.waited().wrapping_sub(waited));
+            if more > 0 {
+                waited = self.waited();
+                self.watch.was_away(more, now);
+                window.responder_away = true;
+                // It is told when it is over. Nothing ended meanwhile, so there are no latencies of these.
+                let since = (begun - start).saturating_sub(more);
+                mark_away(&mut windows, since);
+            }
             self.latencies.close_window(Kind::from(&window));
             if windows.len() < room {
                 windows.push(window);
             }
-            self.watch.next_window();
+            self.watch.next_window(now);
+            self.ledger.next_window();
             (begun, before, sample) = (now, self.tally, self.sample());
             if now - start >= time {
                 break;
             }
         }
         self.come_to_rest(step.load);
+        for (window, served) in windows.iter_mut().zip(self.ledger.served()) {
+            window.served = *served;
+        }
         for sent in &self.losses {
             note_loss(&mut windows, sent.wrapping_sub(start));
         }
         let latencies = std::mem::replace(&mut self.latencies, Latencies::new(0));
         Seen { step, tally: self.tally, windows, latencies: latencies.finish() }
+    }
+
+    /// How long the responder's threads waited for their CPUs, in nanoseconds.
+    fn waited(&self) -> u64 {
+        self.parts.witness.as_ref().map_or(0, Witness::waited_ns)
     }
 
     /// Asks no more, and sees what is under way to its end.
@@ -173,6 +215,14 @@ impl Generator {
                 return;
             }
         }
+    }
+}
+
+/// Notes in the windows that lasted after `since`, in ticks from the step's beginning, that the responder was away.
+fn mark_away(windows: &mut [Window], since: u64) {
+    for window in windows.iter_mut().rev().take_while(|window| window.began + window.ticks > since)
+    {
+        window.responder_away = true;
     }
 }
 
@@ -199,5 +249,20 @@ mod tests {
         }
         assert_eq!(windows.iter().map(|window| window.lost).collect::<Vec<_>>(), [2, 1, 0, 1]);
         note_loss(&mut [], 3);
+    }
+
+    #[test]
+    fn who_was_away_was_so_in_all_windows_of_that_time() {
+        let mut windows: Vec<Window> =
+            (0..4).map(|n| Window { began: n * 10, ticks: 10, ..Window::default() }).collect();
+        mark_away(&mut windows, 20);
+        let away =
+            |windows: &[Window]| windows.iter().map(|w| w.responder_away).collect::<Vec<_>>();
+        assert_eq!(away(&windows), [false, false, true, true]);
+        mark_away(&mut windows, 19);
+        assert_eq!(away(&windows), [false, true, true, true]);
+        mark_away(&mut windows, 50);
+        mark_away(&mut [], 0);
+        assert_eq!(away(&windows), [false, true, true, true]);
     }
 }

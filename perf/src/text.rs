@@ -112,7 +112,11 @@ pub(crate) fn show_no_drop(found: &NoDrop) {
     for trial in &found.trials {
         println!(
             "  {:>11.0}/s {:>10} offered {:>8} lost in {:>7.3} s: {}",
-            trial.rate, trial.offered, trial.lost, trial.seconds, trial.verdict
+            trial.rate,
+            trial.counts.offered,
+            trial.counts.lost,
+            trial.counts.seconds,
+            trial.verdict
         );
     }
     let above = found.above.map_or_else(
@@ -120,6 +124,10 @@ pub(crate) fn show_no_drop(found: &NoDrop) {
         |above| format!("the lowest that failed {above:.0}/s"),
     );
     println!("no-drop {:.0} transactions/s ({above})", found.rate);
+    // For scripts/bench: without a target, and none where no rate passed.
+    let to_peak = found.peak.filter(|peak| *peak > 0.0 && found.rate > 0.0);
+    let to_peak = to_peak.map_or("none".to_owned(), |peak| format!("{:.2}", found.rate / peak));
+    println!("ratio no-drop/peak {to_peak} - - # {:.0} transactions/s", found.rate);
 }
 
 /// Shows what a proof found.
@@ -130,7 +138,7 @@ pub(crate) fn show_proven(proven: &Proven) {
     if let Some(offered) = proven.offered {
         println!("of the open overload that was wanted, {:.0} % was offered", 100.0 * offered);
     }
-    for (name, p) in [("service", &proven.service), ("harness alone", &proven.harness)] {
+    for (name, p) in proven.latencies() {
         println!(
             "latency of a frame, {name}: p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us ({} frames)",
             us(p.p50),

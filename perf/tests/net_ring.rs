@@ -242,13 +242,21 @@ fn a_search_says_what_it_tried_and_a_proof_what_it_found() {
     let report = strict.run.no_drop.unwrap();
     assert_eq!(report.mode, otherhalf_perf::search::Mode::Strict);
     for (trial, (step, _)) in report.trials.iter().zip(&strict.steps[1..]) {
-        assert_eq!((trial.offered, trial.lost), (step.counts["asked"], step.lost()));
+        assert_eq!((trial.counts.offered, trial.counts.lost), (step.counts["asked"], step.lost()));
     }
 
     let proof = command("ratios", &[&few[..], &["--rounds", "1"]].concat());
     let proven = proof.run.proven.unwrap();
     let names: Vec<&str> = proven.ratios.iter().map(|ratio| ratio.name.as_str()).collect();
-    assert_eq!(names, ["overload-closed", "overload-open", "latency-p999"]);
+    let overload = ["overload-closed", "overload-open"];
+    assert_eq!(names[..2], overload);
+    assert_eq!(names[2..], ["latency-p999", "latency-p999-null", "latency-p999/null"]);
+    // What was served was asked for in the same windows, so it can't be more.
+    for (step, _) in &proof.steps {
+        for rates in [&step.all, &step.clean, &step.settled] {
+            assert!(rates.served_per_s <= rates.offered_per_s, "{rates:?}");
+        }
+    }
     assert_eq!(proof.steps.len(), 5 + 6);
     assert_eq!(proof.run.mbufs_lost, Some(0));
 }

@@ -221,11 +221,11 @@ impl Lane {
             let seen = Sum { windows: 1, ticks: now - begun, ..seen };
             if begun >= counts {
                 all.add(&seen);
-                if slice.kernel || !(watch.generator_away || watch.responder_away) {
+                if slice.kernel || !(watch.generator_away || watch.silent) {
                     clean.add(&seen);
                 }
             }
-            watch.next_window();
+            watch.next_window(now);
             begun = now;
             if now >= end {
                 break;

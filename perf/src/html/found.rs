@@ -19,9 +19,9 @@ pub(super) fn no_drop(report: &Report) -> String {
             out,
             "<tr><td>{place}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.3}</td><td>{}</td></tr>",
             number(trial.rate),
-            number(trial.offered as f64),
-            number(trial.lost as f64),
-            trial.seconds,
+            number(trial.counts.offered as f64),
+            number(trial.counts.lost as f64),
+            trial.counts.seconds,
             trial.verdict
         );
     }
@@ -37,22 +37,20 @@ pub(super) fn ratios(report: &Report) -> String {
     );
     for ratio in &proven.ratios {
         let value = ratio.value.map_or_else(|| "–".to_owned(), |value| format!("{value:.2}"));
-        let (sign, verdict) = (
-            if ratio.at_least { "≥" } else { "≤" },
-            match ratio.verdict() {
-                "short" => "<span class=\"bad\">short</span>",
-                other => other,
-            },
-        );
+        let sign = if ratio.at_least { "≥" } else { "≤" };
+        let target = ratio.target.map_or_else(String::new, |target| format!("{sign} {target}"));
+        let verdict = match ratio.verdict() {
+            "short" => "<span class=\"bad\">short</span>",
+            other => other,
+        };
         let _ = writeln!(
             out,
-            "<tr><td>{}</td><td>{value}</td><td>{sign} {}</td><td>{verdict}</td></tr>",
-            escape(&ratio.name),
-            ratio.target
+            "<tr><td>{}</td><td>{value}</td><td>{target}</td><td>{verdict}</td></tr>",
+            escape(&ratio.name)
         );
     }
     out.push_str("</table>\n<table><tr><th>latency of a frame, µs</th><th>p50</th><th>p99</th><th>p99.9</th></tr>\n");
-    for (name, p) in [("service", &proven.service), ("harness alone", &proven.harness)] {
+    for (name, p) in proven.latencies() {
         let _ = writeln!(
             out,
             "<tr><td>{name}</td><td>{:.1}</td><td>{:.1}</td><td>{:.1}</td></tr>",
