@@ -9,6 +9,9 @@ use crate::step::{Seen, Step};
 /// Transactions under way that an open loop has room for. Above what is served, requests pile up until their time-outs.
 const OPEN_LOOP: usize = 1 << 14;
 
+/// Longer than any answer takes over rings, threads' absences included, and short beside a step.
+pub const PENDING_TIMEOUT_MS: u32 = 200;
+
 /// Says what to do next.
 pub trait Course: Send {
     /// The most transactions under way at once.
@@ -16,6 +19,14 @@ pub trait Course: Send {
 
     /// The step after those that were `seen`, at `hz` ticks a second; none: it is over.
     fn next(&mut self, seen: &[Seen], hz: u64) -> Result<Option<Step>>;
+
+    /// How long the responder is to keep a probe pending, in milliseconds, where the scenario does not say.
+    ///
+    /// Of an overload, answers find a full queue, and the probes that they answer stay pending: a million and more in
+    /// the 5 s of the responder's own default, so that its table would be full in the steps that follow.
+    fn pending_timeout_ms(&self) -> Option<u32> {
+        None
+    }
 
     /// Whether some of its steps are against the null server.
     fn needs_null(&self) -> bool {

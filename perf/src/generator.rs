@@ -102,6 +102,8 @@ pub struct Generator {
     lose_all: bool,
     delay: u64,
     jitter: u64,
+    /// When a transaction counts as lost, in ticks.
+    pub(crate) timeout: u64,
     random: u64,
     number: u64,
     /// What was counted since the step began.
@@ -174,6 +176,7 @@ impl Generator {
             lose_all: false,
             delay,
             jitter,
+            timeout,
             random: 0x5_deec_e66d,
             number: 0,
             tally: Tally::default(),

@@ -182,8 +182,9 @@ impl Ledger {
         }
     }
 
-    /// A step of at most `windows` windows begins.
-    pub fn begin_step(&mut self, windows: usize) {
+    /// A step of at most `windows` windows begins, in which transactions are given up after `timeout` ticks.
+    pub fn begin_step(&mut self, windows: usize, timeout: u64) {
+        self.timeout = timeout;
         self.window = 0;
         self.served.clear();
         self.served.resize(windows, 0);

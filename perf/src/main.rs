@@ -177,7 +177,8 @@ fn measure(
     let scenario_path = find(&place.scenario, &["scenarios"])?;
     let profile = place.profile.clone().unwrap_or_else(|| PathBuf::from(profile));
     let profile_path = find(&profile, &["profiles"])?;
-    let scenario = Scenario::load(&scenario_path)?;
+    let mut scenario = Scenario::load(&scenario_path)?;
+    scenario.pending_timeout_ms = scenario.pending_timeout_ms.or(course.pending_timeout_ms());
     let folder = tempfile::Builder::new().prefix("otherhalf-perf-").tempdir()?;
     let profile = Profile::load(&profile_path, folder.path())?;
     let config = profile.responder_config(&profile_path, &scenario)?;

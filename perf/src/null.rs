@@ -1,15 +1,16 @@
 //! A null server in the responder's place, on the responder's core: it throws frames back as they are, after as long
 //! as it is told. What is measured against it is the harness's own, and the host's.
 //!
-//! It lives beside the responder's worker, which never sleeps: while it serves, the scheduler prefers it, and the worker
-//! is held back; else it waits, and does not run at all.
+//! It lives beside the responder's worker, which never sleeps: while it serves, the worker is held back; else it waits,
+//! and does not run at all. Whoever's turn it is, the scheduler prefers it to all other programs, and the generator too:
+//! they are to have the same lot.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use dpdk::{Burst, RxQueue, TxQueue, tsc};
-use rustix::process::{Pid, getpriority_process, setpriority_process};
+use rustix::process::{Pid, setpriority_process};
 use rustix::thread::gettid;
 
 /// Frames that it receives at once: as many as a worker.
@@ -39,8 +40,8 @@ struct Order {
 pub struct Master {
     orders: Sender<Order>,
     ended: Receiver<()>,
-    /// The responder's threads, with what the scheduler thinks of them else.
-    workers: Vec<(Pid, i32)>,
+    /// The responder's threads.
+    workers: Vec<Pid>,
 }
 
 /// The null server's end.
@@ -65,17 +66,16 @@ pub fn pair() -> (Idle, Servant) {
 }
 
 impl Idle {
-    /// Prefers the server's thread `tid` to `workers`. `None` where the scheduler does not let us, which takes root
-    /// (`CAP_SYS_NICE`); the server then ends.
+    /// Prefers the server's thread `tid`, `workers` and the calling thread to all others. `None` where the scheduler
+    /// does not let us, which takes root (`CAP_SYS_NICE`); the server then ends.
     #[must_use]
     pub fn prefer(self, workers: &[i32], tid: i32) -> Option<Master> {
-        let priority = |tid: &i32| {
-            let pid = Pid::from_raw(*tid)?;
-            Some((pid, getpriority_process(Some(pid)).ok()?))
-        };
-        let workers = workers.iter().map(priority).collect::<Option<Vec<_>>>()?;
-        setpriority_process(Pid::from_raw(tid), PREFERRED).ok()?;
-        Some(Master { orders: self.orders, ended: self.ended, workers })
+        let pids = |tids: &[i32]| tids.iter().map(|tid| Pid::from_raw(*tid)).collect();
+        let all: Option<Vec<Pid>> = pids(&[&[tid, own_tid()], workers].concat());
+        for pid in all? {
+            setpriority_process(Some(pid), PREFERRED).ok()?;
+        }
+        Some(Master { orders: self.orders, ended: self.ended, workers: pids(workers)? })
     }
 }
 
@@ -87,12 +87,17 @@ pub struct Serving<'a> {
 }
 
 impl Master {
+    /// It was allowed before, so that it is now.
+    fn hold_back(&self, niceness: i32) {
+        for pid in &self.workers {
+            let _ = setpriority_process(Some(*pid), niceness);
+        }
+    }
+
     /// From now on it serves, and takes so long.
     #[must_use]
     pub fn serve(&self, takes: Takes) -> Serving<'_> {
-        for (pid, _) in &self.workers {
-            let _ = setpriority_process(Some(*pid), HELD_BACK);
-        }
+        self.hold_back(HELD_BACK);
         let until = Arc::new(AtomicBool::new(false));
         let _ = self.orders.send(Order { takes, until: Arc::clone(&until) });
         Serving { master: self, until }
@@ -103,9 +108,7 @@ impl Drop for Serving<'_> {
     fn drop(&mut self) {
         self.until.store(true, Ordering::Relaxed);
         let _ = self.master.ended.recv();
-        for (pid, own) in &self.master.workers {
-            let _ = setpriority_process(Some(*pid), *own);
-        }
+        self.master.hold_back(PREFERRED);
     }
 }
 

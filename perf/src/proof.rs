@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::course::Course;
+use crate::course::{Course, PENDING_TIMEOUT_MS};
 use crate::figures::{Figures, Percentiles};
 use crate::null::Takes;
 use crate::pace::Load;
@@ -144,6 +144,10 @@ impl Course for Proof {
 
     fn needs_null(&self) -> bool {
         true
+    }
+
+    fn pending_timeout_ms(&self) -> Option<u32> {
+        Some(PENDING_TIMEOUT_MS)
     }
 }
 

@@ -9,7 +9,7 @@
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::course::{Course, peak};
+use crate::course::{Course, PENDING_TIMEOUT_MS, peak};
 use crate::pace::Load;
 use crate::step::{Seen, Step};
 use crate::window::Window;
@@ -113,6 +113,10 @@ pub struct Search {
 impl Course for Search {
     fn outstanding(&self) -> usize {
         Load::Open { rate: 0.0 }.outstanding()
+    }
+
+    fn pending_timeout_ms(&self) -> Option<u32> {
+        Some(PENDING_TIMEOUT_MS)
     }
 
     fn next(&mut self, seen: &[Seen], hz: u64) -> Result<Option<Step>> {

@@ -28,7 +28,7 @@ use crate::tally::Tally;
 use crate::window::Sample;
 use crate::witness::Witness;
 use crate::workers::{Worker, workers_of};
-use null_lane::{NullLane, NullLoad};
+use null_lane::{NullLoad, OpenLane};
 
 /// Mbufs that each lcore keeps at hand.
 const MEMPOOL_CACHE: u32 = 256;
@@ -172,8 +172,9 @@ fn generate(
         return (Err(error), parts.rx);
     }
     let outstanding = course.outstanding();
-    let mut null = null
-        .map(|NullLoad { parts, master }| (Generator::new(parts, scenario, outstanding), master));
+    let null = null.and_then(NullLoad::prefer);
+    let mut null =
+        null.map(|(parts, master)| (Generator::new(parts, scenario, outstanding), master));
     let hz = parts.hz;
     let mut generator = Generator::new(parts, scenario, outstanding);
     let mut course = course;
@@ -256,9 +257,12 @@ fn in_one_process(
         })?);
     }
     let tids: Vec<i32> = told.iter().take(handles.len()).collect();
-    let null = course.needs_null();
-    let null = null.then(|| NullLane::open(&eal, side, &pool, null_lcore, hz)).transpose()?;
-    let (null_load, null_lane) = null.map_or((None, None), |lane| lane.prefer(&tids));
+    let (null_load, null_lane) = if course.needs_null() {
+        let (load, lane) = OpenLane::open(&eal, side, &pool, null_lcore, hz, tids.clone())?;
+        (Some(load), Some(lane))
+    } else {
+        (None, None)
+    };
     let shared = Arc::clone(&control.shared);
     let counters: Counters = Box::new(move || {
         let mut sample = Sample::default();

@@ -12,6 +12,10 @@ use crate::witness::Witness;
 
 /// The most transactions of a window that are kept apart: 30 million a second in windows of 500 us.
 const WINDOW_ROOM: usize = 1 << 14;
+/// The longest time-out of an open loop that is looked at in settled windows alone, in nanoseconds. What is under way for
+/// longer was hit by an absence. Of an overload much is lost, and what is lost and not yet given up takes the place of
+/// what is to be offered.
+const IMPATIENT_NS: u64 = 10_000_000;
 /// Requests under way while the network warms up.
 const WARM_UP_WINDOW: usize = 32;
 
@@ -150,7 +154,7 @@ impl Generator {
         self.losses.clear();
         self.makes_up = step.makes_up;
         let start = self.turn(step.load, &mut pace, 0);
-        self.ledger.begin_step(room);
+        self.ledger.begin_step(room, self.timeout_of(&step));
         self.watch.next_step(step.makes_up, start);
         let mut waited = self.waited();
         self.window(0, 0, &Tally::default(), self.sample());
@@ -190,6 +194,16 @@ impl Generator {
         }
         let latencies = std::mem::replace(&mut self.latencies, Latencies::new(0));
         Seen { step, tally: self.tally, windows, latencies: latencies.finish() }
+    }
+
+    /// When a transaction of `step` counts as lost, in ticks.
+    fn timeout_of(&self, step: &Step) -> u64 {
+        match step.load {
+            Load::Open { .. } if !step.makes_up => {
+                self.timeout.min(clock_ticks(self.parts.hz, IMPATIENT_NS))
+            }
+            _ => self.timeout,
+        }
     }
 
     /// How long the responder's threads waited for their CPUs, in nanoseconds.

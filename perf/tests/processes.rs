@@ -5,7 +5,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use otherhalf_perf::report::Report;
 
@@ -51,4 +52,47 @@ fn every_response_that_comes_is_right_and_lost_ones_are_accounted_for() {
         let crossed = count("crossed");
         assert_eq!(crossed > 0, workers.len() == 2, "{profile}: {crossed}");
     }
+}
+
+/// The otherhalfd of the process `parent`, once it has one.
+fn responder_of(parent: u32) -> Option<u32> {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).ok()?;
+    let mut children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+    children.find(|pid| name(*pid).is_some_and(|name| name.trim() == "otherhalfd"))
+}
+
+fn name(pid: u32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/comm")).ok()
+}
+
+fn wait_for<T>(mut what: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(30) {
+        if let Some(found) = what() {
+            return Some(found);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    None
+}
+
+#[test]
+fn a_killed_run_leaves_no_otherhalfd() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut run = Command::new(env!("CARGO_BIN_EXE_otherhalf-perf"))
+        .args(["run", "--seconds", "60", "--scenario"])
+        .arg(top.join("scenarios/complete.toml"))
+        .arg("--profile")
+        .arg(top.join("profiles/memif.toml"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let responder = wait_for(|| responder_of(run.id()));
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let responder = responder.expect("otherhalfd was started");
+    let gone =
+        wait_for(|| name(responder).is_none_or(|name| name.trim() != "otherhalfd").then_some(()));
+    assert!(gone.is_some(), "otherhalfd {responder} outlived the run");
 }

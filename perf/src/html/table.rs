@@ -5,8 +5,8 @@ use std::fmt::Write;
 use super::{STYLE, escape};
 use crate::table::{Best, Row, Table, target, value};
 
-const OWN: &str = ".bar{width:14rem}.pass{color:#1b6e3a;font-weight:600}.short td:nth-child(5){color:#b00020;font-weight:600}\
-td:nth-child(2){text-align:left;white-space:normal}td:nth-child(6),th:nth-child(6){text-align:left}svg.bar{height:.9rem;vertical-align:middle}";
+const OWN: &str = ".bar{width:14rem}.pass td:nth-child(5){color:#1b6e3a;font-weight:600}.short td:nth-child(5){color:#b00020;font-weight:600}\
+td:nth-child(2),th:nth-child(2){text-align:left;white-space:normal}td:nth-child(6),th:nth-child(6){text-align:left}svg.bar{height:.9rem;vertical-align:middle}";
 /// The bar's end, as a multiple of the target.
 const MOST: f64 = 2.5;
 

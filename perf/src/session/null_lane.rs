@@ -12,18 +12,20 @@ use crate::null::{self, Idle, Master, own_tid};
 use crate::profile::Side;
 use crate::witness::Witness;
 
-/// What a generator needs to load the null server.
+/// What a generator needs to load the null server, which waits for its first order.
 pub(super) struct NullLoad {
-    pub(super) parts: Parts,
-    pub(super) master: Master,
-}
-
-/// A lane whose server waits for its first order.
-pub(super) struct NullLane {
     parts: Parts,
     idle: Idle,
     tid: i32,
-    open: OpenLane,
+    workers: Vec<i32>,
+}
+
+impl NullLoad {
+    /// Has the scheduler prefer server, workers and the calling thread to all others. `None` if that is not allowed:
+    /// then there is nothing to measure.
+    pub(super) fn prefer(self) -> Option<(Parts, Master)> {
+        Some((self.parts, self.idle.prefer(&self.workers, self.tid)?))
+    }
 }
 
 /// What has to be closed at the end.
@@ -32,15 +34,16 @@ pub(super) struct OpenLane {
     ports: [Port; 2],
 }
 
-impl NullLane {
-    /// Makes the rings and starts the server on `lcore`.
+impl OpenLane {
+    /// Makes the rings and starts the server on `lcore`, beside `workers`.
     pub(super) fn open(
         eal: &Eal,
         side: &Side,
         pool: &Mempool,
         lcore: LcoreId,
         hz: u64,
-    ) -> Result<Self> {
+        workers: Vec<i32>,
+    ) -> Result<(NullLoad, Self)> {
         let side = Side { queues: 1, ..side.clone() };
         let [there, here] = eal.ring_pair("perfnull", 1, side.descriptors.into())?;
         let (far, mut far_rx, mut far_tx) = open(eal, &side, there, pool)?;
@@ -58,17 +61,10 @@ impl NullLane {
         let mempool = pool.clone();
         let parts =
             Parts { rx, tx, mempool, own, responder, hz, counters: None, witness, mirror: true };
-        Ok(Self { parts, idle, tid, open: OpenLane { server, ports: [far, near] } })
+        let load = NullLoad { parts, idle, tid, workers };
+        Ok((load, Self { server, ports: [far, near] }))
     }
-    /// Lets it be preferred to `workers` while it serves. No load if that is not allowed.
-    pub(super) fn prefer(self, workers: &[i32]) -> (Option<NullLoad>, Option<OpenLane>) {
-        let Self { parts, idle, tid, open } = self;
-        let load = idle.prefer(workers, tid).map(|master| NullLoad { parts, master });
-        (load, Some(open))
-    }
-}
 
-impl OpenLane {
     /// Waits for the server, whose master is gone.
     pub(super) fn close(self) -> Result<()> {
         self.server.join()?;
