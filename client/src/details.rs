@@ -13,6 +13,8 @@ pub use otherhalf_wire::extension::Label;
 pub struct Details {
     /// TTL or hop limit with which the answer came: how far back it had to go.
     pub ttl: Option<u8>,
+    /// Identification of the answer's own packet; none in IPv6. Routers number all that they send by one counter, or did.
+    pub identification: Option<u16>,
     /// The probe as the answer quotes it: as it was where it was given up.
     pub quoted: Option<Quoted>,
     /// Extension objects, in their order (RFC 4884).

@@ -39,6 +39,7 @@ pub mod raw;
 pub mod check;
 pub mod resolve;
 pub mod names;
+pub mod alias;
 pub mod endpoints;
 mod printable;
 pub mod analyse;

@@ -124,11 +124,12 @@ impl Codec {
     /// The answer in an IPv4 `packet`, as raw sockets of ICMP and TCP deliver it.
     #[must_use]
     pub fn decode_v4(&self, packet: &[u8]) -> Option<Answer> {
+        let identification = packet.get(4..6).and_then(|octets| octets.try_into().ok());
         let packet = ip::Packet::parse_v4(packet).ok()?;
         if packet.dst != self.source {
             return None;
         }
-        match packet.protocol {
+        let mut answer = match packet.protocol {
             // Raw sockets see what the kernel has not verified yet.
             protocol::ICMP if packet.upper_layer_sum().verifies() => {
                 self.decode_icmp(packet.src, Some(packet.ttl), packet.payload)
@@ -136,7 +137,11 @@ impl Codec {
             // TCP's checksum may be left to a network card that is not there (veth): not looked at.
             protocol::TCP => self.decode_tcp(packet.src, Some(packet.ttl), packet.payload),
             _ => None,
+        }?;
+        if let Answer::Probe { details, .. } = &mut answer {
+            details.identification = identification.map(u16::from_be_bytes);
         }
+        Some(answer)
     }
 
     /// The answer in an ICMP `message` from `from`, whose checksum was verified; `ttl` is that of its packet, if it is known.
@@ -163,6 +168,7 @@ impl Codec {
         let identity = Identity::from_padded_quote(family, quote.protocol, quote.transport)?;
         let details = Details {
             ttl,
+            identification: None,
             quoted: Some(Quoted::from(&quote)),
             // Of those behind one of an impossible length nothing is known.
             objects: objects
@@ -313,7 +319,8 @@ mod tests {
 
     /// What an answer that came with `ttl` tells if it quotes nothing.
     fn direct(ttl: Option<u8>) -> Details {
-        Details { ttl, ..Details::default() }
+        // Of IPv4, see `packet_v4`.
+        Details { ttl, identification: ttl.map(|_| 1), ..Details::default() }
     }
 
     fn sent(codec: &Codec, query: &Query) -> Vec<u8> {
@@ -466,11 +473,14 @@ mod tests {
             [(0x14, true), (0x12, true), (0x10, false), (0x04, false), (0x02, false)]
         {
             segment[13] = flags;
-            let details = direct(Some(60));
-            let expected =
-                ours.then_some(Answer::Probe { identity, from, reply: Reply::Direct, details });
-            assert_eq!(codec.decode_tcp(from, Some(60), &segment), expected);
-            assert_eq!(codec.decode_v4(&packet_v4(&codec, from, 6, &segment)), expected);
+            let expected = |details| {
+                ours.then_some(Answer::Probe { identity, from, reply: Reply::Direct, details })
+            };
+            // The segment alone does not tell the identification of its packet.
+            let unnumbered = Details { identification: None, ..direct(Some(60)) };
+            assert_eq!(codec.decode_tcp(from, Some(60), &segment), expected(unnumbered));
+            let whole = packet_v4(&codec, from, 6, &segment);
+            assert_eq!(codec.decode_v4(&whole), expected(direct(Some(60))));
             assert_eq!(codec.decode_tcp(codec.source, None, &segment), None);
         }
     }

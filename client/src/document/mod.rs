@@ -7,6 +7,7 @@
 //! Times are milliseconds. What is not known is null. Fields are only added under one `schema_version`; a reader must
 //! ignore those that it does not know.
 
+mod alias;
 mod check;
 mod details;
 mod endpoints;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use alias::{Evidence, Router, Technique};
 pub use check::{CheckDocument, Ping, Speaks};
 pub use details::{Details, Extension, Label, Nat};
 pub use endpoints::{EndpointCheck, EndpointEntry, EndpointsDocument};
@@ -56,6 +58,9 @@ pub struct Document {
     /// What is known about the addresses of this document, beyond their numbers.
     #[serde(default)]
     pub hosts: BTreeMap<IpAddr, Host>,
+    /// Which of its addresses belong to one router, as far as that was found out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<Router>,
 }
 
 /// What every document begins with.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use otherhalf_client::document::{Document, Head, Host, Path};
+use otherhalf_client::document::{Document, Head, Host, Path, Router};
 use otherhalf_client::resolve::Names;
 use otherhalf_client::{Trace, document};
 
@@ -13,6 +13,7 @@ pub(crate) fn traces(
     traces: &[Trace],
     finding: Option<document::Finding>,
     names: &Names,
+    aliases: Vec<Router>,
 ) -> Document {
     let path = |direction| {
         traces.iter().find(|trace| trace.options().direction == direction).map(Path::from)
@@ -20,7 +21,7 @@ pub(crate) fn traces(
     let [forward, reverse] =
         [otherhalf_client::Direction::Forward, otherhalf_client::Direction::Reverse].map(path);
     let hosts = hosts(forward.iter().chain(&reverse), names);
-    Document { head, forward, reverse, finding, hosts }
+    Document { head, forward, reverse, finding, hosts, aliases }
 }
 
 /// What is known about the addresses of `paths`.

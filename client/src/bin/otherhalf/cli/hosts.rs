@@ -18,4 +18,7 @@ pub(crate) struct Hosts {
     /// 203.0.113.0/24,Example-IX
     #[arg(long, value_name = "FILE")]
     pub(crate) ixp_file: Option<PathBuf>,
+    /// Find out which addresses are of one router: 8 datagrams to closed ports of each, 50 a second
+    #[arg(long)]
+    pub(crate) aliases: bool,
 }

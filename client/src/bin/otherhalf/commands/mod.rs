@@ -1,5 +1,6 @@
 //! What the commands do, one file each.
 
+mod aliases;
 mod check;
 mod endpoints;
 mod generate;

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
+use otherhalf_client::alias::Aliases;
 use otherhalf_client::analyse::{self, Path, Rise};
 use otherhalf_client::resolve::Names;
 use otherhalf_client::{
     Direction, End, Flow, Options, RawNetwork, Trace, document, network, printable, resolve,
 };
 
+use super::aliases;
 use super::check::check_target;
 use super::{interruption, proceed, shown, tell, write_json};
 use crate::failure::{Code, Failure};
@@ -50,6 +52,9 @@ struct Session<'a> {
     network: RawNetwork,
     traces: Vec<Trace>,
     names: Names,
+    /// Whether to ask routers which addresses are theirs.
+    asks_aliases: bool,
+    aliases: Aliases,
     interrupted: Arc<AtomicBool>,
 }
 
@@ -94,6 +99,8 @@ impl<'a> Session<'a> {
             network,
             traces,
             names,
+            asks_aliases: arguments.hosts.aliases,
+            aliases: Aliases::default(),
             interrupted,
         })
     }
@@ -116,6 +123,7 @@ impl<'a> Session<'a> {
             && text
         {
             printer.finish(trace, &self.names, &mut out)?;
+            self.print_aliases(&mut out)?;
             tell(sentence.as_deref());
         } else {
             self.print_json(code, None, &mut out)?;
@@ -143,7 +151,7 @@ impl<'a> Session<'a> {
         let [forward, reverse] = self.traces.as_slice() else { return Ok(code) };
         let (there, back) = (Path::of(forward), Path::of(reverse));
         let names = &self.names;
-        let same = |a, b| names.get(a).is_some_and(|name| names.get(b) == Some(name));
+        let same = |a, b| self.aliases.same(a, b);
         let finding = analyse::compare(&there, &back, same);
         let reached = [forward.is_reached(), reverse.is_reached()];
         let words = Words { names, numeric: self.common.numeric, target: &self.name, reached };
@@ -171,7 +179,7 @@ impl<'a> Session<'a> {
         if let Some(sentence) = &sentence {
             write!(out, "\n{}", table::wrap(sentence, width))?;
         }
-        out.flush()?;
+        self.print_aliases(&mut out)?;
         tell(forward_sentence.as_deref());
         // Both are interrupted at once.
         tell(reverse_sentence.filter(|said| forward_sentence.as_ref() != Some(said)).as_deref());
@@ -195,7 +203,19 @@ impl<'a> Session<'a> {
         if proceed(interrupted).is_continue() {
             self.names.wait(NAME_PATIENCE);
         }
+        let (asks, source) = (self.asks_aliases, self.network.source());
+        self.aliases = aliases::find(&self.traces, &self.names, asks, source, &self.interrupted)?;
         Ok(())
+    }
+
+    /// Says which addresses are of one router, if that was asked.
+    fn print_aliases(&self, out: &mut impl Write) -> Result<(), Failure> {
+        if self.asks_aliases {
+            for line in aliases::lines(&self.aliases.routers()) {
+                writeln!(out, "{line}")?;
+            }
+        }
+        Ok(out.flush()?)
     }
 
     /// What the end of trace `number` means; a reverse trace without any answer needs another question.
@@ -241,7 +261,10 @@ impl<'a> Session<'a> {
         let target = (self.name.as_str(), self.target);
         let head =
             json::head(self.command, self.started, target, self.network.source(), code as u8);
-        write_json(&json::traces(head, &self.traces, finding, &self.names), out)
+        write_json(
+            &json::traces(head, &self.traces, finding, &self.names, self.aliases.routers()),
+            out,
+        )
     }
 }
 
