@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn an_interruption_ends_it_soon() {
-        let options = Options { pause: Duration::from_secs(60), ..Options::default() };
+        let options = Options { pause: Duration::from_mins(1), ..Options::default() };
         let asked = AtomicUsize::new(0);
         let ask = |_: &Endpoint| {
             asked.fetch_add(1, Ordering::Relaxed);
