@@ -45,10 +45,13 @@ mod printable;
 pub mod analyse;
 pub mod document;
 pub mod picture;
+pub mod record;
+pub mod formats;
 
 pub use check::{Check, Speaks};
 pub use details::{Details, Quoted, Rewritten};
 pub use document::Document;
+pub use formats::Format;
 pub use hop::{Hop, Outcome, Sample};
 pub use names::Names;
 pub use network::Network;

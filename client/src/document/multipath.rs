@@ -24,6 +24,14 @@ pub struct Multipath {
     pub balancers: Vec<Balancer>,
 }
 
+impl Multipath {
+    /// The nodes right after the one at `index`, as indices, in the order of the links.
+    #[must_use]
+    pub fn next(&self, index: usize) -> Vec<usize> {
+        self.links.iter().filter(|link| link.from == index).map(|link| link.to).collect()
+    }
+}
+
 /// An interface that answers at a TTL, or the silence there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Node {

@@ -1,0 +1,117 @@
+//! A table: a row a query, both directions one after the other.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::Error;
+use crate::Direction;
+use crate::document::{Document, Probe, Protocol, Reply};
+
+/// The columns; the same in each row, so that rows of many traces stand in one table.
+#[derive(Serialize)]
+struct Row<'a> {
+    started: jiff::Timestamp,
+    target: &'a str,
+    direction: Direction,
+    from: IpAddr,
+    to: IpAddr,
+    protocol: Protocol,
+    flow: u16,
+    ttl: u8,
+    /// From 1, as people count.
+    query: usize,
+    address: Option<IpAddr>,
+    name: Option<String>,
+    asn: Option<u32>,
+    sent_ms: Option<f64>,
+    rtt_ms: Option<f64>,
+    query_ms: Option<f64>,
+    reply: Option<&'static str>,
+    code: Option<u8>,
+}
+
+pub(super) fn render(document: &Document) -> Result<Vec<u8>, Error> {
+    let mut out = ::csv::Writer::from_writer(Vec::new());
+    let mut any = false;
+    for (direction, path) in document.paths() {
+        for hop in &path.hops {
+            for (index, probe) in hop.probes.iter().enumerate() {
+                let address = probe.as_ref().map(|probe| probe.address);
+                let host = address.and_then(|address| document.hosts.get(&address));
+                let (reply, code) = reply(probe.as_ref());
+                out.serialize(Row {
+                    started: document.head.started,
+                    target: &document.head.target.name,
+                    direction,
+                    from: path.from,
+                    to: path.to,
+                    protocol: path.protocol,
+                    flow: path.flow,
+                    ttl: hop.ttl,
+                    query: index + 1,
+                    address,
+                    name: host.and_then(|host| host.name.as_deref()).map(harmless),
+                    asn: host.and_then(|host| host.asn),
+                    sent_ms: probe.as_ref().map(|probe| probe.sent_ms),
+                    rtt_ms: probe.as_ref().and_then(|probe| probe.rtt_ms),
+                    query_ms: probe.as_ref().map(|probe| probe.query_ms),
+                    reply,
+                    code,
+                })?;
+                any = true;
+            }
+        }
+    }
+    if !any {
+        out.write_record(HEADER)?;
+    }
+    out.into_inner().map_err(|error| Error::Csv(error.into_error().into()))
+}
+
+/// What the first row is where there is no other, of which it would be derived.
+const HEADER: [&str; 17] = [
+    "started",
+    "target",
+    "direction",
+    "from",
+    "to",
+    "protocol",
+    "flow",
+    "ttl",
+    "query",
+    "address",
+    "name",
+    "asn",
+    "sent_ms",
+    "rtt_ms",
+    "query_ms",
+    "reply",
+    "code",
+];
+
+fn reply(probe: Option<&Probe>) -> (Option<&'static str>, Option<u8>) {
+    match probe.and_then(|probe| probe.reply.as_ref()) {
+        Some(Reply::TimeExceeded) => (Some("time_exceeded"), None),
+        Some(Reply::Direct) => (Some("direct"), None),
+        Some(Reply::Unreachable { code, .. }) => (Some("unreachable"), Some(*code)),
+        None => (None, None),
+    }
+}
+
+/// A name of somebody else's in a spreadsheet: what would be a formula there gets an apostrophe.
+fn harmless(name: &str) -> String {
+    let formula = name.starts_with(['=', '+', '-', '@']);
+    if formula { format!("'{name}") } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_no_formula() {
+        assert_eq!(harmless("=cmd()"), "'=cmd()");
+        assert_eq!(harmless("www.example.com"), "www.example.com");
+    }
+}

@@ -1,0 +1,91 @@
+//! The report of trippy, `trip --mode json`: one target, so a report after another with two directions.
+//!
+//! As there, times and percentages are text with two places.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::statistics::Statistics;
+use super::{Error, lines_of};
+use crate::Direction;
+use crate::document::{self, Document, Path};
+
+#[derive(Serialize)]
+struct Report {
+    info: Info,
+    hops: Vec<Hop>,
+}
+
+#[derive(Serialize)]
+struct Info {
+    target: Host,
+    start_timestamp: jiff::Timestamp,
+}
+
+#[derive(Serialize)]
+struct Hop {
+    ttl: u8,
+    hosts: Vec<Host>,
+    loss_pct: String,
+    sent: usize,
+    last: String,
+    recv: usize,
+    avg: String,
+    best: String,
+    worst: String,
+    stddev: String,
+    jitter: String,
+    javg: String,
+    jmax: String,
+}
+
+#[derive(Serialize)]
+struct Host {
+    ip: IpAddr,
+    hostname: String,
+}
+
+pub(super) fn render(document: &Document) -> Result<String, Error> {
+    document.paths().map(|(direction, path)| lines_of(&report(document, direction, path))).collect()
+}
+
+fn report(document: &Document, direction: Direction, path: &Path) -> Report {
+    let target = match direction {
+        Direction::Forward => Host { ip: path.to, hostname: document.head.target.name.clone() },
+        Direction::Reverse => host(document, path.to),
+    };
+    Report {
+        info: Info { target, start_timestamp: document.head.started },
+        hops: path.hops.iter().map(|of| hop(document, of)).collect(),
+    }
+}
+
+fn hop(document: &Document, hop: &document::Hop) -> Hop {
+    let found = Statistics::of(hop);
+    Hop {
+        ttl: hop.ttl,
+        hosts: hop.addresses().into_iter().map(|address| host(document, address)).collect(),
+        loss_pct: places(found.loss()),
+        sent: found.sent,
+        last: places(found.last),
+        recv: found.received,
+        avg: places(found.average),
+        best: places(found.best),
+        worst: places(found.worst),
+        stddev: places(found.deviation),
+        jitter: places(found.jitter),
+        javg: places(found.jitter_average),
+        jmax: places(found.jitter_worst),
+    }
+}
+
+/// trippy, too, shows the address of a host that has no name.
+fn host(document: &Document, ip: IpAddr) -> Host {
+    let hostname = document.name(ip).map_or_else(|| ip.to_string(), str::to_owned);
+    Host { ip, hostname }
+}
+
+fn places(value: f64) -> String {
+    format!("{value:.2}")
+}
