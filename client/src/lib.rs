@@ -47,6 +47,7 @@ pub mod document;
 pub mod picture;
 pub mod record;
 pub mod formats;
+pub mod stream;
 
 pub use check::{Check, Speaks};
 pub use details::{Details, Quoted, Rewritten};

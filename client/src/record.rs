@@ -1,6 +1,9 @@
 //! The packets of a trace, kept as they were sent and received.
 
+use std::net::IpAddr;
 use std::time::SystemTime;
+
+use otherhalf_wire::ip::{Family, Fields};
 
 /// Packets in the order in which they were sent and read, see [`RawNetwork::record`](crate::RawNetwork::record).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,9 +26,60 @@ impl Recording {
         self.packets.push(Packet { at, octets: octets.to_vec() });
     }
 
+    /// Adds a packet of which the system delivered only the `payload` of `protocol`, without the IP header: one is made of what it
+    /// told. A hop limit that it did not tell is 0, which no packet comes with.
+    pub fn add_payload(
+        &mut self,
+        at: SystemTime,
+        [src, dst]: [IpAddr; 2],
+        protocol: u8,
+        hop_limit: Option<u8>,
+        payload: &[u8],
+    ) {
+        let fields = Fields {
+            src,
+            dst,
+            ttl: hop_limit.unwrap_or(0),
+            traffic_class: 0,
+            flow_label: 0,
+            identification: None,
+            protocol,
+        };
+        let mut octets = vec![0; Family::of(src).header_len().saturating_add(payload.len())];
+        if let Some(room) = fields.emit(payload.len(), &mut octets) {
+            room.copy_from_slice(payload);
+            self.packets.push(Packet { at, octets });
+        }
+    }
+
     /// What was recorded.
     #[must_use]
     pub fn packets(&self) -> &[Packet] {
         &self.packets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use otherhalf_wire::ip;
+
+    use super::*;
+
+    #[test]
+    fn a_payload_gets_the_header_that_is_known() {
+        let ends: [IpAddr; 2] = ["2001:db8::1", "2001:db8::2"].map(|end| end.parse().unwrap());
+        let mut recording = Recording::default();
+        recording.add_payload(UNIX_EPOCH, ends, 58, Some(61), b"message");
+        recording.add_payload(UNIX_EPOCH, ends, 58, None, b"message");
+        let headers: Vec<_> = recording
+            .packets()
+            .iter()
+            .map(|packet| ip::Packet::parse_v6(&packet.octets).unwrap())
+            .map(|packet| (packet.src, packet.dst, packet.protocol, packet.ttl, packet.payload))
+            .collect();
+        let header = |ttl| (ends[0], ends[1], 58, ttl, &b"message"[..]);
+        assert_eq!(headers, [header(61), header(0)]);
     }
 }

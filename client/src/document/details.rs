@@ -86,6 +86,23 @@ pub struct Nat {
     pub identifier: Option<u16>,
 }
 
+impl Extension {
+    /// The octets that the digits of the payload stand for, as far as they are digits.
+    #[must_use]
+    pub fn octets(&self) -> Vec<u8> {
+        let digits: Vec<u8> = self
+            .payload
+            .chars()
+            .map_while(|digit| digit.to_digit(16))
+            .filter_map(|digit| u8::try_from(digit).ok())
+            .collect();
+        digits
+            .chunks_exact(2)
+            .map(|pair| pair.iter().fold(0, |octet, digit| octet << 4 | digit))
+            .collect()
+    }
+}
+
 impl Details {
     pub(super) fn of(sample: &Sample) -> Self {
         let details = &sample.details;

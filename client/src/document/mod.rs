@@ -135,26 +135,51 @@ pub enum Error {
         "saved by a newer version (schema {0}, this one knows {SCHEMA_VERSION}): update otherhalf"
     )]
     Newer(u32),
+    /// It is a stream that was cut off.
+    #[error(
+        "the stream has no result at its end: the trace was cut off, and what it found is not known"
+    )]
+    Unfinished,
     /// It is the document of something else.
     #[error("the result of otherhalf {0}, which traces no path")]
     NoTrace(String),
 }
 
-/// Reads a document that was saved with `--json`.
+/// Reads a document that was saved with `--json`, or the lines of `--stream`.
 pub fn read(text: &str) -> Result<Document, Error> {
     #[derive(Deserialize)]
     struct Version {
         schema_version: u32,
     }
-    let Version { schema_version } = serde_json::from_str(text)?;
+    let stream = stream_of(text);
+    let Version { schema_version } = serde_json::from_str(stream.map_or(text, |[first, _]| first))?;
     if schema_version > SCHEMA_VERSION {
         return Err(Error::Newer(schema_version));
     }
-    let document: Document = serde_json::from_str(text)?;
+    let document = match stream {
+        Some([_, last]) => match serde_json::from_str(last) {
+            Ok(Event::Result { document }) => *document,
+            _ => return Err(Error::Unfinished),
+        },
+        None => serde_json::from_str(text)?,
+    };
     if document.paths().next().is_none() {
         return Err(Error::NoTrace(document.head.command));
     }
     Ok(document)
+}
+
+/// The first and the last line, if `text` is a stream: that begins with an event on a line.
+fn stream_of(text: &str) -> Option<[&str; 2]> {
+    #[derive(Deserialize)]
+    struct Start {
+        #[serde(rename = "event")]
+        _event: String,
+    }
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let first = lines.next()?;
+    let _: Start = serde_json::from_str(first).ok()?;
+    Some([first, lines.next_back().unwrap_or(first)])
 }
 
 /// Milliseconds, to the nanosecond: the rest is noise of the division.

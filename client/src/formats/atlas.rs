@@ -7,9 +7,9 @@ use otherhalf_wire::ip::Family;
 use serde::Serialize;
 
 use super::statistics::thousandths;
-use super::{Error, lines_of};
+use super::{Error, LABEL_STACK, lines_of};
 use crate::Direction;
-use crate::document::{self, Document, Path, Probe, Protocol, Reply};
+use crate::document::{self, Details, Document, Path, Probe, Protocol, Reply};
 
 /// The layout of the result: "any value greater than 5000" follows the current documentation.
 const LAYOUT: u32 = 5000;
@@ -48,8 +48,40 @@ enum Packet {
         #[serde(skip_serializing_if = "Option::is_none")]
         rtt: Option<f64>,
         #[serde(skip_serializing_if = "Option::is_none")]
+        ttl: Option<u8>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         err: Option<Unreachable>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        mtu: Option<u32>,
+        /// Left out where it is 1.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ittl: Option<u8>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        icmpext: Option<Extensions>,
     },
+}
+
+#[derive(Serialize)]
+struct Extensions {
+    /// Of the structure (RFC 4884); what has another is none.
+    version: u8,
+    obj: Vec<Object>,
+}
+
+#[derive(Serialize)]
+struct Object {
+    class: u8,
+    r#type: u8,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mpls: Vec<Label>,
+}
+
+#[derive(Serialize)]
+struct Label {
+    exp: u8,
+    label: u32,
+    s: u8,
+    ttl: u8,
 }
 
 /// A letter, or the code where there is none.
@@ -99,11 +131,43 @@ fn hop(hop: &document::Hop) -> Hop {
 
 fn packet(probe: Option<&Probe>) -> Packet {
     let Some(probe) = probe else { return Packet::Silent { x: "*" } };
-    let err = match &probe.reply {
-        Some(Reply::Unreachable { code, .. }) => unreachable(Family::of(probe.address), *code),
-        Some(Reply::TimeExceeded | Reply::Direct) | None => None,
+    let (err, mtu) = match &probe.reply {
+        Some(Reply::Unreachable { code, .. }) => {
+            (unreachable(Family::of(probe.address), *code), None)
+        }
+        Some(Reply::TooBig { mtu }) => (None, *mtu),
+        Some(Reply::TimeExceeded | Reply::Direct) | None => (None, None),
     };
-    Packet::Answer { from: probe.address, rtt: probe.rtt_ms.map(thousandths), err }
+    Packet::Answer {
+        from: probe.address,
+        rtt: probe.rtt_ms.map(thousandths),
+        ttl: probe.details.reply_ttl,
+        err,
+        mtu,
+        ittl: probe.details.quoted_ttl.filter(|ttl| *ttl != 1),
+        icmpext: extensions(&probe.details),
+    }
+}
+
+fn extensions(details: &Details) -> Option<Extensions> {
+    let label = |label: &document::Label| Label {
+        exp: label.tc,
+        label: label.label,
+        s: label.bottom.into(),
+        ttl: label.ttl,
+    };
+    let stack = (!details.mpls.is_empty()).then(|| Object {
+        class: LABEL_STACK.0,
+        r#type: LABEL_STACK.1,
+        mpls: details.mpls.iter().map(label).collect(),
+    });
+    let others = details.extensions.iter().map(|object| Object {
+        class: object.class,
+        r#type: object.kind,
+        mpls: Vec::new(),
+    });
+    let obj: Vec<_> = stack.into_iter().chain(others).collect();
+    (!obj.is_empty()).then_some(Extensions { version: 2, obj })
 }
 
 /// A port unreachable is the usual end of a path, and no error there.

@@ -29,6 +29,10 @@ struct Row<'a> {
     query_ms: Option<f64>,
     reply: Option<&'static str>,
     code: Option<u8>,
+    mtu: Option<u32>,
+    reply_ttl: Option<u8>,
+    /// Labels from the outermost on, with blanks between.
+    mpls: Option<String>,
 }
 
 pub(super) fn render(document: &Document) -> Result<Vec<u8>, Error> {
@@ -39,7 +43,7 @@ pub(super) fn render(document: &Document) -> Result<Vec<u8>, Error> {
             for (index, probe) in hop.probes.iter().enumerate() {
                 let address = probe.as_ref().map(|probe| probe.address);
                 let host = address.and_then(|address| document.hosts.get(&address));
-                let (reply, code) = reply(probe.as_ref());
+                let (reply, code, mtu) = reply(probe.as_ref());
                 out.serialize(Row {
                     started: document.head.started,
                     target: &document.head.target.name,
@@ -58,6 +62,9 @@ pub(super) fn render(document: &Document) -> Result<Vec<u8>, Error> {
                     query_ms: probe.as_ref().map(|probe| probe.query_ms),
                     reply,
                     code,
+                    mtu,
+                    reply_ttl: probe.as_ref().and_then(|probe| probe.details.reply_ttl),
+                    mpls: probe.as_ref().map(labels),
                 })?;
                 any = true;
             }
@@ -70,7 +77,7 @@ pub(super) fn render(document: &Document) -> Result<Vec<u8>, Error> {
 }
 
 /// What the first row is where there is no other, of which it would be derived.
-const HEADER: [&str; 17] = [
+const HEADER: [&str; 20] = [
     "started",
     "target",
     "direction",
@@ -88,15 +95,24 @@ const HEADER: [&str; 17] = [
     "query_ms",
     "reply",
     "code",
+    "mtu",
+    "reply_ttl",
+    "mpls",
 ];
 
-fn reply(probe: Option<&Probe>) -> (Option<&'static str>, Option<u8>) {
+fn reply(probe: Option<&Probe>) -> (Option<&'static str>, Option<u8>, Option<u32>) {
     match probe.and_then(|probe| probe.reply.as_ref()) {
-        Some(Reply::TimeExceeded) => (Some("time_exceeded"), None),
-        Some(Reply::Direct) => (Some("direct"), None),
-        Some(Reply::Unreachable { code, .. }) => (Some("unreachable"), Some(*code)),
-        None => (None, None),
+        Some(Reply::TimeExceeded) => (Some("time_exceeded"), None, None),
+        Some(Reply::Direct) => (Some("direct"), None, None),
+        Some(Reply::Unreachable { code, .. }) => (Some("unreachable"), Some(*code), None),
+        Some(Reply::TooBig { mtu }) => (Some("too_big"), None, *mtu),
+        None => (None, None, None),
     }
+}
+
+fn labels(probe: &Probe) -> String {
+    let labels: Vec<_> = probe.details.mpls.iter().map(|label| label.label.to_string()).collect();
+    labels.join(" ")
 }
 
 /// A name of somebody else's in a spreadsheet: what would be a formula there gets an apostrophe.

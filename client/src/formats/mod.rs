@@ -133,6 +133,9 @@ impl FromStr for Format {
     }
 }
 
+/// Class and type of the extension object that holds an MPLS label stack (RFC 4950).
+const LABEL_STACK: (u8, u8) = (1, 1);
+
 /// JSON over several lines, with the last one ended.
 fn lines_of(value: &impl Serialize) -> Result<String, Error> {
     Ok(serde_json::to_string_pretty(value)? + "\n")

@@ -8,8 +8,14 @@ use otherhalf_wire::probe::SOURCE_PORT;
 use serde::Serialize;
 
 use super::statistics::thousandths;
-use super::{Error, line_of, tracelb};
-use crate::document::{Document, End, Path, Probe, Protocol, Reply};
+use super::{Error, LABEL_STACK, line_of, tracelb};
+use crate::document::{self, Details, Document, End, Path, Probe, Protocol, Reply};
+
+/// The code of IPv4's ICMP unreachable that stands for ICMPv6's packet too big (RFC 1191).
+const FRAGMENTATION_NEEDED: u8 = 4;
+
+/// Octets of an MPLS label (RFC 3032).
+const LABEL_LEN: usize = 4;
 
 /// Both types have it.
 pub(super) const VERSION: &str = "0.1";
@@ -67,14 +73,45 @@ struct Hop<'a> {
     tx: Time,
     #[serde(skip_serializing_if = "Option::is_none")]
     rtt: Option<f64>,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_ttl: Option<u8>,
+    #[serde(flatten)]
     icmp: Option<Icmp>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    icmpext: Vec<Extension>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
 struct Icmp {
     icmp_type: u8,
     icmp_code: u8,
+    /// From here on of the packet that it quotes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icmp_q_ttl: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icmp_q_ipl: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icmp_q_tos: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icmp_nhmtu: Option<u32>,
+}
+
+/// An extension object: its class number, class type and the length of what it says.
+#[derive(Serialize)]
+struct Extension {
+    ie_cn: u8,
+    ie_ct: u8,
+    ie_dl: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    mpls_labels: Vec<Label>,
+}
+
+#[derive(Serialize)]
+struct Label {
+    mpls_ttl: u8,
+    mpls_s: u8,
+    mpls_exp: u8,
+    mpls_label: u32,
 }
 
 pub(super) fn render(document: &Document) -> Result<String, Error> {
@@ -100,7 +137,9 @@ fn trace<'a>(document: &'a Document, path: &Path) -> Trace<'a> {
                 probe_id: index + 1,
                 tx: sent(document, probe),
                 rtt: probe.rtt_ms.map(thousandths),
+                reply_ttl: probe.details.reply_ttl,
                 icmp: icmp(path.protocol, probe),
+                icmpext: extensions(&probe.details),
             })
         })
     });
@@ -171,11 +210,45 @@ fn stop(end: Option<&End>) -> (&'static str, u8) {
 /// The ICMP message that answered; none where that was a TCP segment, or a responder does not say.
 fn icmp(protocol: Protocol, probe: &Probe) -> Option<Icmp> {
     let family = Family::of(probe.address);
-    let (kind, code) = match probe.reply.as_ref()? {
-        Reply::TimeExceeded => (Kind::TimeExceeded, TTL_EXCEEDED),
-        Reply::Unreachable { code, .. } => (Kind::DestinationUnreachable, *code),
-        Reply::Direct if protocol == Protocol::Icmp => (Kind::EchoReply, 0),
+    let (kind, icmp_code, icmp_nhmtu) = match probe.reply.as_ref()? {
+        Reply::TimeExceeded => (Kind::TimeExceeded, TTL_EXCEEDED, None),
+        Reply::Unreachable { code, .. } => (Kind::DestinationUnreachable, *code, None),
+        Reply::TooBig { mtu } if family == Family::V4 => {
+            (Kind::DestinationUnreachable, FRAGMENTATION_NEEDED, *mtu)
+        }
+        Reply::TooBig { mtu } => (Kind::PacketTooBig, 0, *mtu),
+        Reply::Direct if protocol == Protocol::Icmp => (Kind::EchoReply, 0, None),
         Reply::Direct => return None,
     };
-    Some(Icmp { icmp_type: kind.number(family), icmp_code: code })
+    Some(Icmp {
+        icmp_type: kind.number(family),
+        icmp_code,
+        icmp_q_ttl: probe.details.quoted_ttl,
+        icmp_q_ipl: probe.details.quoted_size,
+        // scamper has it for IPv4 alone.
+        icmp_q_tos: probe.details.quoted_tos.filter(|_| family == Family::V4),
+        icmp_nhmtu,
+    })
+}
+
+fn extensions(details: &Details) -> Vec<Extension> {
+    let label = |label: &document::Label| Label {
+        mpls_ttl: label.ttl,
+        mpls_s: label.bottom.into(),
+        mpls_exp: label.tc,
+        mpls_label: label.label,
+    };
+    let stack = (!details.mpls.is_empty()).then(|| Extension {
+        ie_cn: LABEL_STACK.0,
+        ie_ct: LABEL_STACK.1,
+        ie_dl: details.mpls.len() * LABEL_LEN,
+        mpls_labels: details.mpls.iter().map(label).collect(),
+    });
+    let others = details.extensions.iter().map(|object| Extension {
+        ie_cn: object.class,
+        ie_ct: object.kind,
+        ie_dl: object.octets().len(),
+        mpls_labels: Vec::new(),
+    });
+    stack.into_iter().chain(others).collect()
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::statistics::Statistics;
 use super::{Error, lines_of};
 use crate::Direction;
-use crate::document::{self, Document, Path};
+use crate::document::{self, Details, Document, Path};
 
 #[derive(Serialize)]
 struct Report {
@@ -27,6 +27,7 @@ struct Info {
 struct Hop {
     ttl: u8,
     hosts: Vec<Host>,
+    extensions: Vec<Extension>,
     loss_pct: String,
     sent: usize,
     last: String,
@@ -38,6 +39,22 @@ struct Hop {
     jitter: String,
     javg: String,
     jmax: String,
+}
+
+/// Of the last answer that has any.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Extension {
+    Mpls { members: Vec<Label> },
+    Unknown { class_num: u8, class_subtype: u8, bytes: Vec<u8> },
+}
+
+#[derive(Serialize)]
+struct Label {
+    label: u32,
+    exp: u8,
+    bos: u8,
+    ttl: u8,
 }
 
 #[derive(Serialize)]
@@ -66,6 +83,7 @@ fn hop(document: &Document, hop: &document::Hop) -> Hop {
     Hop {
         ttl: hop.ttl,
         hosts: hop.addresses().into_iter().map(|address| host(document, address)).collect(),
+        extensions: extensions(hop),
         loss_pct: places(found.loss()),
         sent: found.sent,
         last: places(found.last),
@@ -78,6 +96,27 @@ fn hop(document: &Document, hop: &document::Hop) -> Hop {
         javg: places(found.jitter_average),
         jmax: places(found.jitter_worst),
     }
+}
+
+fn extensions(hop: &document::Hop) -> Vec<Extension> {
+    let of = |details: &Details| {
+        let label = |label: &document::Label| Label {
+            label: label.label,
+            exp: label.tc,
+            bos: label.bottom.into(),
+            ttl: label.ttl,
+        };
+        let stack = (!details.mpls.is_empty())
+            .then(|| Extension::Mpls { members: details.mpls.iter().map(label).collect() });
+        let others = details.extensions.iter().map(|object| Extension::Unknown {
+            class_num: object.class,
+            class_subtype: object.kind,
+            bytes: object.octets(),
+        });
+        stack.into_iter().chain(others).collect::<Vec<_>>()
+    };
+    let mut found = hop.probes.iter().flatten().map(|probe| of(&probe.details));
+    found.rfind(|extensions| !extensions.is_empty()).unwrap_or_default()
 }
 
 /// trippy, too, shows the address of a host that has no name.

@@ -9,9 +9,9 @@ mod socket;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use otherhalf_wire::ip::Family;
+use otherhalf_wire::ip::{Family, protocol};
 use otherhalf_wire::probe::Protocol;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -19,6 +19,7 @@ use rustix::io::Errno;
 use crate::network::Network;
 use crate::packet::{Codec, MAX_LEN};
 use crate::query::{Answer, Query};
+use crate::record::Recording;
 use crate::secret::Secret;
 use socket::{Layer, Received, Receiver, Sender};
 
@@ -87,6 +88,8 @@ pub struct RawNetwork {
     buffer: Box<[u8; RECEIVE_LEN]>,
     /// Where packets to send are written.
     outgoing: Box<[u8]>,
+    /// Where packets are kept, if they are.
+    recording: Option<Recording>,
 }
 
 impl RawNetwork {
@@ -106,7 +109,19 @@ impl RawNetwork {
             receivers,
             buffer: Box::new([0; RECEIVE_LEN]),
             outgoing: vec![0; MAX_LEN].into(),
+            recording: None,
         })
+    }
+
+    /// Keeps from now on each packet that is sent, and each that is received and answers a query of ours or looks like it.
+    pub fn record(&mut self) {
+        self.recording.get_or_insert_default();
+    }
+
+    /// What was kept; `None` unless [`record`](Self::record) was called.
+    #[must_use]
+    pub const fn recording(&self) -> Option<&Recording> {
+        self.recording.as_ref()
     }
 
     /// Our address, as the kernel chooses it for this target.
@@ -145,12 +160,26 @@ impl RawNetwork {
                     (Family::V6, Layer::Tcp) => self.codec.decode_tcp(from, None, packet),
                 };
                 if let Some(answer) = answer {
+                    if let Some(recording) = &mut self.recording {
+                        keep(recording, self.codec, receiver.layer, from, packet);
+                    }
                     return Ok(Read::Answer(answer));
                 }
             }
         }
         Ok(read)
     }
+}
+
+/// Records a `packet` from `from` as a receiver of `layer` delivers it.
+fn keep(recording: &mut Recording, codec: Codec, layer: Layer, from: IpAddr, packet: &[u8]) {
+    let now = SystemTime::now();
+    let protocol = match (codec.family(), layer) {
+        (Family::V4, _) => return recording.add(now, packet),
+        (Family::V6, Layer::Icmp) => protocol::ICMPV6,
+        (Family::V6, Layer::Tcp) => protocol::TCP,
+    };
+    recording.add_payload(now, [from, codec.source], protocol, None, packet);
 }
 
 /// What [`RawNetwork::read`] found.
@@ -176,6 +205,9 @@ impl Network for RawNetwork {
             // Nothing fails to fit, and both ends are of one family: see `open`.
             return Ok(());
         };
+        if let Some(recording) = &mut self.recording {
+            recording.add(SystemTime::now(), packet);
+        }
         match self.sender.send(packet) {
             // The queue of the interface is full: lost like any packet on the way.
             Ok(()) | Err(Errno::NOBUFS | Errno::AGAIN) => Ok(()),
@@ -268,6 +300,7 @@ mod tests {
             receivers: vec![icmp, tcp],
             buffer: Box::new([0; RECEIVE_LEN]),
             outgoing: vec![0; MAX_LEN].into(),
+            recording: None,
         };
         (network, [to_icmp, to_tcp])
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use otherhalf_client::{endpoints, names, raw, resolve};
+use otherhalf_client::{document, endpoints, formats, names, raw, resolve};
 
 use crate::settings;
 
@@ -36,6 +36,10 @@ pub(crate) enum Failure {
     Settings(#[from] settings::Error),
     #[error("cannot {action} {}: {source}", file.display())]
     File { action: &'static str, file: PathBuf, source: io::Error },
+    #[error("{}: {source}", file.display())]
+    Saved { file: PathBuf, source: document::Error },
+    #[error(transparent)]
+    Format(#[from] formats::Error),
     #[error(transparent)]
     Target(#[from] resolve::Error),
     #[error(transparent)]
@@ -64,13 +68,19 @@ impl Failure {
             | Self::Settings(_)
             | Self::File { .. }
             | Self::Names(_)
-            | Self::Endpoints(_) => Code::Usage,
+            | Self::Endpoints(_)
+            | Self::Saved { .. }
+            | Self::Format(formats::Error::NoPackets) => Code::Usage,
             Self::NoneAlive(_) => Code::NoAnswer,
             Self::Interrupted => Code::Interrupted,
             Self::Network(raw::Error::Permission) => Code::NoPermission,
             // Whoever closed the pipe has what they wanted.
             _ if self.is_quiet() => Code::Reached,
-            Self::Network(_) | Self::Output(_) | Self::Json(_) | Self::Toml(_) => Code::NotReached,
+            Self::Network(_)
+            | Self::Output(_)
+            | Self::Json(_)
+            | Self::Toml(_)
+            | Self::Format(_) => Code::NotReached,
         }
     }
 
@@ -88,6 +98,8 @@ impl Failure {
             | Self::NoneAlive(_)
             | Self::Interrupted
             | Self::Toml(_)
+            | Self::Saved { .. }
+            | Self::Format(_)
             | Self::Network(_) => false,
         }
     }

@@ -1,9 +1,11 @@
 //! The arguments, one file a command.
 
 mod check;
+mod convert;
 mod endpoints;
 mod generate;
 mod hosts;
+mod output;
 mod trace;
 mod values;
 
@@ -15,9 +17,11 @@ use otherhalf_client::Queries;
 use otherhalf_wire::ip::Family;
 
 pub(crate) use check::Check;
+pub(crate) use convert::{Convert, Only};
 pub(crate) use endpoints::{Directory, Endpoints, EndpointsWhat};
 pub(crate) use generate::{Generate, What};
 pub(crate) use hosts::Hosts;
+pub(crate) use output::Output;
 pub(crate) use trace::Trace;
 
 const EXAMPLES: &str = "\
@@ -99,6 +103,9 @@ pub(crate) enum Command {
     /// Show public responders, and ask which are alive
     #[command(after_help = endpoints::EXAMPLES)]
     Endpoints(Endpoints),
+    /// Write a saved trace in the format of another program
+    #[command(after_help = convert::EXAMPLES)]
+    Convert(Convert),
     /// Write a configuration file, completions, man pages or the JSON Schema
     #[command(after_help = generate::EXAMPLES)]
     Generate(Generate),

@@ -8,7 +8,7 @@ use otherhalf_client::{Flow, Ttl};
 use otherhalf_wire::probe::Protocol;
 
 use super::values::{gap, parallel, pause};
-use super::{Common, Directory, Hosts};
+use super::{Common, Directory, Hosts, Output};
 
 pub(super) const FORWARD: &str = "\
 Arguments:
@@ -26,7 +26,11 @@ Arguments:
 
 Examples:
   otherhalf reverse www.example.com          Over UDP
-  otherhalf reverse tcp --flow 443 www.example.com";
+  otherhalf reverse tcp --flow 443 www.example.com
+  otherhalf reverse --stream www.example.com | jq .event
+                                             Events as they happen
+  otherhalf reverse --format pcap -o back.pcap www.example.com
+                                             The packets themselves, for tcpdump";
 
 pub(super) const TWO_WAY: &str = "\
 Arguments:
@@ -34,12 +38,18 @@ Arguments:
   <TARGET>        Name or address
 
 Examples:
-  otherhalf two-way tcp www.example.com      Over TCP, side by side";
+  otherhalf two-way tcp www.example.com      Over TCP, side by side
+  otherhalf two-way -o trace.json www.example.com
+                                             Saved, besides, for report and convert
+  otherhalf two-way --format atlas www.example.com
+                                             As RIPE Atlas would tell it";
 
 #[derive(Debug, Args)]
 pub(crate) struct Trace {
     #[command(flatten)]
     pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) output: Output,
     /// First TTL
     #[arg(short = 'f', long = "first", value_name = "TTL", default_value_t = Ttl::MIN, allow_negative_numbers = true)]
     pub(crate) first: Ttl,

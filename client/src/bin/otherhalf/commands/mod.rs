@@ -2,9 +2,11 @@
 
 mod aliases;
 mod check;
+mod convert;
 mod endpoints;
 mod generate;
 mod names;
+mod sink;
 mod trace;
 
 use std::io::{self, Write};
@@ -27,6 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Code, Failure> {
         Command::TwoWay(what) => trace::two_way(what),
         Command::Check(what) => check::run(what),
         Command::Endpoints(what) => endpoints::run(what),
+        Command::Convert(what) => convert::run(what),
         Command::Generate(what) => generate::run(what),
     }
 }

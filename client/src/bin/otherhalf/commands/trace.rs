@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use jiff::Timestamp;
 use otherhalf_client::alias::Aliases;
 use otherhalf_client::analyse::{self, Path, Rise};
+use otherhalf_client::document::Event;
 use otherhalf_client::resolve::Names;
 use otherhalf_client::{
     Direction, End, Flow, Options, RawNetwork, Trace, document, network, printable, resolve,
@@ -16,7 +17,8 @@ use otherhalf_client::{
 
 use super::aliases;
 use super::check::check_target;
-use super::{interruption, proceed, shown, tell, write_json};
+use super::sink::Sink;
+use super::{interruption, proceed, shown, tell};
 use crate::failure::{Code, Failure};
 use crate::finding::Words;
 use crate::lines::{NAME_PATIENCE, Printer, is_shown};
@@ -46,6 +48,7 @@ struct Session<'a> {
     command: &'static str,
     started: Timestamp,
     common: &'a cli::Common,
+    sink: Sink,
     /// As the user wrote it, fit for a terminal.
     name: String,
     target: IpAddr,
@@ -74,7 +77,11 @@ impl<'a> Session<'a> {
         };
         let target: SocketAddr = resolve::target(&name, common.family())?;
         let own = if directions.contains(&Direction::Forward) { &[protocol][..] } else { &[] };
-        let network = RawNetwork::open(target, own)?;
+        let mut network = RawNetwork::open(target, own)?;
+        let sink = Sink::open(common.json, &arguments.output)?;
+        if sink.wants_packets() {
+            network.record();
+        }
         let mut traces = Vec::new();
         for direction in directions {
             let options = Options {
@@ -94,6 +101,7 @@ impl<'a> Session<'a> {
             command,
             started: Timestamp::now(),
             common,
+            sink,
             name: printable(&name),
             target: target.ip(),
             network,
@@ -108,7 +116,7 @@ impl<'a> Session<'a> {
     /// Hops line by line, as they become known.
     fn trace_one(mut self) -> Result<Code, Failure> {
         let mut out = io::stdout().lock();
-        let text = !self.common.json;
+        let text = self.sink.leaves_text();
         if text {
             writeln!(out, "{}", self.heading())?;
             out.flush()?;
@@ -125,16 +133,15 @@ impl<'a> Session<'a> {
             printer.finish(trace, &self.names, &mut out)?;
             self.print_aliases(&mut out)?;
             tell(sentence.as_deref());
-        } else {
-            self.print_json(code, None, &mut out)?;
         }
+        self.write_document(code, None)?;
         Ok(code)
     }
 
     /// Both directions at once, then the table and what it means.
     fn trace_both(mut self) -> Result<Code, Failure> {
         let mut out = io::stdout().lock();
-        if !self.common.json {
+        if self.sink.leaves_text() {
             writeln!(out, "{}", self.heading())?;
             out.flush()?;
         }
@@ -158,9 +165,9 @@ impl<'a> Session<'a> {
         // One direction alone says nothing about two.
         let sentence =
             (forward.is_answered() && reverse.is_answered()).then(|| words.sentence(&finding));
-        if self.common.json {
+        if !self.sink.leaves_text() {
             let finding = sentence.map(|sentence| document::Finding::new(&finding, sentence));
-            self.print_json(code, finding, &mut out)?;
+            self.write_document(code, finding)?;
             return Ok(code);
         }
         let numeric = self.common.numeric;
@@ -183,6 +190,8 @@ impl<'a> Session<'a> {
         tell(forward_sentence.as_deref());
         // Both are interrupted at once.
         tell(reverse_sentence.filter(|said| forward_sentence.as_ref() != Some(said)).as_deref());
+        let finding = sentence.map(|sentence| document::Finding::new(&finding, sentence));
+        self.write_document(code, finding)?;
         Ok(code)
     }
 
@@ -191,12 +200,13 @@ impl<'a> Session<'a> {
         &mut self,
         mut show: impl FnMut(&[Trace], &Names, std::time::Instant) -> io::Result<()>,
     ) -> Result<(), Failure> {
-        let Self { network, traces, names, interrupted, .. } = self;
+        self.start()?;
+        let Self { sink, network, traces, names, interrupted, .. } = self;
         let mut failed = Ok(());
         network::run(network, traces, |traces, now| {
             look_up(traces, names);
             names.update();
-            failed = show(traces, names, now);
+            failed = sink.update(traces).and_then(|()| show(traces, names, now));
             if failed.is_err() { ControlFlow::Break(()) } else { proceed(interrupted) }
         })?;
         failed?;
@@ -252,19 +262,37 @@ impl<'a> Session<'a> {
         )
     }
 
-    fn print_json(
-        &self,
+    /// Tells programs that it begins.
+    fn start(&mut self) -> io::Result<()> {
+        let Self { command, started, name, target, network, traces, .. } = &*self;
+        let event = Event::Start {
+            schema_version: document::SCHEMA_VERSION,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: (*command).to_owned(),
+            started: *started,
+            target: document::Target { name: name.clone(), address: *target },
+            source: network.source(),
+            traces: traces.iter().map(|trace| document::Plan::from(trace.options())).collect(),
+        };
+        self.sink.start(&event)
+    }
+
+    /// For programs: the rest of the events, or the whole.
+    fn write_document(
+        &mut self,
         code: Code,
         finding: Option<document::Finding>,
-        out: &mut impl Write,
     ) -> Result<(), Failure> {
+        if !self.sink.wants_document() {
+            return Ok(());
+        }
         let target = (self.name.as_str(), self.target);
         let head =
             json::head(self.command, self.started, target, self.network.source(), code as u8);
-        write_json(
-            &json::traces(head, &self.traces, finding, &self.names, self.aliases.routers()),
-            out,
-        )
+        let routers = self.aliases.routers();
+        let document = json::traces(head, &self.traces, finding, &self.names, routers);
+        self.sink.update(&self.traces)?;
+        self.sink.finish(document, self.network.recording())
     }
 }
 
