@@ -62,7 +62,7 @@ struct Vertex {
 
 pub(super) fn render(document: &Document) -> Result<String, Error> {
     let paths: Vec<_> = document.paths().collect();
-    let Some((_, first)) = paths.first() else { return lines_of(&BTreeMap::<(), ()>::new()) };
+    let Some((_, first)) = paths.first() else { return lines_of(&serde_json::Map::new()) };
     let traced = |wanted| {
         let (_, path) = paths.iter().find(|(direction, _)| *direction == wanted)?;
         Some(vertices(path))

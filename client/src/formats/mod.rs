@@ -3,6 +3,7 @@
 //! What a format has no place for is lost; what it wants and a document does not know is left out, never made up. A format
 //! that knows no directions gets each direction by itself, forward first; how they stand together follows that format's
 //! habit. `docs/formats.md` says which field comes from where.
+#![expect(clippy::struct_field_names, reason = "fields are named as the formats name them")]
 
 mod atlas;
 mod csv;

@@ -1,3 +1,5 @@
 //! Documents as JSON and as what other programs read.
 
+mod golden;
+mod packets;
 mod schema;

@@ -101,14 +101,12 @@ impl Sink {
     }
 
     fn write(&mut self, octets: &[u8]) -> io::Result<()> {
-        match &mut self.file {
-            Some(file) => file.write_all(octets),
-            None => {
-                let mut out = io::stdout().lock();
-                out.write_all(octets)?;
-                out.flush()
-            }
+        if let Some(file) = &mut self.file {
+            return file.write_all(octets);
         }
+        let mut out = io::stdout().lock();
+        out.write_all(octets)?;
+        out.flush()
     }
 
     /// Drops what the file held before. A pipe or a terminal holds nothing.
