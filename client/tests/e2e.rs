@@ -229,3 +229,51 @@ fn a_reader_that_goes_away_is_no_error() {
     let (text, err) = ends(&command.output().unwrap(), 0);
     assert_eq!((text.lines().count(), err.as_str()), (1, ""));
 }
+
+#[test]
+fn events_as_they_happen_and_the_text_besides() {
+    let lab = build(&topology());
+    let (lines, _) = ends(&otherhalf(&lab, &["forward", "--stream", "-4", WWW]), 0);
+    let events: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!((kinds[0], kinds[kinds.len() - 1]), ("start", "result"), "{lines}");
+    assert_eq!(kinds.iter().filter(|kind| **kind == "end").count(), 1, "{lines}");
+    assert!(kinds.iter().filter(|kind| **kind == "answer").count() >= 9, "{lines}");
+    let schema = serde_json::to_value(otherhalf_client::document::schema()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for event in &events {
+        assert!(validator.is_valid(event), "{event:#}");
+    }
+    // The same in a file, and the text where it always is.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trace.json");
+    let saved = file.to_str().unwrap();
+    let (text, _) = ends(&otherhalf(&lab, &["forward", "-o", saved, "-4", WWW]), 0);
+    assert_eq!(text.lines().count(), 4, "{text}");
+    let document: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert!(validator.is_valid(&document), "{document:#}");
+    assert_eq!(document["forward"]["hops"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn the_packets_themselves() {
+    let lab = build(&topology());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trace.pcap");
+    let saved = file.to_str().unwrap();
+    for (family, arrow) in [(Family::V4, "IP "), (Family::V6, "IP6 ")] {
+        let format = ["forward", "udp", "--format", "pcap", "-q", "1", "-o", saved];
+        ends(&otherhalf(&lab, &[&format[..], &[family.flag(), WWW]].concat()), 0);
+        let read = std::process::Command::new("tcpdump").args(["-nn", "-r", saved]).output();
+        let (packets, _) = ends(&read.unwrap(), 0);
+        let www = lab.address("www", family).to_string();
+        let sent = format!("> {www}.33434: UDP");
+        assert!(packets.lines().all(|line| line.contains(arrow)), "{packets}");
+        assert!(packets.lines().filter(|line| line.contains(&sent)).count() >= 3, "{packets}");
+        let exceeded =
+            if family == Family::V4 { "time exceeded" } else { "time exceeded in-transit" };
+        assert_eq!(packets.matches(exceeded).count(), 2, "{packets}");
+        assert!(packets.contains("unreachable"), "{packets}");
+    }
+}

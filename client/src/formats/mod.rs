@@ -20,8 +20,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use crate::Document;
 use crate::record::Recording;
+use crate::{Document, picture};
 
 /// A format that a trace can be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,12 @@ pub enum Format {
     HsaNet,
     /// A table, a row a query.
     Csv,
+    /// The graph of both directions, for Graphviz.
+    Dot,
+    /// The same as a picture.
+    Svg,
+    /// The same as a page.
+    Html,
     /// The packets themselves.
     Pcap,
 }
@@ -63,7 +69,7 @@ pub enum Error {
 
 impl Format {
     /// Every format, in the order in which they are documented.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Json,
         Self::Atlas,
         Self::Scamper,
@@ -71,6 +77,9 @@ impl Format {
         Self::Trippy,
         Self::HsaNet,
         Self::Csv,
+        Self::Dot,
+        Self::Svg,
+        Self::Html,
         Self::Pcap,
     ];
 
@@ -85,6 +94,9 @@ impl Format {
             Self::Trippy => "trippy",
             Self::HsaNet => "hsanet",
             Self::Csv => "csv",
+            Self::Dot => "dot",
+            Self::Svg => "svg",
+            Self::Html => "html",
             Self::Pcap => "pcap",
         }
     }
@@ -109,6 +121,9 @@ impl Format {
             Self::Trippy => trippy::render(document)?,
             Self::HsaNet => hsanet::render(document)?,
             Self::Csv => return csv::render(document),
+            Self::Dot => picture::dot(document),
+            Self::Svg => picture::svg(document),
+            Self::Html => picture::html(document),
             Self::Pcap => return pcap::render(packets.ok_or(Error::NoPackets)?),
         };
         Ok(text.into_bytes())
