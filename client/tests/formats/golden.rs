@@ -1,6 +1,6 @@
 //! Fixed documents in every format, compared with files to the octet.
 //!
-//! `OTHERHALF_BLESS=1 cargo test -p otherhalf-client --test formats` writes the files anew; read the difference before you commit it.
+//! `BLESS=1 cargo test -p otherhalf-client --test formats` writes the files anew; read the difference before you commit it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ fn golden(name: &str, format: Format) -> PathBuf {
 
 #[test]
 fn every_document_in_every_format() {
-    let bless = std::env::var_os("OTHERHALF_BLESS").is_some();
+    let bless = std::env::var_os("BLESS").is_some();
     for (name, text) in documents() {
         let document = document::read(&text).unwrap();
         for format in FIXED {

@@ -43,7 +43,7 @@ fn tcpdump_reads_both_families_and_the_times() {
         let [source, target]: [IpAddr; 2] = [source, target].map(|end| end.parse().unwrap());
         let request = Request { identifier: 5, sequence: 0, ttl: 3, protocol: 17, flow: 33434 };
         let query = Query::Request { request, extras: Extras::default() };
-        let mut packet = [0; MAX_LEN];
+        let mut packet = vec![0; MAX_LEN];
         let len = Codec { source, target }.encode(&query, &mut packet).unwrap();
         recording.add(at, &packet[..len]);
     }

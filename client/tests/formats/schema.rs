@@ -1,5 +1,6 @@
 //! The published schema is that of the types, and what is written is as it says.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -133,7 +134,7 @@ fn traced(family: Family, protocol: Protocol) -> (Document, Vec<Event>) {
     assert!(watcher.news(&traces).is_empty());
     let [forward, reverse] = traces.each_ref().map(|trace| Some(trace.into()));
     let head = head("two-way", &simulated);
-    (Document { head, forward, reverse, finding: None, hosts: Default::default() }, events)
+    (Document { head, forward, reverse, finding: None, hosts: BTreeMap::default() }, events)
 }
 
 #[test]
