@@ -89,14 +89,16 @@ mod tests {
         let found = Statistics::of(&hop(&[Some(2.0), None, Some(5.0), Some(4.0)]));
         assert_eq!((found.sent, found.received, found.loss()), (4, 3, 25.0));
         assert_eq!((found.last, found.best, found.worst), (4.0, 2.0, 5.0));
-        assert_eq!(thousandths(found.average), 3.667);
+        let three = |value| format!("{:.3}", thousandths(value));
+        assert_eq!(three(found.average), "3.667");
         // (1.667² + 1.333² + 0.333²) / 2 = 2.333, whose root is 1.528.
-        assert_eq!(thousandths(found.deviation), 1.528);
+        assert_eq!(three(found.deviation), "1.528");
         assert_eq!((found.jitter, found.jitter_worst), (1.0, 3.0));
-        assert_eq!(thousandths(found.jitter_average), 1.333);
+        assert_eq!(three(found.jitter_average), "1.333");
         let one = Statistics::of(&hop(&[Some(2.0)]));
         assert_eq!((one.deviation, one.jitter_average, one.loss()), (0.0, 0.0, 0.0));
-        assert_eq!(Statistics::of(&hop(&[None])), Statistics { sent: 1, ..Statistics::default() });
-        assert_eq!(Statistics::of(&hop(&[None])).loss(), 100.0);
+        let silent = Statistics::of(&hop(&[None]));
+        assert_eq!(silent, Statistics { sent: 1, ..Statistics::default() });
+        assert_eq!(three(silent.loss()), "100.000");
     }
 }
