@@ -15,7 +15,7 @@ pub(crate) struct Output {
     #[arg(long, value_name = "FORMAT", value_parser = formats(), conflicts_with = "json")]
     pub(crate) format: Option<Format>,
     /// Write it to FILE, and the text as ever: JSON unless --format or --stream says otherwise
-    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    #[arg(id = "output", short = 'o', long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 }
 
