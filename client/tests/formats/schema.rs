@@ -134,7 +134,17 @@ fn traced(family: Family, protocol: Protocol) -> (Document, Vec<Event>) {
     assert!(watcher.news(&traces).is_empty());
     let [forward, reverse] = traces.each_ref().map(|trace| Some(trace.into()));
     let head = head("two-way", &simulated);
-    (Document { head, forward, reverse, finding: None, hosts: BTreeMap::default() }, events)
+    (
+        Document {
+            head,
+            forward,
+            reverse,
+            finding: None,
+            hosts: BTreeMap::default(),
+            aliases: Vec::new(),
+        },
+        events,
+    )
 }
 
 #[test]
