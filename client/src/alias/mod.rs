@@ -46,8 +46,8 @@ impl Aliases {
         let all: Vec<_> = addresses.iter().zip(told).collect();
         for (address, told) in &all {
             for by in &told.answered_by {
-                // Nobody else has a reason to answer for it, and the quote shows that it was asked.
-                self.add(**address, *by, Technique::CommonSource, Some(1.0));
+                // The quote shows that it was asked. A firewall that answers for hosts behind it looks the same.
+                self.add(**address, *by, Technique::CommonSource, None);
             }
         }
         for (number, (a, of_a)) in all.iter().enumerate() {

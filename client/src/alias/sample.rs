@@ -161,3 +161,132 @@ impl Told {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+
+    use otherhalf_wire::ip::Family;
+
+    use super::*;
+    use crate::alias::Aliases;
+    use crate::details::Details;
+    use crate::document::Technique;
+    use crate::query::Unreachable;
+
+    /// An interface of a simulated router, 30 ms away.
+    struct Interface<'a> {
+        address: IpAddr,
+        /// The counter of its router's packets, or its own; it goes on by `others` at each packet.
+        counter: &'a Cell<u16>,
+        others: u16,
+        /// The code with which it says that the port is unreachable.
+        code: u8,
+        /// Each so-manieth datagram is lost; 0 for none.
+        loses: usize,
+        clock: &'a Cell<Instant>,
+        sent: &'a RefCell<Vec<(IpAddr, Instant)>>,
+        on_the_way: VecDeque<(Answer, Instant)>,
+    }
+
+    impl Network for Interface<'_> {
+        type Error = Infallible;
+
+        fn now(&self) -> Instant {
+            self.clock.get()
+        }
+
+        fn send(&mut self, query: &Query) -> Result<(), Infallible> {
+            let Query::Probe { probe, .. } = query else { panic!("nothing else is sent") };
+            self.sent.borrow_mut().push((self.address, self.now()));
+            if self.sent.borrow().len().checked_rem(self.loses) == Some(0) {
+                return Ok(());
+            }
+            self.counter.set(self.counter.get().wrapping_add(self.others));
+            let reason = Unreachable { family: Family::V4, code: self.code };
+            let details =
+                Details { identification: Some(self.counter.get()), ..Details::default() };
+            let answer = Answer::Probe {
+                identity: Identity::of(probe),
+                from: self.address,
+                reply: Reply::Unreachable(reason),
+                details,
+            };
+            self.on_the_way.push_back((answer, self.now() + Duration::from_millis(30)));
+            Ok(())
+        }
+
+        fn receive(&mut self, deadline: Instant) -> Result<Option<(Answer, Instant)>, Infallible> {
+            let due =
+                self.on_the_way.front().is_some_and(|(_, at)| *at <= deadline.max(self.now()));
+            let answer = due.then(|| self.on_the_way.pop_front()).flatten();
+            let until = answer.as_ref().map_or(deadline, |(_, at)| *at);
+            self.clock.set(self.now().max(until));
+            Ok(answer)
+        }
+    }
+
+    /// Asks two interfaces of one counter, one with a counter of its own, and a filter before a fourth address.
+    fn sampled(
+        loses: usize,
+        mut watch: impl FnMut() -> ControlFlow<()>,
+    ) -> (Aliases, Vec<(IpAddr, Instant)>) {
+        let clock = Cell::new(Instant::now());
+        let sent = RefCell::default();
+        let counters = [65_500, 30_000, 65_500].map(Cell::new);
+        let interface = |last: u8, counter, code| Interface {
+            address: [192, 0, 2, last].into(),
+            counter: &counters[counter],
+            others: 9,
+            code,
+            loses,
+            clock: &clock,
+            sent: &sent,
+            on_the_way: VecDeque::new(),
+        };
+        let mut networks =
+            [interface(1, 0, 3), interface(2, 1, 3), interface(3, 0, 3), interface(4, 2, 13)];
+        let addresses = networks.each_ref().map(|network| network.address);
+        let secret = Secret::from_bytes([7; 16]);
+        let told = sample(&mut networks, &Options::default(), &secret, &mut watch).unwrap();
+        let mut aliases = Aliases::default();
+        aliases.learn(&addresses, &told);
+        (aliases, sent.into_inner())
+    }
+
+    #[test]
+    fn one_counter_of_two_interfaces_is_found_over_a_network_that_loses() {
+        for loses in [0, 9] {
+            let (aliases, _) = sampled(loses, || ControlFlow::Continue(()));
+            let [router] = &aliases.routers()[..] else { panic!("{:?}", aliases.routers()) };
+            assert_eq!(router.addresses, [1, 3].map(|last| IpAddr::from([192, 0, 2, last])));
+            assert_eq!(router.evidence[0].technique, Technique::SharedCounter);
+        }
+    }
+
+    #[test]
+    fn no_more_is_sent_than_is_said() {
+        let (_, sent) = sampled(0, || ControlFlow::Continue(()));
+        let options = Options::default();
+        assert_eq!(sent.len(), 4 * usize::from(options.rounds));
+        for [(_, before), (_, after)] in sent.array_windows() {
+            assert!(*after - *before >= options.pause);
+        }
+        for [(first, before), _, _, _, (again, after)] in sent.array_windows() {
+            assert_eq!(first, again);
+            assert!(*after - *before >= options.rest);
+        }
+    }
+
+    #[test]
+    fn an_interruption_ends_it() {
+        let left = Cell::new(3);
+        let (aliases, sent) = sampled(0, || {
+            left.set(left.get() - 1);
+            if left.get() > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        assert!(aliases.routers().is_empty() && sent.len() < 4, "{}", sent.len());
+    }
+}

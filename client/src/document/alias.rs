@@ -21,8 +21,8 @@ pub struct Evidence {
     pub between: [IpAddr; 2],
     /// What says so.
     pub technique: Technique,
-    /// How sure that is, 0 to 1, if chance alone is considered; null where no number can be given, as with names, which operators
-    /// may write as they like.
+    /// How sure that is, 0 to 1, if chance alone is considered; null where no number can be given: operators may write
+    /// names as they like, and a firewall may answer for hosts behind it.
     pub confidence: Option<f64>,
 }
 
