@@ -357,4 +357,21 @@ mod tests {
             assert_eq!(identifiers, [1, 2]);
         }
     }
+
+    #[test]
+    fn packets_are_kept_when_asked_for_and_only_ours() {
+        let (mut network, to) = over_udp();
+        let answer = mirror(network.codec, 1);
+        let far = Instant::now() + Duration::from_secs(5);
+        to[0].send(&answer).unwrap();
+        assert!(network.receive(far).unwrap().is_some());
+        assert_eq!(network.recording(), None);
+        network.record();
+        to[0].send(b"none of ours").unwrap();
+        to[0].send(&answer).unwrap();
+        assert!(network.receive(far).unwrap().is_some());
+        let kept: Vec<_> =
+            network.recording().unwrap().packets().iter().map(|packet| &packet.octets).collect();
+        assert_eq!(kept, [&answer]);
+    }
 }
