@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// How long an identifier rests: twice what a packet may live (RFC 9293's MSL is 2 minutes, in practice 30 s
 /// at most), which covers a responder's own time-out as well.
-const REST: Duration = Duration::from_mins(1);
+pub(crate) const REST: Duration = Duration::from_mins(1);
 
 /// A pool of the identifiers 1 to 65535.
 #[derive(Debug, Clone)]

@@ -43,6 +43,7 @@ pub mod alias;
 pub mod endpoints;
 mod printable;
 pub mod analyse;
+pub mod live;
 pub mod document;
 pub mod picture;
 pub mod record;

@@ -39,6 +39,9 @@ impl Flow {
     /// (The protocol's own default is 53, where a resolver may well swallow the probe.)
     const UDP: Self = Self(NonZeroU16::new(33434).unwrap());
 
+    /// The lowest.
+    pub const MIN: Self = Self(NonZeroU16::MIN);
+
     /// `None` for 0.
     #[must_use]
     pub const fn new(flow: u16) -> Option<Self> {

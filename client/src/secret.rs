@@ -31,6 +31,24 @@ impl Secret {
         Cookie(hasher.finish())
     }
 
+    /// The secret of round `number` of a trace that is done again and again.
+    #[must_use]
+    pub(crate) fn of_round(&self, number: u64) -> Self {
+        let half = |which: u64| {
+            let mut hasher = SipHasher24::new_with_key(&self.0);
+            // Three words, where a cookie's name is one: none is another's.
+            for word in [number, which, 0] {
+                hasher.write_u64(word);
+            }
+            hasher.finish().to_be_bytes()
+        };
+        let mut bytes = [0; 16];
+        let (high, low) = bytes.split_at_mut(8);
+        high.copy_from_slice(&half(0));
+        low.copy_from_slice(&half(1));
+        Self(bytes)
+    }
+
     /// Where identifiers begin, so that two clients on a host seldom use the same.
     #[must_use]
     pub fn first_identifier(&self) -> u16 {

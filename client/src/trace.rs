@@ -16,7 +16,7 @@ use otherhalf_wire::trace::{Refusal, Request, Rtt};
 
 use crate::details::{Details, Rewritten, Sent};
 use crate::hop::{Hop, Outcome, Sample};
-use crate::identifiers::Identifiers;
+use crate::identifiers::{Identifiers, REST};
 use crate::options::{Direction, Options};
 use crate::query::{Answer, Extras, Query, Reply, Shape, Unreachable};
 use crate::repetition;
@@ -112,8 +112,8 @@ pub struct Trace {
     not_before: Option<Instant>,
     /// Errors about requests since the last answer to one.
     errors: u8,
-    /// The TTL that each result was for: a duplicate may come when its identifier asks for another.
-    results: HashMap<(u16, IpAddr, Rtt), Ttl>,
+    /// The TTL that each result was for, and when it came: a duplicate may come when its identifier asks for another.
+    results: HashMap<(u16, IpAddr, Rtt), (Ttl, Instant)>,
     /// Where the path ends and how, as far as known.
     last: Option<(Ttl, End)>,
     /// How it ended.
@@ -139,6 +139,19 @@ impl Trace {
             end: None,
             options,
         }
+    }
+
+    /// Forgets all but its identifiers and the results of late, and is a new trace. So identifiers that were answered are
+    /// used again, and those that were not rest: an answer to what it was is not taken for one to what it is.
+    pub fn begin_again(&mut self, options: Options, secret: Secret, now: Instant) {
+        let mut identifiers = std::mem::replace(&mut self.identifiers, Identifiers::new(0));
+        // What a trace left open that ended early.
+        for query in &self.outstanding {
+            identifiers.rest(query.identifier, now);
+        }
+        let mut results = std::mem::take(&mut self.results);
+        results.retain(|_, (_, at)| now.saturating_duration_since(*at) < REST);
+        *self = Self { identifiers, results, ..Self::new(options, secret) };
     }
 
     /// What it was asked to do.
@@ -272,7 +285,7 @@ impl Trace {
             }
             Answer::Result { identifier, from, rtt } => {
                 self.errors = 0;
-                self.results.insert((*identifier, *from, *rtt), query.ttl);
+                self.results.insert((*identifier, *from, *rtt), (query.ttl, now));
                 let rtt = rtt.ns().map(|ns| Duration::from_nanos(ns.into()));
                 let sample = Sample {
                     from: *from,
@@ -310,7 +323,7 @@ impl Trace {
     fn answered_before(&self, answer: &Answer) -> Option<Ttl> {
         match answer {
             Answer::Result { identifier, from, rtt } if rtt.ns().is_some() => {
-                self.results.get(&(*identifier, *from, *rtt)).copied()
+                self.results.get(&(*identifier, *from, *rtt)).map(|(ttl, _)| *ttl)
             }
             _ => None,
         }
@@ -497,7 +510,6 @@ impl Trace {
     }
 
     fn stop_with(&mut self, end: End) {
-        self.outstanding.clear();
         for hop in &mut self.hops {
             hop.give_up();
         }

@@ -84,6 +84,16 @@ fn usage() {
 }
 
 #[test]
+fn a_live_view_needs_a_terminal() {
+    for command in ["forward", "reverse", "two-way"] {
+        says(&[command, "--live", "192.0.2.1"], 2, "--live needs a terminal");
+    }
+    for wrong in [["-i", "0.05"], ["-i", "x"], ["-c", "0"], ["--flows", "0"]] {
+        fails(&[&["forward", "--live", "192.0.2.1"][..], &wrong].concat(), 2);
+    }
+}
+
+#[test]
 fn names_that_lead_nowhere() {
     for command in ["forward", "reverse", "two-way", "check"] {
         says(&[command, "no-such-name.invalid"], 2, "unknown name: no-such-name.invalid");

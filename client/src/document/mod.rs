@@ -16,6 +16,7 @@ mod finding;
 mod multipath;
 mod path;
 mod schema;
+mod statistics;
 #[cfg(test)]
 pub(crate) mod samples;
 
@@ -35,6 +36,7 @@ pub use finding::{Finding, FindingKind, Place, Rise};
 pub use multipath::{Balancer, Balancing, Link, Multipath, Node};
 pub use path::{End, Hop, Path, Probe, Protocol, Reply};
 pub use schema::schema;
+pub use statistics::{Change, Responder, Statistics};
 
 /// Grows with each change that a reader must know of.
 pub const SCHEMA_VERSION: u32 = 1;

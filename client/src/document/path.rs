@@ -7,7 +7,7 @@ use otherhalf_wire::probe;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Details, Multipath, ms};
+use super::{Change, Details, Multipath, Responder, Statistics, ms};
 use crate::query;
 use crate::trace::{self, Trace};
 use crate::{Direction, Outcome, Sample};
@@ -40,6 +40,9 @@ pub struct Path {
     /// All paths between the two ends, if they were looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multipath: Option<Multipath>,
+    /// How the path changed, if it was watched by the live view; the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
 }
 
 /// What the probes are made of.
@@ -61,6 +64,12 @@ pub struct Hop {
     pub ttl: u8,
     /// What became of each query, in their order; null for one that was not answered.
     pub probes: Vec<Option<Probe>>,
+    /// What all rounds of the live view amount to; `probes` has the latest of them only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<Statistics>,
+    /// The same for each address that answered, the one that answered most first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub responders: Vec<Responder>,
 }
 
 /// An answered probe.
@@ -195,6 +204,17 @@ impl From<&Trace> for Path {
             end: trace.end().map(End::from),
             hops: hops(trace),
             multipath: None,
+            changes: Vec::new(),
+        }
+    }
+}
+
+impl Outcome {
+    /// For a document whose path began at `start`.
+    pub(crate) fn document(&self, start: Option<Instant>) -> Option<Probe> {
+        match self {
+            Self::Answered(sample) => Some(Probe::new(sample, start)),
+            Self::Silent | Self::Waiting => None,
         }
     }
 }
@@ -216,13 +236,18 @@ impl Probe {
 }
 
 fn hops(trace: &Trace) -> Vec<Hop> {
-    let probe = |outcome: &Outcome| match outcome {
-        Outcome::Answered(sample) => Some(Probe::new(sample, trace.started())),
-        Outcome::Silent | Outcome::Waiting => None,
-    };
     let hops = trace.sent_hops();
     hops.iter()
-        .map(|hop| Hop { ttl: hop.ttl().get(), probes: hop.outcomes().iter().map(probe).collect() })
+        .map(|hop| Hop {
+            ttl: hop.ttl().get(),
+            probes: hop
+                .outcomes()
+                .iter()
+                .map(|outcome| outcome.document(trace.started()))
+                .collect(),
+            statistics: None,
+            responders: Vec::new(),
+        })
         .collect()
 }
 

@@ -81,7 +81,12 @@ mod tests {
             }))
             .ok()
         };
-        Hop { ttl: 1, probes: times.iter().map(|time| probe(*time)).collect() }
+        Hop {
+            ttl: 1,
+            probes: times.iter().map(|time| probe(*time)).collect(),
+            statistics: None,
+            responders: Vec::new(),
+        }
     }
 
     #[test]

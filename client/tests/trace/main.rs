@@ -1,5 +1,6 @@
 //! Traces over a simulated network.
 
+mod live;
 mod simulation;
 mod translator;
 

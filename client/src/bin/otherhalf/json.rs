@@ -20,8 +20,18 @@ pub(crate) fn traces(
     };
     let [forward, reverse] =
         [otherhalf_client::Direction::Forward, otherhalf_client::Direction::Reverse].map(path);
+    Document { aliases, ..paths(head, [forward, reverse], finding, names) }
+}
+
+/// The document of a forward path and a reverse one, as far as they are there.
+pub(crate) fn paths(
+    head: Head,
+    [forward, reverse]: [Option<Path>; 2],
+    finding: Option<document::Finding>,
+    names: &Names,
+) -> Document {
     let hosts = hosts(forward.iter().chain(&reverse), names);
-    Document { head, forward, reverse, finding, hosts, aliases }
+    Document { head, forward, reverse, finding, hosts, aliases: Vec::new() }
 }
 
 /// What is known about the addresses of `paths`.

@@ -11,6 +11,7 @@ mod lines;
 mod finding;
 mod table;
 mod json;
+mod live;
 
 use std::process::ExitCode;
 

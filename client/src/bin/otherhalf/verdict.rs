@@ -3,17 +3,27 @@
 use std::fmt::Write as _;
 
 use otherhalf_client::query::Reply;
-use otherhalf_client::{Check, Direction, End, Speaks, Trace, printable};
+use otherhalf_client::{Check, Direction, End, Options, Speaks, Trace, printable};
 use otherhalf_wire::trace::Refusal;
 
 use crate::failure::Code;
 
 /// The exit code of a trace, and what there is to say about it unless all is well. `target` is fit for a terminal.
 pub(crate) fn of_trace(trace: &Trace, target: &str) -> (Code, Option<String>) {
-    let reverse = trace.options().direction == Direction::Reverse;
-    let (from, to) = if reverse { (target, "here") } else { ("here", target) };
-    let code = if trace.is_answered() { Code::NotReached } else { Code::NoAnswer };
     let Some(end) = trace.end() else { return interrupted() };
+    of_end(trace.options(), end, trace.is_answered(), target)
+}
+
+/// The same for a trace of which this is known.
+pub(crate) fn of_end(
+    options: &Options,
+    end: &End,
+    answered: bool,
+    target: &str,
+) -> (Code, Option<String>) {
+    let reverse = options.direction == Direction::Reverse;
+    let (from, to) = if reverse { (target, "here") } else { ("here", target) };
+    let code = if answered { Code::NotReached } else { Code::NoAnswer };
     match end {
         End::Reached => (Code::Reached, None),
         End::ReachedTranslator(address) => (
@@ -28,22 +38,19 @@ pub(crate) fn of_trace(trace: &Trace, target: &str) -> (Code, Option<String>) {
         End::Unreachable { from: router, reply } => {
             (code, Some(format!("probes do not reach {target}: {}", undelivered(router, *reply))))
         }
-        End::Silent if !trace.is_answered() => {
+        End::Silent if !answered => {
             (code, Some(format!("no answer from anywhere on the way from {from} to {to}")))
         }
         End::Silent => (
             code,
             Some(format!(
                 "given up after {} silent hops in a row on the way from {from} to {to}",
-                trace.options().gap
+                options.gap
             )),
         ),
         End::LastTtl => (
             code,
-            Some(format!(
-                "the way from {from} to {to} is longer than {} hops",
-                trace.options().last
-            )),
+            Some(format!("the way from {from} to {to} is longer than {} hops", options.last)),
         ),
         End::Repeating(address) => (
             code,
@@ -53,7 +60,7 @@ pub(crate) fn of_trace(trace: &Trace, target: &str) -> (Code, Option<String>) {
         ),
         End::Mirrored => (Code::NotSpoken, Some(not_spoken(target))),
         End::Refused { refusal, text } => {
-            (Code::Refused, Some(refused(trace, target, *refusal, text)))
+            (Code::Refused, Some(refused(options, target, *refusal, text)))
         }
         End::Stopped => interrupted(),
     }
@@ -144,8 +151,7 @@ fn undelivered(router: &std::net::IpAddr, reply: Reply) -> String {
     }
 }
 
-fn refused(trace: &Trace, target: &str, refusal: Refusal, text: &str) -> String {
-    let options = trace.options();
+fn refused(options: &Options, target: &str, refusal: Refusal, text: &str) -> String {
     let mut sentence = match refusal {
         Refusal::Ttl => format!("{target} refuses: it sends no probes of such a TTL"),
         Refusal::Protocol => {

@@ -1,13 +1,13 @@
 //! `forward`, `reverse` and `two-way`.
 
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU64};
 use std::time::Duration;
 
 use clap::Args;
 use otherhalf_client::{Flow, Ttl};
 use otherhalf_wire::probe::Protocol;
 
-use super::values::{gap, parallel, pause};
+use super::values::{gap, interval, parallel, pause};
 use super::{Common, Directory, Hosts, Output};
 
 pub(super) const FORWARD: &str = "\
@@ -39,6 +39,7 @@ Arguments:
 
 Examples:
   otherhalf two-way tcp www.example.com      Over TCP, side by side
+  otherhalf two-way --live www.example.com   Again and again, until q is pressed
   otherhalf two-way -o trace.json www.example.com
                                              Saved, besides, for report and convert
   otherhalf two-way --format atlas www.example.com
@@ -77,6 +78,8 @@ pub(crate) struct Trace {
     pub(crate) gap: Ttl,
     #[command(flatten)]
     pub(crate) hosts: Hosts,
+    #[command(flatten, next_help_heading = "Live view")]
+    pub(crate) watching: Watching,
     /// Trace the nearest responder that is alive (otherhalf endpoints) instead of a TARGET
     #[arg(long, help_heading = "Responders")]
     nearest: bool,
@@ -90,6 +93,23 @@ pub(crate) struct Trace {
     // Two positional arguments would not let options stand between them. The help below names both.
     #[arg(value_name = "TARGET", num_args = 1..=2, required_unless_present = "nearest", hide = true)]
     what: Vec<String>,
+}
+
+/// Whether and how it is traced again and again.
+#[derive(Debug, Args)]
+pub(crate) struct Watching {
+    /// Trace again and again, on the whole terminal, one probe a hop and round; ? there shows the keys
+    #[arg(long, conflicts_with = "stream")]
+    pub(crate) live: bool,
+    /// From one round to the next, in seconds
+    #[arg(short = 'i', long, value_name = "SECONDS", default_value = "1", value_parser = interval, allow_negative_numbers = true)]
+    pub(crate) interval: Duration,
+    /// End after so many rounds
+    #[arg(short = 'c', long, value_name = "N")]
+    pub(crate) cycles: Option<NonZeroU64>,
+    /// Take so many flows by turns, a round each, from that of --flow on
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) flows: NonZeroU16,
 }
 
 impl Trace {

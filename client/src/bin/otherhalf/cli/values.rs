@@ -19,6 +19,17 @@ pub(super) fn wait(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| format!("a wait is {SHORTEST} to {LONGEST} seconds"))
 }
 
+/// The shortest from one round to the next: routers answer no faster, and others use them too.
+const LEAST_INTERVAL: f64 = 0.1;
+
+pub(super) fn interval(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (LEAST_INTERVAL..=LONGEST).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("an interval is {LEAST_INTERVAL} to {LONGEST} seconds"))
+}
+
 /// traceroute's rule: more than 10 are milliseconds.
 pub(super) fn pause(text: &str) -> Result<Duration, String> {
     let value =
@@ -49,6 +60,8 @@ mod tests {
                 && wait("nan").is_err()
                 && wait("1e9").is_err()
         );
+        assert_eq!(interval("0.1"), Ok(Duration::from_millis(100)));
+        assert!(interval("0.09").is_err() && interval("-1").is_err() && interval("nan").is_err());
         assert_eq!(pause("0.5"), Ok(Duration::from_millis(500)));
         assert_eq!(pause("50"), Ok(Duration::from_millis(50)));
         assert_eq!(pause("10"), Ok(Duration::from_secs(10)));

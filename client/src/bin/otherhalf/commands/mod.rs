@@ -5,6 +5,7 @@ mod check;
 mod convert;
 mod endpoints;
 mod generate;
+mod live;
 mod names;
 mod sink;
 mod trace;

@@ -18,7 +18,7 @@ use otherhalf_client::{
 use super::aliases;
 use super::check::check_target;
 use super::sink::Sink;
-use super::{interruption, proceed, shown, tell};
+use super::{interruption, live, proceed, shown, tell};
 use crate::failure::{Code, Failure};
 use crate::finding::Words;
 use crate::lines::{NAME_PATIENCE, Printer, is_shown};
@@ -30,47 +30,62 @@ const WIDTH: usize = 120;
 
 /// The way to the target.
 pub(super) fn forward(arguments: &cli::Trace) -> Result<Code, Failure> {
-    Session::open(arguments, "forward", &[Direction::Forward])?.trace_one()
+    run(arguments, "forward", &[Direction::Forward], Session::trace_one)
 }
 
 /// The way back from it.
 pub(super) fn reverse(arguments: &cli::Trace) -> Result<Code, Failure> {
-    Session::open(arguments, "reverse", &[Direction::Reverse])?.trace_one()
+    run(arguments, "reverse", &[Direction::Reverse], Session::trace_one)
 }
 
 /// Both.
 pub(super) fn two_way(arguments: &cli::Trace) -> Result<Code, Failure> {
-    Session::open(arguments, "two-way", &[Direction::Forward, Direction::Reverse])?.trace_both()
+    let both = [Direction::Forward, Direction::Reverse];
+    run(arguments, "two-way", &both, Session::trace_both)
+}
+
+fn run<'a>(
+    arguments: &'a cli::Trace,
+    command: &'static str,
+    directions: &[Direction],
+    trace: fn(Session<'a>) -> Result<Code, Failure>,
+) -> Result<Code, Failure> {
+    if arguments.watching.live {
+        return live::watch(arguments, command, directions);
+    }
+    trace(Session::open(arguments, command, directions, interruption()?)?)
 }
 
 /// Traces that are about to run.
-struct Session<'a> {
-    command: &'static str,
-    started: Timestamp,
-    common: &'a cli::Common,
-    sink: Sink,
+pub(super) struct Session<'a> {
+    pub(super) command: &'static str,
+    pub(super) started: Timestamp,
+    pub(super) common: &'a cli::Common,
+    pub(super) sink: Sink,
     /// As the user wrote it, fit for a terminal.
-    name: String,
-    target: IpAddr,
-    network: RawNetwork,
-    traces: Vec<Trace>,
-    names: Names,
+    pub(super) name: String,
+    pub(super) target: IpAddr,
+    pub(super) network: RawNetwork,
+    pub(super) traces: Vec<Trace>,
+    pub(super) names: Names,
     /// Whether to ask routers which addresses are theirs.
-    asks_aliases: bool,
-    aliases: Aliases,
-    interrupted: Arc<AtomicBool>,
+    pub(super) asks_aliases: bool,
+    pub(super) aliases: Aliases,
+    pub(super) interrupted: Arc<AtomicBool>,
 }
 
 impl<'a> Session<'a> {
-    fn open(
+    pub(super) fn open(
         arguments: &'a cli::Trace,
         command: &'static str,
         directions: &[Direction],
+        interrupted: Arc<AtomicBool>,
     ) -> Result<Self, Failure> {
         let common = &arguments.common;
         let (protocol, name) = arguments.what(command).map_err(Failure::Usage)?;
-        let names = super::names::open(&arguments.hosts, common.numeric)?;
-        let interrupted = interruption()?;
+        // A key of the live view asks for names after all.
+        let names =
+            super::names::open(&arguments.hosts, common.numeric && !arguments.watching.live)?;
         let name = match name {
             Some(name) => name.to_owned(),
             None => super::endpoints::nearest(&arguments.directory, common, &interrupted)?,
@@ -305,7 +320,7 @@ fn look_up(traces: &[Trace], names: &mut Names) {
 }
 
 /// The columns of the terminal, or of `COLUMNS`.
-fn width() -> usize {
+pub(super) fn width() -> usize {
     let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let measured =
         || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into());
