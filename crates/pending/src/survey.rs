@@ -40,7 +40,7 @@ pub(crate) struct Survey<'a> {
     bucket: &'a Bucket,
     tags: [Tag; SLOTS],
     /// Slots whose fingerprint is that of the key which is to be inserted.
-    pub(crate) twins: u64,
+    twins: u64,
     /// Slots that are empty or expired.
     free: u64,
 }
@@ -74,6 +74,12 @@ impl<'a> Survey<'a> {
     #[inline]
     pub(crate) fn vacant(&self) -> Option<(&'a Slot, Tag)> {
         self.first(self.free)
+    }
+
+    /// Whether a slot has the key, be it expired or empty.
+    #[inline]
+    pub(crate) const fn has_twin(&self) -> bool {
+        self.twins != 0
     }
 
     /// A slot that holds the key.

@@ -102,10 +102,10 @@ impl Bucket {
         })
     }
 
-    /// Slots whose fingerprint is that of `key`, expired and empty ones included: a bit each.
+    /// Whether a slot has the fingerprint of `key`, be it expired or empty. Reads all: which of them has it is random.
     #[inline]
-    fn twins(&self, key: Fingerprint) -> u64 {
-        self.slots.iter().fold(0, |set, slot| set << 1 | u64::from(slot.tag().is_of(key)))
+    fn has_twin(&self, key: Fingerprint) -> bool {
+        self.slots.iter().fold(false, |any, slot| any | slot.tag().is_of(key))
     }
 
     #[inline]
@@ -152,8 +152,6 @@ impl Hash {
 /// Which of a key's lines will be needed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lines {
-    /// None: there is nothing to look up.
-    None,
     /// The one that a [`take`](Table::take) reads first, and mostly alone.
     First,
     /// Both: what an [`insert`](Table::insert) reads.
@@ -326,7 +324,7 @@ impl<P: Prefetch> Table<P> {
             return;
         }
         if let Some([primary, secondary]) = self.pair(hash)
-            && primary.twins(hash.fingerprint()) == 0
+            && !primary.has_twin(hash.fingerprint())
         {
             P::prefetch(secondary);
         }
@@ -334,9 +332,6 @@ impl<P: Prefetch> Table<P> {
 
     #[inline]
     fn each_line(&self, hash: Hash, lines: Lines, mut ask: impl FnMut(&Bucket)) {
-        if lines == Lines::None {
-            return;
-        }
         let Some([primary, secondary]) = self.pair(hash) else { return };
         ask(primary);
         if lines == Lines::Both {
@@ -357,16 +352,16 @@ impl<P: Prefetch> Table<P> {
         loop {
             let first = Survey::new(primary, key, window);
             // By far the most: nobody has the key, and there is room where a take looks first.
-            let (outcome, vacant) = if first.twins | secondary.twins(key) == 0 && first.can_spare()
-            {
-                (Insert::New, first.vacant())
-            } else {
-                match rare(&first, secondary, key, request_id, window) {
-                    Rare::Claim(outcome, slot, seen) => (outcome, Some((slot, seen))),
-                    Rare::Refuse(outcome) => return outcome,
-                    Rare::Changed => continue,
-                }
-            };
+            let (outcome, vacant) =
+                if !(first.has_twin() | secondary.has_twin(key)) && first.can_spare() {
+                    (Insert::New, first.vacant())
+                } else {
+                    match rare(&first, secondary, key, request_id, window) {
+                        Rare::Claim(outcome, slot, seen) => (outcome, Some((slot, seen))),
+                        Rare::Refuse(outcome) => return outcome,
+                        Rare::Changed => continue,
+                    }
+                };
             let Some((slot, seen)) = vacant else { return Insert::Full };
             if let Some(claim) = slot.claim(seen, key) {
                 claim.publish(Data::new(now, request_id));
