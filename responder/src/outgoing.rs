@@ -39,6 +39,38 @@ impl Outgoing {
         Self { queue, frames: Burst::new(), names: ArrayVec::new() }
     }
 
+    /// Whether nothing is collected.
+    #[inline]
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Sends the answers in `burst`, which are named in their order, without collecting them, and counts them: each by
+    /// its name, or as dropped. What was collected stays.
+    #[inline]
+    pub fn send<const N: usize>(
+        &mut self,
+        burst: &mut Burst<N>,
+        names: &[Outcome],
+        stats: &WorkerStats,
+    ) {
+        let names = names.get(..burst.len()).unwrap_or(names);
+        let mut sent = 0;
+        for _ in 0..TRIES {
+            sent += self.queue.send(burst);
+            if burst.is_empty() {
+                break;
+            }
+        }
+        let (sent, refused) = names.split_at(sent.min(names.len()));
+        stats.count_all(sent);
+        for _ in refused {
+            stats.count(Outcome::DropTransmitFull);
+        }
+        burst.clear();
+    }
+
     /// Collects the answer to a received frame.
     #[inline]
     pub fn answer(&mut self, frame: Mbuf, outcome: Outcome, stats: &WorkerStats) {

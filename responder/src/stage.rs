@@ -2,7 +2,8 @@
 //!
 //! A stage is measured a burst, never a packet: one more reading of the time stamp counter where a stage ends. A turn
 //! that received nothing counts nowhere. What is left of a turn's busy ticks is no stage's: queues that were found
-//! empty, and the worker's bounded work besides received packets.
+//! empty. A turn ends with its last stage; the worker's bounded work besides received packets comes after, and is the
+//! next turn's.
 
 use dpdk::tsc;
 
@@ -12,7 +13,8 @@ use crate::stats::WorkerStats;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Stage {
-    /// From the end of the turn before, or of the burst before, until the frames are here.
+    /// From the end of the burst before, or of an idle turn, until the frames are here: with what the turn before did
+    /// besides.
     Receive,
     /// The engine, with the making of its slice of frames.
     Engine,
@@ -55,6 +57,13 @@ impl Watch {
     pub const fn set(&mut self, now: u64) {
         self.began = now;
         self.counting = true;
+    }
+
+    /// When the last stage ended.
+    #[inline]
+    #[must_use]
+    pub const fn began(&self) -> u64 {
+        self.began
     }
 
     /// What is done from now on is no stage's, until the next is set.

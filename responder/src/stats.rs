@@ -71,6 +71,21 @@ impl WorkerStats {
         self.outcomes[outcome as usize].add(1);
     }
 
+    /// Counts a frame for each of `outcomes`, a burst at most.
+    ///
+    /// A kind after the other: additions to one counter, each in memory, wait for each other.
+    #[inline]
+    pub fn count_all(&self, outcomes: &[Outcome]) {
+        const { assert!(Outcome::ALL.len() <= 64, "a bit each") }
+        let mut kinds = outcomes.iter().fold(0_u64, |kinds, outcome| kinds | 1 << *outcome as u8);
+        while let Some(counter) = self.outcomes.get(kinds.trailing_zeros() as usize) {
+            let kind = kinds.trailing_zeros();
+            let frames = outcomes.iter().map(|outcome| u8::from(*outcome as u32 == kind));
+            counter.add(frames.fold(0, u8::wrapping_add).into());
+            kinds &= kinds - 1;
+        }
+    }
+
     /// Adds `ticks` to those of `stage`.
     #[inline]
     pub fn add_ticks(&self, stage: Stage, ticks: u64) {
@@ -233,5 +248,21 @@ mod tests {
              ticks_receive 100 ticks_engine 700 ticks_act 150 \
              per_frame 100.0 receive 10.0 engine 70.0 act 15.0"
         );
+    }
+
+    #[test]
+    fn a_burst_is_counted_by_kind() {
+        let stats = WorkerStats::default();
+        let last = *Outcome::ALL.last().unwrap();
+        let burst = [Outcome::ProbeIcmp, last, Outcome::ProbeUdp, Outcome::ProbeIcmp, last, last];
+        stats.count_all(&burst);
+        stats.count_all(&burst[..1]);
+        stats.count_all(&[]);
+        stats.count_all(&[Outcome::ProbeTcp; 64]);
+        let counted = stats.outcomes();
+        let expected =
+            [(Outcome::ProbeIcmp, 3), (Outcome::ProbeTcp, 64), (Outcome::ProbeUdp, 1), (last, 3)];
+        assert_eq!(counted.iter().filter(|(_, n)| *n > 0).collect::<Vec<_>>(), expected);
+        assert_eq!(counted.total(), 71);
     }
 }

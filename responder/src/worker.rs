@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 use arrayvec::ArrayVec;
-use dpdk::{Burst, Mbuf, Mempool, RxQueue, TxQueue, tsc};
+use dpdk::{Burst, Checksums, Mbuf, Mempool, RxQueue, TxQueue, tsc};
 use otherhalf_engine::{
     BURST, Engine, Fate, Frame, Notice, Outcome, PortId, ResetFrame, Verdict, Vouched,
 };
@@ -121,7 +121,7 @@ pub struct Turns<'a> {
     snapshot: Cache<&'a ArcSwap<Snapshot>, Arc<Snapshot>>,
     /// The snapshot of the last turn.
     seen: *const Snapshot,
-    /// A busy turn begins where the last turn, busy or not, ended.
+    /// A turn begins where the last one, busy or not, ended.
     began: u64,
 }
 
@@ -139,14 +139,18 @@ impl Turns<'_> {
                 turn.take_in(current, *port, burst);
             }
         }
+        let ended = if received > 0 {
+            // With its last stage, which saves a reading of the counter.
+            let ended = turn.watch.began();
+            turn.own.stats.busy_turns.add(1);
+            turn.own.stats.busy_ticks.add(ended.wrapping_sub(*began));
+            ended
+        } else {
+            tsc()
+        };
         let changed = !std::ptr::eq(*seen, current);
         *seen = current;
         turn.look_after(current, changed);
-        let ended = tsc();
-        if received > 0 {
-            turn.own.stats.busy_turns.add(1);
-            turn.own.stats.busy_ticks.add(ended.wrapping_sub(*began));
-        }
         *began = ended;
         received
     }
@@ -167,15 +171,15 @@ struct Turn<'a> {
 #[derive(Clone, Copy)]
 struct Told {
     order: Order,
+    /// How long the frame is now.
+    len: u16,
     outcome: Outcome,
     /// Whether there is something `Besides`.
     besides: bool,
-    /// How long the frame is now.
-    len: usize,
 }
 
 /// What to do with a frame.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Order {
     Drop,
     Send(PortId),
@@ -194,9 +198,9 @@ enum Extra {
 }
 
 impl Told {
-    /// Of a frame that the engine was not shown.
-    const UNSEEN: Self =
-        Self { order: Order::Drop, outcome: Outcome::DropBuffer, besides: false, len: 0 };
+    /// Of a frame that is not there.
+    const NOTHING: Self =
+        Self { order: Order::Drop, len: 0, outcome: Outcome::DropBuffer, besides: false };
 
     /// Takes `fate` apart, that of the frame at `place`.
     #[inline]
@@ -209,7 +213,7 @@ impl Told {
         };
         // A frame calls for one of the two at most, so there is room for all.
         let extra = fate.notice.map(Extra::Notice).or(reset.map(Extra::Reset));
-        let told = Self { order, outcome: fate.outcome, besides: extra.is_some(), len: 0 };
+        let told = Self { order, len: 0, outcome: fate.outcome, besides: extra.is_some() };
         if let Some(extra) = extra {
             let _ = besides.try_push((place, extra));
         }
@@ -236,48 +240,67 @@ impl Turn<'_> {
         now: u64,
         since: u64,
     ) {
-        let mut told = [Told::UNSEEN; BURST];
+        let mut told = [Told::NOTHING; BURST];
         let mut besides = Besides::new();
         {
+            let waited = now.wrapping_sub(since);
             let mut frames: ArrayVec<Frame<'_>, BURST> = ArrayVec::new();
-            let mut places: ArrayVec<usize, BURST> = ArrayVec::new();
-            for (place, mbuf) in burst.iter_mut().enumerate() {
-                let (len, vouched) = (mbuf.len(), vouched(mbuf));
-                // The engine sees one piece of memory; a frame in several is none of ours.
-                if !mbuf.is_contiguous() {
-                    continue;
-                }
-                if let Some(frame) = Frame::new(mbuf.room_mut(), len, port) {
-                    frames.push(frame.received_at(since).vouched(vouched));
-                    places.push(place);
-                }
-            }
-            self.engine.process(&snapshot.view(), now, &mut frames, |seen, fate| {
-                if let Some(place) = places.get(seen)
-                    && let Some(told) = told.get_mut(*place)
-                {
-                    *told = Told::new(*place, fate, &mut besides);
+            frames.extend(burst.iter_mut().map(|mbuf| frame(mbuf, port).having_waited(waited)));
+            self.engine.process(&snapshot.view(), now, &mut frames, |place, fate| {
+                if let Some(told) = told.get_mut(place) {
+                    *told = Told::new(place, fate, &mut besides);
                 }
             });
-            for (frame, place) in frames.iter().zip(&places) {
-                if let Some(told) = told.get_mut(*place) {
-                    told.len = frame.len();
-                }
+            for (told, frame) in told.iter_mut().zip(&frames) {
+                told.len = u16::try_from(frame.len()).unwrap_or(u16::MAX);
             }
         }
         self.watch.lap(Stage::Engine, &self.own.stats);
-        for (place, (mbuf, told)) in burst.drain().zip(&told).enumerate() {
+        self.carry_out(burst, port, &mut told, &besides, since);
+        self.watch.lap(Stage::Act, &self.own.stats);
+    }
+
+    /// Does what the engine said of each frame of `burst`.
+    #[inline]
+    fn carry_out(
+        &mut self,
+        burst: &mut Burst<BURST>,
+        port: PortId,
+        told: &mut [Told; BURST],
+        besides: &Besides,
+        since: u64,
+    ) {
+        // What goes where the first frame goes, most often all, is sent as it lies in the burst.
+        let [Told { order: first, .. }, ..] = *told;
+        let main = if let Order::Send(to) = first { to } else { port };
+        let mut outcomes = told.map(|told| told.outcome);
+        burst.sift(|place, kept, mut mbuf| {
+            let told = told.get(place).unwrap_or(&Told::NOTHING);
+            // Unless something is to be sent before it that does not lie there.
+            let stays = told.order == Order::Send(main)
+                && !told.besides
+                && self.outgoing.get(usize::from(main.0)).is_some_and(Outgoing::is_empty);
+            if stays && mbuf.set_len(told.len.into()).is_ok() {
+                mbuf.reset_offloads();
+                if let Some(name) = outcomes.get_mut(kept) {
+                    *name = told.outcome;
+                }
+                return Some(mbuf);
+            }
             let extra = if told.besides {
                 besides.iter().find(|(whose, _)| *whose == place).map(|(_, extra)| extra)
             } else {
                 None
             };
             self.act(mbuf, port, told, extra, since);
+            None
+        });
+        if let Some(outgoing) = self.outgoing.get_mut(usize::from(main.0)) {
+            outgoing.send(burst, &outcomes, &self.own.stats);
         }
         for outgoing in &mut self.outgoing {
             outgoing.flush(&self.own.stats);
         }
-        self.watch.lap(Stage::Act, &self.own.stats);
     }
 
     /// Does what the engine said of one frame.
@@ -314,7 +337,7 @@ impl Turn<'_> {
         let Some(outgoing) = self.outgoing.get_mut(usize::from(to.0)) else {
             return self.own.stats.count(Outcome::DropNoRoute);
         };
-        if mbuf.set_len(told.len).is_err() {
+        if mbuf.set_len(told.len.into()).is_err() {
             return self.own.stats.count(Outcome::DropBuffer);
         }
         outgoing.answer(mbuf, told.outcome, &self.own.stats);
@@ -379,11 +402,28 @@ impl Turn<'_> {
     }
 }
 
-/// What the engine need not verify.
+/// The frame in `mbuf`, which came in by `port`, as the engine sees it.
 #[inline]
-fn vouched(mbuf: &Mbuf) -> Vouched {
-    let found = mbuf.checksums();
-    Vouched { ipv4: found.ipv4.is_vouched(), transport: found.transport.is_vouched() }
+fn frame(mbuf: &mut Mbuf, port: PortId) -> Frame<'_> {
+    let (len, vouched) = (mbuf.len(), vouched(mbuf.checksums()));
+    // The engine sees one piece of memory; a frame in several is none of ours.
+    if !mbuf.is_contiguous() {
+        return Frame::unfit(port);
+    }
+    match Frame::new(mbuf.room_mut(), len, port) {
+        Some(frame) => frame.vouched(vouched),
+        None => Frame::unfit(port),
+    }
+}
+
+/// What the engine need not verify, of what the device `found`.
+#[inline]
+fn vouched(found: Checksums) -> Vouched {
+    // Most of what comes is ICMP, of which a device says nothing.
+    if found.are_unknown() {
+        return Vouched::default();
+    }
+    Vouched { ipv4: found.ipv4().is_vouched(), transport: found.transport().is_vouched() }
 }
 
 /// A frame of our own, written by `emit`; `None` if there is no mbuf.
@@ -392,4 +432,23 @@ fn own_frame(mempool: &Mempool, emit: impl FnOnce(&mut [u8]) -> Option<usize>) -
     let len = emit(frame.room_mut())?;
     frame.set_len(len).ok()?;
     Some(frame)
+}
+
+#[cfg(test)]
+mod tests {
+    use dpdk::Checksum::{Absent, Bad, Good, Unknown};
+
+    use super::*;
+
+    #[test]
+    fn each_checksum_is_vouched_for_by_itself() {
+        let of = |ipv4, transport| vouched(Checksums::new(ipv4, transport));
+        let expected = [(Unknown, false), (Good, true), (Bad, false), (Absent, true)];
+        for (ipv4, header) in expected {
+            for (other, transport) in expected {
+                let wanted = Vouched { ipv4: header, transport };
+                assert_eq!(of(ipv4, other), wanted, "{ipv4:?} {other:?}");
+            }
+        }
+    }
 }

@@ -107,6 +107,26 @@ impl<const N: usize> Burst<N> {
         Drain { burst: self, next: 0, end }
     }
 
+    /// Takes the mbufs out one after another, and puts back what `sort` returns: those close up, in order.
+    ///
+    /// `sort` is told the mbuf's place, and the place that it will have if it is put back. If it panics, mbufs are leaked.
+    #[inline]
+    pub fn sift(&mut self, mut sort: impl FnMut(usize, usize, Mbuf) -> Option<Mbuf>) {
+        // From here on they are ours, or `sort`'s.
+        let end = std::mem::take(&mut self.length);
+        let mut kept = 0;
+        for place in 0..end {
+            // SAFETY: the slot was within the length, hence initialised, and is read once: what is written below is
+            // written to slots that were read before.
+            let mbuf = unsafe { self.slots[place].assume_init_read() };
+            if let Some(mbuf) = sort(place, kept, mbuf) {
+                self.slots[kept].write(mbuf);
+                kept += 1;
+            }
+        }
+        self.length = kept;
+    }
+
     /// The mbufs.
     #[inline]
     #[must_use]

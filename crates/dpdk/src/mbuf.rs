@@ -50,6 +50,16 @@ impl Checksum {
         matches!(self, Self::Good | Self::Absent)
     }
 
+    /// The flags by which it is told.
+    const fn flags(self, good: u64, bad: u64) -> u64 {
+        match self {
+            Self::Unknown => 0,
+            Self::Good => good,
+            Self::Bad => bad,
+            Self::Absent => good | bad,
+        }
+    }
+
     #[inline]
     const fn of(flags: u64, good: u64, bad: u64) -> Self {
         match (flags & good != 0, flags & bad != 0) {
@@ -62,12 +72,60 @@ impl Checksum {
 }
 
 /// What the device found of a frame's checksums.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Checksums {
+    /// As they stand in the mbuf, those of the two checksums alone.
+    flags: u64,
+}
+
+impl Checksums {
+    const IPV4: (u64, u64) = (sys::DSYS_MBUF_F_IP_CKSUM_GOOD, sys::DSYS_MBUF_F_IP_CKSUM_BAD);
+    const TRANSPORT: (u64, u64) = (sys::DSYS_MBUF_F_L4_CKSUM_GOOD, sys::DSYS_MBUF_F_L4_CKSUM_BAD);
+    const ALL: u64 = Self::IPV4.0 | Self::IPV4.1 | Self::TRANSPORT.0 | Self::TRANSPORT.1;
+
+    /// As a device tells them that found the IPv4 header's to be `ipv4`, and that of TCP or UDP `transport`.
+    #[must_use]
+    pub const fn new(ipv4: Checksum, transport: Checksum) -> Self {
+        let ipv4 = ipv4.flags(Self::IPV4.0, Self::IPV4.1);
+        Self { flags: ipv4 | transport.flags(Self::TRANSPORT.0, Self::TRANSPORT.1) }
+    }
+
+    #[inline]
+    const fn of(flags: u64) -> Self {
+        // Of a packet in a tunnel these are the inner sums; an outer one that is wrong is ours to find.
+        let outer_bad = flags & sys::DSYS_MBUF_F_OUTER_BAD != 0;
+        Self { flags: if outer_bad { 0 } else { flags & Self::ALL } }
+    }
+
     /// That of the IPv4 header.
-    pub ipv4: Checksum,
+    #[inline]
+    #[must_use]
+    pub const fn ipv4(self) -> Checksum {
+        Checksum::of(self.flags, Self::IPV4.0, Self::IPV4.1)
+    }
+
     /// That of TCP or UDP. Devices look at no ICMP.
-    pub transport: Checksum,
+    #[inline]
+    #[must_use]
+    pub const fn transport(self) -> Checksum {
+        Checksum::of(self.flags, Self::TRANSPORT.0, Self::TRANSPORT.1)
+    }
+
+    /// Whether the device looked at neither.
+    #[inline]
+    #[must_use]
+    pub const fn are_unknown(self) -> bool {
+        self.flags == 0
+    }
+}
+
+impl fmt::Debug for Checksums {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checksums")
+            .field("ipv4", &self.ipv4())
+            .field("transport", &self.transport())
+            .finish()
+    }
 }
 
 /// A packet in a buffer of a mempool, owned: dropping it gives the buffer back.
@@ -211,23 +269,7 @@ impl Mbuf {
     #[inline]
     #[must_use]
     pub fn checksums(&self) -> Checksums {
-        let flags = match self.get(OL_FLAGS) {
-            // Of a packet in a tunnel these are the inner sums; an outer one that is wrong is ours to find.
-            flags if flags & sys::DSYS_MBUF_F_OUTER_BAD != 0 => 0,
-            flags => flags,
-        };
-        Checksums {
-            ipv4: Checksum::of(
-                flags,
-                sys::DSYS_MBUF_F_IP_CKSUM_GOOD,
-                sys::DSYS_MBUF_F_IP_CKSUM_BAD,
-            ),
-            transport: Checksum::of(
-                flags,
-                sys::DSYS_MBUF_F_L4_CKSUM_GOOD,
-                sys::DSYS_MBUF_F_L4_CKSUM_BAD,
-            ),
-        }
+        Checksums::of(self.get(OL_FLAGS))
     }
 
     /// Forgets what the receiving driver noted and what a sending one might be asked for:
@@ -282,5 +324,23 @@ mod tests {
         assert_eq!(of(good | bad), Checksum::Absent);
         let vouched = [others, good, bad, good | bad].map(|flags| of(flags).is_vouched());
         assert_eq!(vouched, [false, true, false, true]);
+    }
+
+    #[test]
+    fn each_checksum_has_flags_of_its_own() {
+        let ip = sys::DSYS_MBUF_F_IP_CKSUM_GOOD;
+        let found = Checksums::of(ip | sys::DSYS_MBUF_F_L4_CKSUM_BAD);
+        assert_eq!((found.ipv4(), found.transport()), (Checksum::Good, Checksum::Bad));
+        assert!(!found.are_unknown());
+        let all = [Checksum::Unknown, Checksum::Good, Checksum::Bad, Checksum::Absent];
+        for (ipv4, transport) in all.iter().flat_map(|ipv4| all.map(|other| (*ipv4, other))) {
+            let found = Checksums::new(ipv4, transport);
+            assert_eq!((found.ipv4(), found.transport()), (ipv4, transport));
+        }
+        for flags in [0, !Checksums::ALL, ip | sys::DSYS_MBUF_F_OUTER_BAD] {
+            let found = Checksums::of(flags);
+            assert!(found.are_unknown(), "{flags:#x}");
+            assert_eq!((found.ipv4(), found.transport()), (Checksum::Unknown, Checksum::Unknown));
+        }
     }
 }

@@ -57,6 +57,33 @@ fn mbufs(pool: &Mempool) {
     assert_eq!(pool.in_use(), 0);
 }
 
+/// What is put back stays in order; what is not is whoever's took it.
+fn sifted(pool: &Mempool, burst: &mut Burst<8>) {
+    assert_eq!(pool.alloc_bulk(burst, 6), 6);
+    for (mbuf, number) in burst.iter_mut().zip(0..) {
+        mbuf.write(&[number]).expect("it fits");
+    }
+    let (mut seen, mut taken) = (Vec::new(), Vec::new());
+    burst.sift(|place, kept, mbuf| {
+        seen.push((place, kept, mbuf.data()[0]));
+        match mbuf.data()[0] {
+            1 => None,
+            3 | 4 => {
+                taken.push(mbuf);
+                None
+            }
+            _ => Some(mbuf),
+        }
+    });
+    assert_eq!(seen, [(0, 0, 0), (1, 1, 1), (2, 1, 2), (3, 2, 3), (4, 2, 4), (5, 2, 5)]);
+    assert_eq!((numbers(burst), pool.in_use()), (vec![0, 2, 5], 5));
+    assert_eq!(taken.iter().map(|mbuf| mbuf.data()[0]).collect::<Vec<_>>(), [3, 4]);
+    drop(taken);
+    burst.sift(|_, _, _| None);
+    assert!(burst.is_empty());
+    assert_eq!(pool.in_use(), 0);
+}
+
 fn bursts(pool: &Mempool) {
     let mut burst = Burst::<8>::new();
     assert_eq!(pool.alloc_bulk(&mut burst, 5), 5);
@@ -93,6 +120,8 @@ fn bursts(pool: &Mempool) {
     assert_eq!(numbers(&burst), [4, 5, 0]);
     burst.clear();
     assert_eq!(pool.in_use(), 0);
+
+    sifted(pool, &mut burst);
 
     assert_eq!(pool.alloc_bulk(&mut burst, 3), 3);
     drop(burst);

@@ -25,11 +25,15 @@ pub struct Vouched {
 #[derive(Debug)]
 pub struct Frame<'a> {
     room: &'a mut [u8],
-    len: usize,
+    /// Ticks since it was received.
+    waited: u64,
+    len: u32,
     port: PortId,
-    received: Option<u64>,
     vouched: Vouched,
 }
+
+/// A burst of them is written and read for each frame: two to a cache line.
+const _: () = assert!(size_of::<Frame<'_>>() <= 32);
 
 impl<'a> Frame<'a> {
     /// The frame of `len` octets that came in by `port` and lies at the front of `room`.
@@ -37,20 +41,31 @@ impl<'a> Frame<'a> {
     /// `None` if `room` is shorter than `len` or than [`LEAST_ROOM`]. What lies behind `len` is
     /// never read as part of the frame.
     #[must_use]
+    #[inline]
     pub fn new(room: &'a mut [u8], len: usize, port: PortId) -> Option<Self> {
-        (room.len() >= len && room.len() >= LEAST_ROOM).then_some(Self {
-            room,
-            len,
-            port,
-            received: None,
-            vouched: Vouched::default(),
-        })
+        let fits = room.len() >= len && room.len() >= LEAST_ROOM;
+        let len = u32::try_from(len).ok()?;
+        fits.then_some(Self { room, waited: 0, len, port, vouched: Vouched::default() })
+    }
+
+    /// In the place of a frame that no answer can be written over: it is dropped, as
+    /// [`Outcome::DropBuffer`](crate::Outcome::DropBuffer). It has no octets, and its length means nothing.
+    #[must_use]
+    #[cold]
+    pub fn unfit(port: PortId) -> Self {
+        Self { room: &mut [], waited: 0, len: u32::MAX, port, vouched: Vouched::default() }
+    }
+
+    /// What was received; `None` of what is [unfit](Self::unfit).
+    #[inline(always)]
+    pub(crate) fn arrived(&self) -> Option<&[u8]> {
+        self.room.get(..self.len as usize)
     }
 
     /// The same frame, for which its device vouches as told.
     #[must_use]
     #[inline]
-    pub fn vouched(self, vouched: Vouched) -> Self {
+    pub const fn vouched(self, vouched: Vouched) -> Self {
         Self { vouched, ..self }
     }
 
@@ -61,30 +76,31 @@ impl<'a> Frame<'a> {
         self.vouched
     }
 
-    /// The same frame, which was received at the time `ticks` and had to wait since.
+    /// The same frame, which has waited for so many `ticks` since it was received.
     #[must_use]
-    pub fn received_at(self, ticks: u64) -> Self {
-        Self { received: Some(ticks), ..self }
+    #[inline]
+    pub const fn having_waited(self, ticks: u64) -> Self {
+        Self { waited: ticks, ..self }
     }
 
     /// When it was received, if it is looked at `now`.
     #[inline]
-    pub(crate) fn received(&self, now: u64) -> u64 {
-        self.received.unwrap_or(now)
+    pub(crate) const fn received(&self, now: u64) -> u64 {
+        now.wrapping_sub(self.waited)
     }
 
     /// The frame's octets: what was received, or what the engine made of it.
     #[must_use]
     #[inline]
     pub fn octets(&self) -> &[u8] {
-        self.room.get(..self.len).unwrap_or_default()
+        self.arrived().unwrap_or_default()
     }
 
     /// How many octets they are.
     #[must_use]
     #[inline]
     pub const fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// Whether there is nothing in it.
@@ -115,7 +131,8 @@ impl<'a> Frame<'a> {
     /// The frame is now the first `len` octets of the buffer.
     #[inline]
     pub(crate) fn set_len(&mut self, len: usize) {
-        self.len = len.min(self.room.len());
+        // What lies in a buffer fits.
+        self.len = u32::try_from(len.min(self.room.len())).unwrap_or_default();
     }
 }
 
@@ -132,11 +149,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_unfit_has_no_octets() {
+        let unfit = Frame::unfit(PortId(3));
+        assert!(unfit.arrived().is_none());
+        assert_eq!((unfit.octets(), unfit.port()), (&[][..], PortId(3)));
+    }
+
+    #[test]
     fn nobody_vouches_unasked() {
         let mut room = [0; LEAST_ROOM];
         let frame = Frame::new(&mut room, 60, PortId(0)).unwrap();
         assert_eq!(frame.vouched_for(), Vouched { ipv4: false, transport: false });
         let vouched = Vouched { ipv4: true, transport: false };
-        assert_eq!(frame.vouched(vouched).received_at(7).vouched_for(), vouched);
+        assert_eq!(frame.vouched(vouched).having_waited(7).vouched_for(), vouched);
     }
 }

@@ -197,7 +197,7 @@ impl Responder {
                 let frame =
                     Frame::new(room, frame.len(), PortId(port)).unwrap().vouched(self.vouched);
                 match self.received {
-                    Some(time) => frame.received_at(time),
+                    Some(time) => frame.having_waited(self.now - time),
                     None => frame,
                 }
             })
