@@ -27,15 +27,15 @@ pub(crate) struct Match<A> {
     pub(crate) reset: Option<u32>,
 }
 
-/// Reads an ICMP error.
+/// Reads an ICMP error with this `body`.
 #[inline(always)]
 pub(crate) fn error<A: Address, P: Prefetch>(
     look: &mut Look<'_, P>,
     packet: &Packet<'_, A>,
-    message: &Message<'_>,
+    body: &[u8],
     outcome: Outcome,
 ) -> Found {
-    let Ok(quote) = A::parse_quote(message.body) else {
+    let Ok(quote) = A::parse_quote(body) else {
         return Err(Outcome::DropBadQuote);
     };
     // The error goes to the sender of what it quotes: us. And no probe of ours went to such as get

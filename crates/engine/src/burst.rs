@@ -107,7 +107,6 @@ impl<P: Prefetch> Engine<P> {
             look(view, &self.table, group, &mut work, |place, outcome| {
                 fate(place.wrapping_add(first), Fate::dropped(outcome));
             });
-            work.ask_memory(&self.table);
             self.answer(view, now, group, &work, |place, done| {
                 fate(place.wrapping_add(first), done);
             });
@@ -314,6 +313,7 @@ fn look<P: Prefetch>(
             drop(place, outcome);
         }
     }
+    work.ask_memory(table);
 }
 
 /// The fate of a frame that was `written` over, if its buffer had the room.

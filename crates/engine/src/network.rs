@@ -374,10 +374,14 @@ const fn is_unicast_v4(address: Ipv4Addr) -> bool {
 
 #[inline(always)]
 const fn is_unicast_v6(address: Ipv6Addr) -> bool {
+    // As one number: taken apart by octets, an address is moved in pieces of odd sizes.
+    let bits = address.to_bits();
     // Unspecified, loopback, and IPv4 addresses (in an IPv6 packet they are nobody's, RFC 4942 §2.2).
-    let low = address.to_bits() <= Ipv6Addr::LOCALHOST.to_bits()
-        || address.to_bits() >> 32 == Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().to_bits() >> 32;
-    !(address.is_multicast() || low)
+    let low = bits >> 64 == 0
+        && (bits <= Ipv6Addr::LOCALHOST.to_bits()
+            || bits >> 32 == Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().to_bits() >> 32);
+    let multicast = bits >> 120 == 0xff;
+    !(multicast || low)
 }
 
 fn resolve(route: &StaticRoute, interfaces: &[Interface]) -> Result<InterfaceId, Error> {

@@ -4,14 +4,13 @@ use std::net::IpAddr;
 
 use otherhalf_pending::{Hash, Prefetch, Table};
 use otherhalf_wire::extension::Class;
-use otherhalf_wire::icmp::Message;
-use otherhalf_wire::ip::{Family, Packet};
+use otherhalf_wire::icmp;
+use otherhalf_wire::ip::Packet;
 use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::trace::{ANY_FLOW, Refusal, Request, extensions};
 
 use crate::classify::Task;
 use crate::outcome::Outcome;
-use crate::policy::Policy;
 use crate::work::{Address, Found, Look};
 
 /// A request that deserves a probe.
@@ -40,73 +39,51 @@ pub(crate) struct Refuse {
     pub(crate) outcome: Outcome,
 }
 
-/// What a request asks for, as far as it is not said by its packet's header.
-struct Wish {
-    identifier: u16,
-    ttl: u8,
-    protocol: Protocol,
-    flow: u16,
-}
-
-/// Why a request gets no probe.
-enum Unanswerable {
-    /// It is none.
-    Drop(Outcome),
-    /// It is refused.
-    Refuse(u16, Refusal, Outcome),
-}
-
-/// Reads the request in `packet`; its checksum is right and its source can be answered.
+/// Reads the request in `packet`, whose message has this `header` and `body`; its checksum is right and its source can be
+/// answered.
 #[inline(always)]
 pub(crate) fn read<A: Address, P: Prefetch>(
     look: &mut Look<'_, P>,
     packet: &Packet<'_, A>,
-    message: &Message<'_>,
+    header: &icmp::Header,
+    body: &[u8],
 ) -> Found {
-    match wish(look.view.policy, A::FAMILY, message) {
-        Ok(Wish { identifier, ttl, protocol, flow }) => look.ask(Ask {
-            own: packet.dst,
-            requester: packet.src,
+    let Ok((request, trailer)) = Request::parse_body(header, body) else {
+        return Err(Outcome::DropShortRequest);
+    };
+    let Request { identifier, ttl, .. } = request;
+    let (own, requester) = (packet.dst, packet.src);
+    let (refusal, outcome) = 'refused: {
+        if ttl == 0 {
+            break 'refused (Refusal::Ttl, Outcome::RefusedTtl);
+        }
+        let wanted = request.probe_protocol(A::FAMILY);
+        let Some((protocol, flows)) =
+            wanted.and_then(|protocol| Some((protocol, look.view.policy.flows(protocol)?)))
+        else {
+            break 'refused (Refusal::Protocol, Outcome::RefusedProtocol);
+        };
+        let flow = if request.flow == ANY_FLOW { flows.default } else { request.flow };
+        if !flows.allow(flow) {
+            break 'refused (Refusal::Flow, Outcome::RefusedFlow);
+        }
+        if let Some(class) = unwelcome(trailer) {
+            break 'refused (Refusal::Extension(class.value()), Outcome::RefusedExtension);
+        }
+        let Packet { traffic_class, flow_label, .. } = *packet;
+        return look.ask(Ask {
+            own,
+            requester,
             identifier,
             ttl,
             protocol,
             flow,
-            traffic_class: packet.traffic_class,
-            flow_label: packet.flow_label,
-        }),
-        Err(Unanswerable::Drop(outcome)) => Err(outcome),
-        Err(Unanswerable::Refuse(identifier, refusal, outcome)) => {
-            let (own, requester) = (packet.dst.into(), packet.src.into());
-            look.task(Task::Refuse(Refuse { own, requester, identifier, refusal, outcome }))
-        }
-    }
-}
-
-/// What a request asks for, if `policy` grants it.
-#[inline(always)]
-fn wish(policy: &Policy, family: Family, message: &Message<'_>) -> Result<Wish, Unanswerable> {
-    let Ok((request, trailer)) = Request::parse(message) else {
-        return Err(Unanswerable::Drop(Outcome::DropShortRequest));
+            traffic_class,
+            flow_label,
+        });
     };
-    let identifier = request.identifier;
-    let refuse = |refusal, outcome| Err(Unanswerable::Refuse(identifier, refusal, outcome));
-    if request.ttl == 0 {
-        return refuse(Refusal::Ttl, Outcome::RefusedTtl);
-    }
-    let wanted = request.probe_protocol(family);
-    let Some((protocol, flows)) =
-        wanted.and_then(|protocol| Some((protocol, policy.flows(protocol)?)))
-    else {
-        return refuse(Refusal::Protocol, Outcome::RefusedProtocol);
-    };
-    let flow = if request.flow == ANY_FLOW { flows.default } else { request.flow };
-    if !flows.allow(flow) {
-        return refuse(Refusal::Flow, Outcome::RefusedFlow);
-    }
-    if let Some(class) = unwelcome(trailer) {
-        return refuse(Refusal::Extension(class.value()), Outcome::RefusedExtension);
-    }
-    Ok(Wish { identifier, ttl: request.ttl, protocol, flow })
+    let (own, requester) = (own.into(), requester.into());
+    look.task(Task::Refuse(Refuse { own, requester, identifier, refusal, outcome }))
 }
 
 /// The first extension object that we do not serve: padding alone is welcome, all else needs a policy that is not there.

@@ -37,8 +37,6 @@ pub(crate) struct Work {
     pub(crate) v6: Traces<Ipv6Addr>,
     /// What is not reverse traceroute, and requests that are refused.
     pub(crate) rest: Jobs<Task>,
-    /// Lines of the pending table that are needed and not yet asked for.
-    lines: ArrayVec<(Hash, Lines), BURST>,
 }
 
 /// Tasks whose lines are asked for together. A prefetch whose address is not translated yet holds up all behind it until it
@@ -51,11 +49,56 @@ pub(crate) struct Traces<A> {
     pub(crate) asks: Jobs<Ask<A>>,
     /// Answers, each to a probe that may wait for it.
     pub(crate) matches: Jobs<Match<A>>,
+    /// How many of each have had their lines of the pending table asked for.
+    asked: [usize; 2],
+    /// How many of both are enough to ask for those that are new.
+    enough: usize,
 }
 
 impl<A> Default for Traces<A> {
     fn default() -> Self {
-        Self { asks: ArrayVec::new(), matches: ArrayVec::new() }
+        Self { asks: ArrayVec::new(), matches: ArrayVec::new(), asked: [0; 2], enough: TOGETHER }
+    }
+}
+
+impl<A> Traces<A> {
+    /// Asks for the lines of new tasks, if there are enough of them.
+    #[inline(always)]
+    fn ask_memory_together<P: Prefetch>(&mut self, table: &Table<P>) {
+        if !P::WAITS && self.asks.len().wrapping_add(self.matches.len()) >= self.enough {
+            self.ask_memory(table);
+        }
+    }
+
+    /// Asks for the lines of all tasks that are new since the last time. A table without prefetch is waited for, by a
+    /// loop over all.
+    #[inline(never)]
+    fn ask_memory<P: Prefetch>(&mut self, table: &Table<P>) {
+        let [asks, matches] = self.asked;
+        self.asked = [self.asks.len(), self.matches.len()];
+        self.enough = self.asked.iter().sum::<usize>().wrapping_add(TOGETHER);
+        let asks = self.asks.get(asks..).unwrap_or_default();
+        let matches = self.matches.get(matches..).unwrap_or_default();
+        if P::WAITS {
+            let both = asks.iter().map(|job| (job.hash, Lines::Both));
+            table.fetch(both.chain(matches.iter().map(|job| (job.hash, Lines::First))));
+        } else {
+            for job in asks {
+                table.prefetch(job.hash, Lines::Both);
+            }
+            for job in matches {
+                table.prefetch(job.hash, Lines::First);
+            }
+        }
+    }
+}
+
+impl Work {
+    /// Asks for all lines that are not yet asked for.
+    #[inline]
+    pub(crate) fn ask_memory<P: Prefetch>(&mut self, table: &Table<P>) {
+        self.v4.ask_memory(table);
+        self.v6.ask_memory(table);
     }
 }
 
@@ -165,18 +208,22 @@ impl<P: Prefetch> Look<'_, P> {
     #[inline(always)]
     pub(crate) fn ask<A: Address>(&mut self, ask: Ask<A>) -> Found {
         let hash = ask.hash(self.table, request::first_identifier(self.table, &ask));
-        self.want(hash, Lines::Both);
         let Self { place, ingress, .. } = *self;
-        push(&mut A::traces(self.work).asks, Job { place, ingress, task: ask, hash })
+        let traces = A::traces(self.work);
+        push(&mut traces.asks, Job { place, ingress, task: ask, hash })?;
+        traces.ask_memory_together(self.table);
+        Ok(())
     }
 
     /// An answer names a probe.
     #[inline(always)]
     pub(crate) fn match_up<A: Address>(&mut self, found: Match<A>) -> Found {
         let hash = found.hash(self.table);
-        self.want(hash, Lines::First);
         let Self { place, ingress, .. } = *self;
-        push(&mut A::traces(self.work).matches, Job { place, ingress, task: found, hash })
+        let traces = A::traces(self.work);
+        push(&mut traces.matches, Job { place, ingress, task: found, hash })?;
+        traces.ask_memory_together(self.table);
+        Ok(())
     }
 
     /// Anything else.
@@ -184,27 +231,6 @@ impl<P: Prefetch> Look<'_, P> {
     pub(crate) fn task(&mut self, task: Task) -> Found {
         let Self { place, ingress, .. } = *self;
         push_rare(&mut self.work.rest, Job { place, ingress, task, hash: Hash::default() })
-    }
-
-    /// Notes lines of the table, to be asked for with others.
-    #[inline(always)]
-    fn want(&mut self, hash: Hash, lines: Lines) {
-        // As many as frames at most, so that there is room.
-        let _ = self.work.lines.try_push((hash, lines));
-        if !P::WAITS && self.work.lines.len() >= TOGETHER {
-            self.work.ask_memory(self.table);
-        }
-    }
-}
-
-impl Work {
-    /// Asks for the lines noted, or waits for them if the table has no prefetch.
-    #[inline]
-    pub(crate) fn ask_memory<P: Prefetch>(&mut self, table: &Table<P>) {
-        table.fetch(self.lines.iter().copied());
-        for (hash, lines) in self.lines.drain(..) {
-            table.prefetch(hash, lines);
-        }
     }
 }
 

@@ -115,6 +115,10 @@ pub trait Known: Address {
     /// `verified` already is not verified again.
     fn parse(bytes: &[u8], verified: bool) -> Result<Packet<'_, Self>, Malformed>;
 
+    /// The packet, if it is one without options or extension headers that [`parse`](Self::parse) reads as well: nearly all
+    /// are, and are told at once. `None` says nothing.
+    fn parse_plain(bytes: &[u8], verified: bool) -> Option<Packet<'_, Self>>;
+
     /// Reads what an ICMP error of the family quotes, see [`Quote::parse`].
     fn parse_quote(bytes: &[u8]) -> Result<Quote<'_, Self>, Malformed>;
 }
@@ -155,17 +159,12 @@ impl Known for Ipv4Addr {
 
     #[inline(always)]
     fn parse(bytes: &[u8], verified: bool) -> Result<Packet<'_, Self>, Malformed> {
-        let packet = ipv4::Packet::parse_summed(bytes, verified)?;
-        Ok(Packet {
-            src: packet.header.src.into(),
-            dst: packet.header.dst.into(),
-            ttl: packet.header.ttl,
-            traffic_class: packet.header.tos,
-            flow_label: 0,
-            protocol: packet.header.protocol,
-            header_len: ipv4::HEADER_LEN.wrapping_add(packet.options.len()),
-            payload: packet.payload,
-        })
+        ipv4::Packet::parse_summed(bytes, verified).map(Packet::from)
+    }
+
+    #[inline(always)]
+    fn parse_plain(bytes: &[u8], verified: bool) -> Option<Packet<'_, Self>> {
+        ipv4::Packet::parse_plain(bytes, verified).map(Packet::from)
     }
 
     #[inline(always)]
@@ -209,17 +208,12 @@ impl Known for Ipv6Addr {
 
     #[inline(always)]
     fn parse(bytes: &[u8], _: bool) -> Result<Packet<'_, Self>, Malformed> {
-        let packet = ipv6::Packet::parse(bytes)?;
-        Ok(Packet {
-            src: packet.header.src.into(),
-            dst: packet.header.dst.into(),
-            ttl: packet.header.hop_limit,
-            traffic_class: packet.header.traffic_class(),
-            flow_label: packet.header.flow_label(),
-            protocol: packet.protocol,
-            header_len: ipv6::HEADER_LEN.wrapping_add(packet.extensions_len),
-            payload: packet.payload,
-        })
+        ipv6::Packet::parse(bytes).map(Packet::from)
+    }
+
+    #[inline(always)]
+    fn parse_plain(bytes: &[u8], _: bool) -> Option<Packet<'_, Self>> {
+        ipv6::Packet::parse_plain(bytes).map(Packet::from)
     }
 
     #[inline(always)]
@@ -276,6 +270,38 @@ pub struct Packet<'a, A = IpAddr> {
     pub header_len: usize,
     /// The upper layer, without link-layer padding.
     pub payload: &'a [u8],
+}
+
+impl<'a> From<ipv4::Packet<'a>> for Packet<'a, Ipv4Addr> {
+    #[inline(always)]
+    fn from(packet: ipv4::Packet<'a>) -> Self {
+        Self {
+            src: packet.header.src.into(),
+            dst: packet.header.dst.into(),
+            ttl: packet.header.ttl,
+            traffic_class: packet.header.tos,
+            flow_label: 0,
+            protocol: packet.header.protocol,
+            header_len: ipv4::HEADER_LEN.wrapping_add(packet.options.len()),
+            payload: packet.payload,
+        }
+    }
+}
+
+impl<'a> From<ipv6::Packet<'a>> for Packet<'a, Ipv6Addr> {
+    #[inline(always)]
+    fn from(packet: ipv6::Packet<'a>) -> Self {
+        Self {
+            src: packet.header.src.into(),
+            dst: packet.header.dst.into(),
+            ttl: packet.header.hop_limit,
+            traffic_class: packet.header.traffic_class(),
+            flow_label: packet.header.flow_label(),
+            protocol: packet.protocol,
+            header_len: ipv6::HEADER_LEN.wrapping_add(packet.extensions_len),
+            payload: packet.payload,
+        }
+    }
 }
 
 impl<'a> Packet<'a> {

@@ -138,6 +138,18 @@ impl<'a> Packet<'a> {
         let extensions_len = rest.len().saturating_sub(payload.len());
         Ok(Self { header, protocol, extensions_len, payload })
     }
+
+    /// What nearly all packets are, told at once: one without extension headers that [`parse`](Self::parse) reads as
+    /// well. `None` for all else, whether it is wrong or only rare.
+    #[must_use]
+    #[inline(always)]
+    pub fn parse_plain(bytes: &'a [u8]) -> Option<Self> {
+        let (header, rest) = Header::ref_from_prefix(bytes).ok()?;
+        let payload = rest.get(..usize::from(header.payload_length.get()))?;
+        let protocol = header.next_header;
+        let plain = header.is_version_6() && is_upper_layer(protocol);
+        plain.then_some(Self { header, protocol, extensions_len: 0, payload })
+    }
 }
 
 /// Skips extension headers: the protocol of the upper layer, and its bytes.
@@ -147,10 +159,16 @@ impl<'a> Packet<'a> {
 #[inline(always)]
 pub fn upper_layer(next_header: u8, bytes: &[u8]) -> Result<(u8, &[u8]), Malformed> {
     // By far the most have none.
-    if matches!(next_header, protocol::ICMPV6 | protocol::UDP | protocol::TCP) {
+    if is_upper_layer(next_header) {
         return Ok((next_header, bytes));
     }
     skip_extensions(next_header, bytes)
+}
+
+/// Whether that is no extension header, but an upper layer that we know.
+#[inline(always)]
+const fn is_upper_layer(next_header: u8) -> bool {
+    matches!(next_header, protocol::ICMPV6 | protocol::UDP | protocol::TCP)
 }
 
 #[cold]
@@ -223,6 +241,23 @@ mod tests {
             (Ipv6Addr::from(packet.header.src), Ipv6Addr::from(packet.header.dst)),
             (FIELDS.src, FIELDS.dst)
         );
+    }
+
+    #[test]
+    fn plain_is_what_has_no_extension_headers_and_is_right() {
+        for next_header in 0..=255 {
+            let good = packet(next_header, &[58, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3]);
+            for len in 0..=good.len() {
+                let whole = Packet::parse(&good[..len]).ok();
+                let expected = whole.filter(|packet| packet.protocol == next_header);
+                let known = matches!(next_header, 6 | 17 | 58);
+                let plain = Packet::parse_plain(&good[..len]);
+                assert_eq!(plain, expected.filter(|_| known), "{next_header} {len}");
+            }
+        }
+        let mut bytes = packet(58, b"payload");
+        bytes[0] = 0x40;
+        assert_eq!(Packet::parse_plain(&bytes), None);
     }
 
     #[test]

@@ -57,11 +57,20 @@ impl Request {
         if message.kind != Kind::EchoRequest || message.header.code != CODE {
             return Err(Malformed::Field);
         }
+        Self::parse_body(message.header, message.body)
+    }
+
+    /// The same of a message that is known to be a request: its header and what follows.
+    #[inline(always)]
+    pub fn parse_body<'a>(
+        header: &icmp::Header,
+        body: &'a [u8],
+    ) -> Result<(Self, &'a [u8]), Malformed> {
         let ([ttl, protocol, high, low], rest) =
-            message.body.split_first_chunk().ok_or(Malformed::Truncated)?;
+            body.split_first_chunk().ok_or(Malformed::Truncated)?;
         let request = Self {
-            identifier: message.header.identifier.get(),
-            sequence: message.header.sequence.get(),
+            identifier: header.identifier.get(),
+            sequence: header.sequence.get(),
             ttl: *ttl,
             protocol: *protocol,
             flow: u16::from_be_bytes([*high, *low]),
