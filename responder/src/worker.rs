@@ -292,7 +292,7 @@ impl Turn<'_> {
             } else {
                 None
             };
-            self.act(mbuf, port, told, extra, since);
+            self.act(mbuf, port, *told, extra, since);
             None
         });
         if let Some(outgoing) = self.outgoing.get_mut(usize::from(main.0)) {
@@ -309,7 +309,7 @@ impl Turn<'_> {
         &mut self,
         mut mbuf: Mbuf,
         port: PortId,
-        told: &Told,
+        told: Told,
         extra: Option<&Extra>,
         since: u64,
     ) {
