@@ -49,6 +49,8 @@ pub mod picture;
 pub mod record;
 pub mod formats;
 pub mod stream;
+pub mod report;
+pub mod difference;
 
 pub use check::{Check, Speaks};
 pub use details::{Details, Quoted, Rewritten};

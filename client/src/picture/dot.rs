@@ -40,7 +40,10 @@ fn try_write(document: &Document, graphs: &[Graph], out: &mut String) -> fmt::Re
             };
             if let Some(balancer) = &node.balancer {
                 lines.push(label::balancer(balancer));
-                look = ", shape=hexagon, style=solid";
+                look = match node.kind {
+                    Kind::Silent(_) => ", shape=hexagon, style=dashed",
+                    _ => ", shape=hexagon, style=solid",
+                };
             }
             lines.extend((!ttl.is_empty()).then_some(ttl));
             writeln!(out, "    {name}{at} [label={}{look}];", quoted(&lines.join("\n")))?;

@@ -5,17 +5,17 @@
 //! what writes each format, after [`crate::printable`].
 
 mod graph;
-mod label;
+pub(crate) mod label;
 mod layers;
 mod place;
 mod shared;
 mod scene;
 mod style;
-mod titles;
+pub(crate) mod titles;
 mod legend;
 mod svg;
 mod dot;
-mod page;
+pub(crate) mod page;
 
 use maud::Markup;
 

@@ -2,18 +2,26 @@
 
 use super::graph::{Graph, Kind};
 use super::layers::Layers;
-use crate::document::Document;
+use crate::document::{Document, Router};
 
 /// What an aligned end counts for: more than all routers.
 const END_SCORE: usize = 1000;
 
-/// The nodes of `forward` and `reverse` that are one router: of one address, or of one name.
+/// The nodes of `forward` and `reverse` that are one router: of one address, of one name, or found to be one.
 pub(crate) fn routers(
     document: &Document,
     forward: &Graph,
     reverse: &Graph,
 ) -> Vec<(usize, usize)> {
-    let same = |a, b| a == b || document.name(a).is_some_and(|name| document.name(b) == Some(name));
+    let is_known = |a, b| {
+        let both = |router: &Router| router.addresses.contains(&a) && router.addresses.contains(&b);
+        document.aliases.iter().any(both)
+    };
+    let same = |a, b| {
+        a == b
+            || document.name(a).is_some_and(|name| document.name(b) == Some(name))
+            || is_known(a, b)
+    };
     let mut pairs = Vec::new();
     for (there, a) in forward.nodes.iter().enumerate() {
         for (back, b) in reverse.nodes.iter().enumerate() {

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use otherhalf_client::difference::NothingInCommon;
 use otherhalf_client::{document, endpoints, formats, names, raw, resolve};
 
 use crate::settings;
@@ -19,6 +20,24 @@ pub(crate) enum Code {
     NoPermission = 5,
     Refused = 6,
     Interrupted = 130,
+}
+
+impl Code {
+    /// The one with that number.
+    pub(crate) fn of_number(number: i32) -> Option<Self> {
+        [
+            Self::Reached,
+            Self::NotReached,
+            Self::Usage,
+            Self::NotSpoken,
+            Self::NoAnswer,
+            Self::NoPermission,
+            Self::Refused,
+            Self::Interrupted,
+        ]
+        .into_iter()
+        .find(|code| *code as i32 == number)
+    }
 }
 
 impl From<Code> for ExitCode {
@@ -40,6 +59,10 @@ pub(crate) enum Failure {
     Saved { file: PathBuf, source: document::Error },
     #[error(transparent)]
     Format(#[from] formats::Error),
+    #[error(transparent)]
+    NothingInCommon(#[from] NothingInCommon),
+    #[error("cannot run otherhalf again: {0}")]
+    Child(io::Error),
     #[error(transparent)]
     Target(#[from] resolve::Error),
     #[error(transparent)]
@@ -67,9 +90,10 @@ impl Failure {
             | Self::Target(_)
             | Self::Settings(_)
             | Self::File { .. }
+            | Self::Saved { .. }
+            | Self::NothingInCommon(_)
             | Self::Names(_)
             | Self::Endpoints(_)
-            | Self::Saved { .. }
             | Self::Format(formats::Error::NoPackets) => Code::Usage,
             Self::NoneAlive(_) => Code::NoAnswer,
             Self::Interrupted => Code::Interrupted,
@@ -77,6 +101,7 @@ impl Failure {
             // Whoever closed the pipe has what they wanted.
             _ if self.is_quiet() => Code::Reached,
             Self::Network(_)
+            | Self::Child(_)
             | Self::Output(_)
             | Self::Json(_)
             | Self::Toml(_)
@@ -93,12 +118,14 @@ impl Failure {
             | Self::Target(_)
             | Self::Settings(_)
             | Self::File { .. }
+            | Self::Saved { .. }
+            | Self::NothingInCommon(_)
+            | Self::Child(_)
             | Self::Names(_)
             | Self::Endpoints(_)
             | Self::NoneAlive(_)
             | Self::Interrupted
             | Self::Toml(_)
-            | Self::Saved { .. }
             | Self::Format(_)
             | Self::Network(_) => false,
         }

@@ -6,8 +6,10 @@ mod endpoints;
 mod generate;
 mod hosts;
 mod output;
+mod saved;
 mod trace;
 mod values;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -22,7 +24,9 @@ pub(crate) use endpoints::{Directory, Endpoints, EndpointsWhat};
 pub(crate) use generate::{Generate, What};
 pub(crate) use hosts::Hosts;
 pub(crate) use output::Output;
+pub(crate) use saved::{Diff, Report, ReportFormat};
 pub(crate) use trace::Trace;
+pub(crate) use watch::Watch;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -106,6 +110,15 @@ pub(crate) enum Command {
     /// Write a saved trace in the format of another program
     #[command(after_help = convert::EXAMPLES)]
     Convert(Convert),
+    /// Write saved traces as a page for others: both directions, picture and figures
+    #[command(after_help = saved::REPORT)]
+    Report(Report),
+    /// Say what changed between two saved traces
+    #[command(after_help = saved::DIFF)]
+    Diff(Diff),
+    /// Trace again and again, and say when the path changes
+    #[command(override_usage = "otherhalf watch [OPTIONS] [forward|reverse|two-way] [OPTIONS] [udp|tcp|icmp] <TARGET>", after_help = watch::EXAMPLES)]
+    Watch(Watch),
     /// Write a configuration file, completions, man pages or the JSON Schema
     #[command(after_help = generate::EXAMPLES)]
     Generate(Generate),

@@ -39,6 +39,17 @@ pub(super) fn pause(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(if value > 10.0 { value / 1000.0 } else { value }))
 }
 
+/// The longest time between two traces, in seconds: a day.
+const LONGEST_INTERVAL: f64 = 86_400.0;
+
+pub(super) fn watch_interval(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (1.0..=LONGEST_INTERVAL).contains(seconds))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| format!("an interval is 1 to {LONGEST_INTERVAL} seconds"))
+}
+
 pub(super) fn parallel(text: &str) -> Result<NonZeroU16, String> {
     text.parse().map_err(|_| format!("queries in flight are 1 to {}", u16::MAX))
 }

@@ -3,12 +3,16 @@
 mod aliases;
 mod check;
 mod convert;
+mod diff;
 mod endpoints;
 mod generate;
 mod live;
 mod names;
+mod report;
+mod saved;
 mod sink;
 mod trace;
+mod watch;
 
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -31,6 +35,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Code, Failure> {
         Command::Check(what) => check::run(what),
         Command::Endpoints(what) => endpoints::run(what),
         Command::Convert(what) => convert::run(what),
+        Command::Report(what) => report::run(what),
+        Command::Diff(what) => diff::run(what),
+        Command::Watch(what) => watch::run(what),
         Command::Generate(what) => generate::run(what),
     }
 }

@@ -1,0 +1,179 @@
+//! `watch`: a line when the path changes.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+use std::{env, iter, thread};
+
+use clap::CommandFactory;
+use otherhalf_client::difference::Difference;
+use otherhalf_client::{Document, document, printable};
+
+use super::{interruption, proceed, saved, tell};
+use crate::cli;
+use crate::failure::{Code, Failure};
+
+/// Between two traces, if nothing else is said.
+const INTERVAL: Duration = Duration::from_mins(1);
+/// How soon an interruption is noticed.
+const NAP: Duration = Duration::from_millis(50);
+
+/// Traces again and again, or once against what was saved.
+pub(super) fn run(arguments: &cli::Watch) -> Result<Code, Failure> {
+    let what = what(&arguments.what);
+    check(&what);
+    let interrupted = interruption()?;
+    let state = arguments.state.as_deref();
+    let mut known = match state {
+        Some(file) if file.exists() => Some(saved::read(file)?),
+        _ => None,
+    };
+    let once = arguments.interval.is_none() && state.is_some();
+    let most = match arguments.count {
+        Some(count) => count.get(),
+        None if once => 1,
+        None => u32::MAX,
+    };
+    let interval = arguments.interval.unwrap_or(INTERVAL);
+    let mut code = Code::Reached;
+    for round in 1..=most {
+        let next = Instant::now() + interval;
+        match trace(&what)? {
+            Ok(new) => {
+                if proceed(&interrupted).is_break() {
+                    break;
+                }
+                if look(&mut known, new, state)? {
+                    code = Code::NotReached;
+                }
+            }
+            Err(failed) if failed.is_lasting() || most == 1 => {
+                tell(Some(&failed.sentence));
+                return Ok(failed.code);
+            }
+            Err(failed) => tell(Some(&failed.sentence)),
+        }
+        if round < most {
+            sleep_until(next, &interrupted);
+        }
+        if proceed(&interrupted).is_break() {
+            return Ok(Code::Interrupted);
+        }
+    }
+    Ok(if proceed(&interrupted).is_break() { Code::Interrupted } else { code })
+}
+
+/// The arguments of the command that is run each time.
+fn what(words: &[OsString]) -> Vec<OsString> {
+    let commands = ["forward", "reverse", "two-way"];
+    let named = words.first().is_some_and(|word| commands.iter().any(|command| word == command));
+    let usual = (!named).then(|| OsString::from("two-way"));
+    usual.into_iter().chain(words.iter().cloned()).chain(iter::once("--json".into())).collect()
+}
+
+/// Ends the program with the usual words if that command is not understood.
+fn check(what: &[OsString]) {
+    let words = iter::once(OsString::from("otherhalf")).chain(what.iter().cloned());
+    if let Err(error) = cli::Arguments::command().try_get_matches_from(words) {
+        error.exit();
+    }
+}
+
+/// Why a trace gave no document.
+struct Failed {
+    code: Code,
+    sentence: String,
+}
+
+impl Failed {
+    /// Whether it is no better next time.
+    fn is_lasting(&self) -> bool {
+        matches!(self.code, Code::Usage | Code::NoPermission)
+    }
+}
+
+/// Runs the command in a process of its own: it gives up its rights once its sockets are open, and finds its source
+/// address, its route and the target's address anew.
+fn trace(what: &[OsString]) -> Result<Result<Document, Failed>, Failure> {
+    let output = Command::new(env::current_exe()?)
+        .args(what)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(Failure::Child)?;
+    if let Ok(document) = document::read(&String::from_utf8_lossy(&output.stdout)) {
+        return Ok(Ok(document));
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let said = said.lines().map(printable).collect::<Vec<_>>().join(" ");
+    let code = output.status.code().and_then(Code::of_number).unwrap_or(Code::NoAnswer);
+    let sentence = said.strip_prefix("otherhalf: ").unwrap_or(&said).to_owned();
+    Ok(Err(Failed { code, sentence }))
+}
+
+/// Compares `new` with what is known, says what changed, and remembers; whether the path did change.
+fn look(
+    known: &mut Option<Document>,
+    new: Document,
+    state: Option<&Path>,
+) -> Result<bool, Failure> {
+    let Some(old) = known else {
+        remember(known, new, state)?;
+        return Ok(false);
+    };
+    let difference = Difference::new(old, &new)?;
+    let changed = difference.is_path_changed();
+    if changed {
+        let mut out = io::stdout().lock();
+        let name = printable(&new.head.target.name);
+        let line = difference.line(old, &new);
+        writeln!(
+            out,
+            "{} path to {name} changed: {line}",
+            new.head.started.strftime("%Y-%m-%dT%H:%M:%SZ")
+        )?;
+        out.flush()?;
+    }
+    // A hop that is silent this time is not forgotten: else its successor would be compared with silence.
+    if changed || knows_as_much(&new, old) {
+        remember(known, new, state)?;
+    }
+    Ok(changed)
+}
+
+fn remember(
+    known: &mut Option<Document>,
+    new: Document,
+    state: Option<&Path>,
+) -> Result<(), Failure> {
+    if let Some(file) = state {
+        saved::replace(file, &(serde_json::to_string_pretty(&new)? + "\n"))?;
+    }
+    *known = Some(new);
+    Ok(())
+}
+
+/// Whether `new` has an answer at every TTL at which `old` has one.
+fn knows_as_much(new: &Document, old: &Document) -> bool {
+    let answering = |document: &Document| {
+        let hops = document.paths().flat_map(|(direction, path)| {
+            path.hops.iter().map(move |hop| (direction, hop.ttl, !hop.addresses().is_empty()))
+        });
+        hops.filter_map(|(direction, ttl, answers)| answers.then_some((direction, ttl)))
+            .collect::<Vec<_>>()
+    };
+    let known = answering(new);
+    answering(old).iter().all(|hop| known.contains(hop))
+}
+
+fn sleep_until(time: Instant, interrupted: &AtomicBool) {
+    while proceed(interrupted).is_continue() {
+        let left = time.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        thread::sleep(left.min(NAP));
+    }
+}

@@ -1,0 +1,85 @@
+//! `watch` in a network of kernel routers whose path really changes. Needs root; fails without.
+
+use std::path::Path;
+use std::process::Output;
+
+use otherhalf_lab::{Family, Kind, Lab, Topology};
+use tempfile::TempDir;
+
+const OTHERHALF: &str = env!("CARGO_BIN_EXE_otherhalf");
+const WWW: &str = "www.example.com";
+
+/// Two ways out of the client's network; www is a kernel.
+fn build() -> Lab {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/asymmetric.toml");
+    let mut topology = Topology::read(file).unwrap();
+    topology.node_mut("www").unwrap().kind = Kind::Host;
+    Lab::build(&topology).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Leads all that leaves the client over `node`.
+fn lead_over(lab: &Lab, node: &str) {
+    let via = lab.address(node, Family::V4).to_string();
+    let route = lab.command("client", "ip").args(["-o", "route", "get", &via]).output().unwrap();
+    let route = String::from_utf8(route.stdout).unwrap();
+    let device = route.split_whitespace().skip_while(|word| *word != "dev").nth(1).unwrap();
+    let change = ["route", "replace", "default", "via", &via, "dev", device];
+    assert!(lab.command("client", "ip").args(change).status().unwrap().success());
+}
+
+#[track_caller]
+fn ends(output: &Output, code: i32) -> String {
+    let [out, err] =
+        [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
+    assert_eq!(output.status.code(), Some(code), "{out}{err}");
+    assert!(err.is_empty(), "{err}");
+    out
+}
+
+#[test]
+fn a_path_that_changes_is_a_line_once() {
+    let lab = build();
+    let folder = TempDir::new().unwrap();
+    let state = folder.path().join("www.json");
+    let watch = |lab: &Lab| {
+        let mut command = lab.command("client", OTHERHALF);
+        command.args(["watch", "--state"]).arg(&state);
+        command.args(["forward", "icmp", "-4", "-n", "-q", "1", WWW]).output().unwrap()
+    };
+    // The first time there is nothing to compare with; the second time nothing has changed.
+    assert_eq!(ends(&watch(&lab), 0), "");
+    assert!(state.exists());
+    assert_eq!(ends(&watch(&lab), 0), "");
+    lead_over(&lab, "F");
+    let line = ends(&watch(&lab), 1);
+    assert_eq!(line.lines().count(), 1, "{line}");
+    assert!(
+        line.ends_with(" path to www.example.com changed: forward: hop 1 is new, is 203.0.113.6\n"),
+        "{line}"
+    );
+    // What was told is known.
+    assert_eq!(ends(&watch(&lab), 0), "");
+    lead_over(&lab, "A");
+    assert!(ends(&watch(&lab), 1).contains("hop 1 is gone, was 203.0.113.6"));
+}
+
+#[test]
+fn rounds_are_counted() {
+    let lab = build();
+    let mut command = lab.command("client", OTHERHALF);
+    command.args([
+        "watch",
+        "--interval",
+        "1",
+        "--count",
+        "2",
+        "forward",
+        "icmp",
+        "-4",
+        "-n",
+        "-q",
+        "1",
+        WWW,
+    ]);
+    assert_eq!(ends(&command.output().unwrap(), 0), "");
+}
