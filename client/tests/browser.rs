@@ -37,7 +37,7 @@ fn pages_are_drawn_on_light_and_on_dark() {
     for (name, text) in [
         ("picture.svg", picture::svg(&document)),
         ("picture.html", picture::html(&document)),
-        ("report.html", report::html(&[document.clone()])),
+        ("report.html", report::html(std::slice::from_ref(&document))),
     ] {
         let page = folder.path().join(name);
         fs::write(&page, text).unwrap();
