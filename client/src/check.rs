@@ -1,5 +1,7 @@
 //! Does a target speak reverse traceroute, and does it answer ping?
 
+mod features;
+
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -14,6 +16,7 @@ use crate::query::{Answer, Extras, Query, Reply, Shape};
 use crate::secret::Secret;
 use crate::trace::body;
 use crate::ttl::Ttl;
+pub use features::{Ability, Features, features};
 
 /// From one attempt to the next, unless less is waited for an answer.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -23,8 +26,12 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub struct Check {
     /// The round-trip time of a ping; `None` if none was answered.
     pub ping: Option<Duration>,
+    /// Who says that pings do not arrive, and what.
+    pub ping_error: Option<(IpAddr, Reply)>,
     /// What became of the request.
     pub speaks: Speaks,
+    /// What the responder can do, if there is one and it was asked.
+    pub features: Option<Features>,
 }
 
 /// Whether a target speaks reverse traceroute.
@@ -80,7 +87,7 @@ pub fn check<N: Network>(
     secret: &Secret,
     mut watch: impl FnMut() -> ControlFlow<()>,
 ) -> Result<Check, N::Error> {
-    let mut found = Check { ping: None, speaks: Speaks::Silent };
+    let mut found = Check { ping: None, ping_error: None, speaks: Speaks::Silent, features: None };
     let mut attempts: Vec<Attempt> = Vec::new();
     let interval = INTERVAL.min(options.wait);
     loop {
@@ -92,7 +99,8 @@ pub fn check<N: Network>(
         let Some(last) = attempts.last() else { return Ok(found) };
         let more = attempts.len() < usize::from(options.attempts.get());
         let wake = last.sent + if more { interval } else { options.wait };
-        let known = found.ping.is_some() && found.speaks != Speaks::Silent;
+        let pinged = found.ping.is_some() || found.ping_error.is_some();
+        let known = pinged && found.speaks != Speaks::Silent;
         if known || (!more && now >= wake) || watch().is_break() {
             return Ok(found);
         }
@@ -147,7 +155,11 @@ impl Check {
                 self.ping = self.ping.or(attempt.map(since));
                 None
             }
-            Answer::Probe { .. } => None,
+            Answer::Probe { identity, from, reply, .. } => {
+                let asked = attempts.iter().any(|attempt| attempt.ping == *identity);
+                self.ping_error = self.ping_error.or(asked.then_some((*from, *reply)));
+                None
+            }
             Answer::Result { identifier, .. } => asked(*identifier).map(|a| Speaks::Yes {
                 rtt: since(a),
                 refusal: None,

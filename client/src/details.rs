@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use otherhalf_wire::extension;
+use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::{Identity, Probe, Protocol};
 use otherhalf_wire::quote::Quote;
 
@@ -123,6 +124,8 @@ pub struct Sent {
     pub destination: IpAddr,
     /// What.
     pub probe: Probe,
+    /// Octets of the whole packet, if that is more than the probe needs.
+    pub size: Option<u16>,
     /// Its identification, if it has one.
     pub identification: Option<u16>,
 }
@@ -136,7 +139,8 @@ impl Sent {
     pub fn is_answered(&self, identity: &Identity, quoted: Option<&Quoted>) -> Option<Rewritten> {
         let ours = Identity::of(&self.probe);
         let Some(quoted) = quoted else {
-            return (ours == *identity).then(Rewritten::default);
+            let named = ours == *identity || self.after_payload() == Some(*identity);
+            return named.then(Rewritten::default);
         };
         let ends = [quoted.source == self.source, quoted.destination == self.destination];
         let same_packet = self.identification.is_some_and(|sent| sent != 0)
@@ -148,6 +152,21 @@ impl Sent {
             return None;
         }
         Some(self.difference(&ours, identity, quoted))
+    }
+
+    /// What a RST names that acknowledges a padded SYN with its payload (RFC 9293 §3.10.7.1).
+    fn after_payload(&self) -> Option<Identity> {
+        let probe = self.probe;
+        if probe.protocol != Protocol::Tcp {
+            return None;
+        }
+        let plain = Family::of(self.source).header_len() + probe.protocol.probe_len();
+        let payload = usize::from(self.size?).checked_sub(plain)?;
+        let [a, b, c, d] =
+            probe.sequence().wrapping_add(u32::try_from(payload).ok()?).to_be_bytes();
+        let identifier = u16::from_be_bytes([c, d]);
+        let sequence = Some(u16::from_be_bytes([a, b]));
+        Some(Identity { identifier, sequence, ..Identity::of(&probe) })
     }
 
     fn difference(&self, ours: &Identity, identity: &Identity, quoted: &Quoted) -> Rewritten {
@@ -217,7 +236,7 @@ mod tests {
             cookie: Cookie(0x1234_5678_9abc_def0),
         };
         let identification = Some(probe.cookie.identification());
-        let sent = Sent { source: US, destination: TARGET, probe, identification };
+        let sent = Sent { source: US, destination: TARGET, probe, size: None, identification };
         let quoted = Quoted {
             source: US,
             destination: TARGET,
@@ -259,6 +278,16 @@ mod tests {
                 Protocol::Tcp => assert_eq!((rewritten.checksum, ports.1), (None, Some(50))),
             }
         }
+    }
+
+    #[test]
+    fn a_padded_syn_may_be_acknowledged_with_its_payload() {
+        let (sent, identity, _) = sent(Protocol::Tcp);
+        let padded = Sent { size: Some(20 + 24 + 100), ..sent };
+        let after = Identity { identifier: identity.identifier + 100, ..identity };
+        assert_eq!(padded.is_answered(&after, None), Some(Rewritten::default()));
+        assert_eq!(padded.is_answered(&identity, None), Some(Rewritten::default()));
+        assert_eq!(sent.is_answered(&after, None), None);
     }
 
     #[test]

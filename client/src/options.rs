@@ -1,7 +1,7 @@
 //! What a trace is asked to do, in types that allow nothing else.
 
 use std::net::IpAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use otherhalf_wire::probe::Protocol;
@@ -137,6 +137,69 @@ impl std::str::FromStr for Queries {
     }
 }
 
+/// Queries a second, at most: 1 to 100000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rate(NonZeroU32);
+
+impl Rate {
+    const MAX: u32 = 100_000;
+
+    /// `None` for 0 or more than 100000.
+    #[must_use]
+    pub const fn new(per_second: u32) -> Option<Self> {
+        match NonZeroU32::new(per_second) {
+            Some(rate) if per_second <= Self::MAX => Some(Self(rate)),
+            _ => None,
+        }
+    }
+
+    /// The number, 1 to 100000.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+
+    /// The time from one query to the next.
+    #[must_use]
+    pub fn interval(self) -> Duration {
+        Duration::from_secs(1) / self.get()
+    }
+
+    /// The rate of each of `parts` traces that together keep to this one; 1 at least.
+    #[must_use]
+    pub fn shared(self, parts: usize) -> Self {
+        let parts = u32::try_from(parts.max(1)).unwrap_or(u32::MAX);
+        NonZeroU32::new(self.get() / parts).map_or(Self(NonZeroU32::MIN), Self)
+    }
+}
+
+impl Default for Rate {
+    /// 200 a second: one each 5 ms. That makes a path of 15 hops take a quarter of a second and 0.1 Mbit/s, and spreads queries so that
+    /// the limits on ICMP errors of most routers (Linux: 1000 a second and 50 at once) are not met.
+    fn default() -> Self {
+        const { Self::new(200).unwrap() }
+    }
+}
+
+impl std::fmt::Display for Rate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The text was no number from 1 to 100000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a rate is 1 to {max} queries a second", max = Rate::MAX)]
+pub struct NoRate;
+
+impl std::str::FromStr for Rate {
+    type Err = NoRate;
+
+    fn from_str(text: &str) -> Result<Self, NoRate> {
+        text.parse().ok().and_then(Self::new).ok_or(NoRate)
+    }
+}
+
 /// How a trace is done.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -158,6 +221,14 @@ pub struct Options {
     pub wait: Duration,
     /// The least time between two queries.
     pub pause: Duration,
+    /// Queries a second, at most; the same as a pause, and the longer one counts.
+    pub rate: Rate,
+    /// Octets of a whole probe packet of ours; `None`: no more than it needs. Of no use in reverse.
+    pub size: Option<u16>,
+    /// Type of service or traffic class of what we send.
+    pub traffic_class: u8,
+    /// In reverse: whom the target shall probe towards, rather than us (PROTOCOL §5).
+    pub indirect: Option<IpAddr>,
     /// Silent hops in a row after which the trace is given up.
     pub gap: Ttl,
     /// Our address, as the target sees it unless it is translated on the way.
@@ -168,7 +239,7 @@ pub struct Options {
 
 impl Options {
     /// traceroute's defaults: TTL 1 to 30, 3 probes each, 16 in flight, up to 5 seconds for an answer;
-    /// and an end after 5 silent hops in a row.
+    /// but no more than the [polite rate](Rate::default), and an end after 5 silent hops in a row.
     #[must_use]
     pub fn new(direction: Direction, protocol: Protocol, source: IpAddr, target: IpAddr) -> Self {
         Self {
@@ -181,10 +252,28 @@ impl Options {
             parallel: const { NonZeroU16::new(16).unwrap() },
             wait: Duration::from_secs(5),
             pause: Duration::ZERO,
+            rate: Rate::default(),
+            size: None,
+            traffic_class: 0,
+            indirect: None,
             gap: Ttl::MIN.saturating_add(4),
             source,
             target,
         }
+    }
+
+    /// Where the probes end, if they get so far.
+    #[must_use]
+    pub fn end(&self) -> IpAddr {
+        match self.direction {
+            Direction::Forward => self.target,
+            Direction::Reverse => self.indirect.unwrap_or(self.source),
+        }
+    }
+
+    /// The least time between two queries.
+    pub(crate) fn interval(&self) -> Duration {
+        self.pause.max(self.rate.interval())
     }
 }
 
@@ -198,6 +287,18 @@ mod tests {
         assert_eq!("65535".parse::<Flow>().map(Flow::get), Ok(65535));
         assert!("0".parse::<Queries>().is_err() && "11".parse::<Queries>().is_err());
         assert_eq!("10".parse::<Queries>().map(Queries::get), Ok(10));
+        assert!("0".parse::<Rate>().is_err() && "100001".parse::<Rate>().is_err());
+        assert_eq!("100000".parse::<Rate>().map(Rate::get), Ok(100_000));
+    }
+
+    #[test]
+    fn a_rate_is_shared() {
+        let rate = Rate::default();
+        assert_eq!(
+            (rate.shared(2).get(), rate.shared(0).get(), rate.shared(1000).get()),
+            (100, 200, 1)
+        );
+        assert_eq!(rate.interval(), Duration::from_millis(5));
     }
 
     #[test]

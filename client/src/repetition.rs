@@ -18,7 +18,7 @@ const TRANSLATOR_HOPS_BEFORE_SILENCE: usize = 2;
 
 /// Where and how a path ends of which `hops` are known by now, if one address repeats enough.
 pub(crate) fn end(hops: &[Hop], options: &Options) -> Option<(Ttl, End)> {
-    translator(hops, options.source, TRANSLATOR_HOPS).or_else(|| {
+    translator(hops, options.end(), TRANSLATOR_HOPS).or_else(|| {
         // A gap of 1 would take every hop for a repetition; a translator must have its chance before.
         filter(hops, usize::from(options.gap.get()).max(TRANSLATOR_HOPS))
     })
@@ -26,7 +26,7 @@ pub(crate) fn end(hops: &[Hop], options: &Options) -> Option<(Ttl, End)> {
 
 /// The same for a path that fell silent.
 pub(crate) fn end_before_silence(hops: &[Hop], options: &Options) -> Option<(Ttl, End)> {
-    translator(hops, options.source, TRANSLATOR_HOPS_BEFORE_SILENCE)
+    translator(hops, options.end(), TRANSLATOR_HOPS_BEFORE_SILENCE)
 }
 
 /// The translator in front of `source`, if one public address alone answered at the last `least` hops or more,

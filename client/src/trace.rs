@@ -6,7 +6,9 @@
 //! for that lies more than [`Options::gap`] beyond the farthest one that was answered, and once the end of the path is
 //! known, none beyond it.
 
-use std::collections::HashMap;
+mod name;
+
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -22,6 +24,8 @@ use crate::query::{Answer, Extras, Query, Reply, Shape, Unreachable};
 use crate::repetition;
 use crate::secret::Secret;
 use crate::ttl::Ttl;
+use name::Name;
+pub(crate) use name::body;
 
 /// An answer is waited for at most this many times as long as the hop's slowest one took ...
 const TIMES_SAME_HOP: u32 = 3;
@@ -32,6 +36,8 @@ const LEAST_WAIT: Duration = Duration::from_millis(250);
 /// After some answers, so many errors about requests in a row end a reverse trace: one alone may be transient, or forged
 /// by somebody who guessed an identifier.
 const ERRORS_IN_A_ROW: u8 = 3;
+/// The most padding that is sent when a responder demands it: with it, requests still fit the smallest link of IPv6 (RFC 8200 §5).
+const MOST_PADDING: u16 = 1024;
 
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,14 +90,9 @@ struct Outstanding {
     name: Name,
     ttl: Ttl,
     index: u8,
+    /// The padding that went with it.
+    padding: u16,
     sent: Instant,
-}
-
-/// By what an answer is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Name {
-    Probe(Sent),
-    Request { identifier: u16, body: [u8; 4] },
 }
 
 /// A trace, see the [module](self).
@@ -104,8 +105,14 @@ pub struct Trace {
     hops: Vec<Hop>,
     /// The next query: its TTL (`None` past 255) and its number at that TTL.
     next: (Option<Ttl>, u8),
-    /// Queries so far.
+    /// Queries that are to be sent once more: TTL and number.
+    again: VecDeque<(Ttl, u8)>,
+    /// The padding that the responder demanded, in octets; it is believed once.
+    padding: u16,
+    /// Queries so far, those that were sent once more included.
     sent: u64,
+    /// Queries so far, each once.
+    asked: u64,
     /// When the first of them was sent.
     started: Option<Instant>,
     /// Before that, the next query must not be sent.
@@ -130,7 +137,10 @@ impl Trace {
             outstanding: Vec::new(),
             hops: Vec::new(),
             next: (Some(options.first), 0),
+            again: VecDeque::new(),
+            padding: 0,
             sent: 0,
+            asked: 0,
             started: None,
             not_before: None,
             errors: 0,
@@ -195,7 +205,7 @@ impl Trace {
     /// The [hops](Self::hops) with no more queries than were sent: a trace that ended early did not lose the others.
     #[must_use]
     pub fn sent_hops(&self) -> Vec<Hop> {
-        let mut left = usize::try_from(self.sent).unwrap_or(usize::MAX);
+        let mut left = usize::try_from(self.asked).unwrap_or(usize::MAX);
         self.hops
             .iter()
             .map(|hop| {
@@ -225,13 +235,13 @@ impl Trace {
             return Step::Done;
         }
         self.expire(now);
-        let next = self.next.0.filter(|ttl| *ttl <= self.limit());
+        let next = self.next_query();
         let room = self.outstanding.len() < usize::from(self.options.parallel.get());
         let mut wake = self.outstanding.iter().map(|query| self.deadline(query)).min();
         match next {
-            Some(ttl) if room => match self.not_before.filter(|at| *at > now) {
+            Some((ttl, index)) if room => match self.not_before.filter(|at| *at > now) {
                 Some(at) => wake = Some(wake.map_or(at, |wake| wake.min(at))),
-                None => match self.ask(ttl, now) {
+                None => match self.ask(ttl, index, now) {
                     Some(query) => return Step::Send(query),
                     // All 65535 identifiers are resting: one will wake up.
                     None => wake = Some(now + LEAST_WAIT),
@@ -297,9 +307,14 @@ impl Trace {
                     rewritten: Rewritten::default(),
                 };
                 self.settle(&query, Outcome::Answered(sample));
-                if *from == self.options.source {
+                if *from == self.options.end() {
                     self.shorten(query.ttl, End::Reached, now);
                 }
+            }
+            Answer::Refused { refusal: Refusal::Padding(missing), .. }
+                if self.accepts(query.padding.saturating_add(*missing)) =>
+            {
+                self.again.push_back((query.ttl, query.index));
             }
             Answer::Refused { refusal, text, .. } => {
                 self.stop_with(End::Refused { refusal: *refusal, text: text.clone() });
@@ -317,6 +332,15 @@ impl Trace {
         }
         self.look_for_repetition(now);
         true
+    }
+
+    /// Whether requests with so much padding are worth a try: a demand is met once, and those that were on their way
+    /// meanwhile get no other.
+    fn accepts(&mut self, padding: u16) -> bool {
+        if self.padding == 0 && padding <= MOST_PADDING {
+            self.padding = padding;
+        }
+        padding <= self.padding
     }
 
     /// The TTL for which `answer` came before: the very nanosecond tells.
@@ -348,11 +372,32 @@ impl Trace {
         self.path_end().map_or(limit, |end| limit.min(end))
     }
 
-    /// The next query, for `ttl`.
-    fn ask(&mut self, ttl: Ttl, now: Instant) -> Option<Query> {
+    /// The TTL and the number of the next query.
+    fn next_query(&self) -> Option<(Ttl, u8)> {
+        let limit = self.limit();
+        let again = self.again.front().copied();
+        again
+            .or_else(|| Some((self.next.0?, self.next.1)))
+            .filter(|(ttl, _)| *ttl <= limit || again.is_some())
+    }
+
+    /// Makes the query of `ttl` and `index`.
+    fn ask(&mut self, ttl: Ttl, index: u8, now: Instant) -> Option<Query> {
         let identifier = self.identifiers.take(now)?;
         let (query, name) = self.query(ttl, identifier);
-        let index = self.next.1;
+        if self.again.pop_front().is_none() {
+            self.advance(ttl, index);
+        }
+        let padding = self.padding;
+        self.outstanding.push(Outstanding { identifier, name, ttl, index, padding, sent: now });
+        self.sent += 1;
+        self.started.get_or_insert(now);
+        self.not_before = Some(now + self.options.interval());
+        Some(query)
+    }
+
+    /// Notes that the query of `ttl` and `index` was made for the first time.
+    fn advance(&mut self, ttl: Ttl, index: u8) {
         if index == 0 {
             self.hops.push(Hop::new(ttl, self.options.queries.get()));
         }
@@ -361,15 +406,12 @@ impl Trace {
         } else {
             (ttl.get().checked_add(1).and_then(Ttl::new), 0)
         };
-        self.outstanding.push(Outstanding { identifier, name, ttl, index, sent: now });
-        self.sent += 1;
-        self.started.get_or_insert(now);
-        self.not_before = Some(now + self.options.pause);
-        Some(query)
+        self.asked += 1;
     }
 
     fn query(&self, ttl: Ttl, identifier: u16) -> (Query, Name) {
-        let Options { protocol, flow, target, .. } = self.options;
+        let Options { protocol, flow, source, target, size, traffic_class, indirect, .. } =
+            self.options;
         match self.options.direction {
             Direction::Forward => {
                 let probe = Probe {
@@ -380,13 +422,15 @@ impl Trace {
                     identifier,
                     cookie: self.secret.cookie(self.sent),
                 };
-                let sent = Sent {
-                    source: self.options.source,
+                let shape = Shape { size, traffic_class, dont_fragment: false };
+                let name = Name::Probe(Sent {
+                    source,
                     destination: target,
                     probe,
+                    size,
                     identification: Some(probe.cookie.identification()),
-                };
-                (Query::Probe { ttl, probe, shape: Shape::default() }, Name::Probe(sent))
+                });
+                (Query::Probe { ttl, probe, shape }, name)
             }
             Direction::Reverse => {
                 let request = Request {
@@ -396,11 +440,9 @@ impl Trace {
                     protocol: protocol.number(Family::of(target)),
                     flow: flow.get(),
                 };
+                let extras = Extras { traffic_class, indirect, padding: self.padding };
                 let body = body(request);
-                (
-                    Query::Request { request, extras: Extras::default() },
-                    Name::Request { identifier, body },
-                )
+                (Query::Request { request, extras }, Name::Request { identifier, body })
             }
         }
     }
@@ -477,6 +519,7 @@ impl Trace {
         }
         self.last = Some((ttl, end));
         self.hops.retain(|hop| hop.ttl() <= ttl);
+        self.again.retain(|(asked, _)| *asked <= ttl);
         let (keep, beyond) =
             std::mem::take(&mut self.outstanding).into_iter().partition(|query| query.ttl <= ttl);
         self.outstanding = keep;
@@ -517,39 +560,4 @@ impl Trace {
         self.hops.truncate(answered);
         self.end = Some(end);
     }
-}
-
-impl Name {
-    /// Whether `answer` is to the query of this name.
-    fn is_in(&self, answer: &Answer) -> bool {
-        match (self, answer) {
-            (Self::Probe(ours), Answer::Probe { identity, details, .. }) => {
-                ours.is_answered(identity, details.quoted.as_ref()).is_some()
-            }
-            (Self::Request { identifier: ours, body }, answer) => match answer {
-                Answer::Mirrored { identifier, echoed } => ours == identifier && body == echoed,
-                Answer::Result { identifier, .. }
-                | Answer::Refused { identifier, .. }
-                | Answer::Undelivered { identifier, .. } => ours == identifier,
-                Answer::Probe { .. } => false,
-            },
-            (Self::Probe(_), _) => false,
-        }
-    }
-
-    /// What `answer` shows to have been written over in the query of this name.
-    fn rewritten(&self, answer: &Answer) -> Rewritten {
-        match (self, answer) {
-            (Self::Probe(ours), Answer::Probe { identity, details, .. }) => {
-                ours.is_answered(identity, details.quoted.as_ref()).unwrap_or_default()
-            }
-            _ => Rewritten::default(),
-        }
-    }
-}
-
-/// What follows the ICMP header of `request`, as a host that speaks plain ping sends it back.
-pub(crate) const fn body(request: Request) -> [u8; 4] {
-    let [high, low] = request.flow.to_be_bytes();
-    [request.ttl, request.protocol, high, low]
 }

@@ -20,6 +20,20 @@ pub struct CheckDocument {
     pub ping: Option<Ping>,
     /// What became of the request.
     pub reverse_traceroute: Speaks,
+    /// The same at the target's address of the other family; null if it has none, or none was looked for.
+    #[serde(default)]
+    pub other_family: Option<OtherFamily>,
+}
+
+/// The target at its address of the other family.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OtherFamily {
+    /// The address.
+    pub address: IpAddr,
+    /// The answer to a ping; null if there was none.
+    pub ping: Option<Ping>,
+    /// What became of the request.
+    pub reverse_traceroute: Speaks,
 }
 
 /// An answered ping.
@@ -43,6 +57,9 @@ pub enum Speaks {
         value: u16,
         /// In its own words; not to be trusted, see [`crate::printable`].
         text: String,
+        /// What it can do; null if it was not asked.
+        #[serde(default)]
+        features: Option<Features>,
     },
     /// It does not: the request was answered as a ping.
     PingOnly {
@@ -60,32 +77,87 @@ pub enum Speaks {
     None,
 }
 
+/// What a responder can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Features {
+    /// Send UDP probes.
+    pub udp: Ability,
+    /// Send TCP probes.
+    pub tcp: Ability,
+    /// Send ICMP probes.
+    pub icmp: Ability,
+    /// Probe towards another than the requester.
+    pub indirect: Ability,
+    /// Octets of padding that it demands; 0 for none.
+    pub padding: u16,
+}
+
+/// Whether a responder can do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ability {
+    /// It did.
+    Yes,
+    /// It refuses.
+    No,
+    /// It does not refuse, but nothing came of it: its first router may be a silent one.
+    Silent,
+}
+
 impl CheckDocument {
-    /// `found` under `head`.
+    /// `found` under `head`; with what was found at the `other` family's address.
     #[must_use]
-    pub fn new(head: Head, found: &check::Check) -> Self {
-        Self {
-            head,
-            ping: found.ping.map(|rtt| Ping { rtt_ms: ms(rtt) }),
-            reverse_traceroute: Speaks::from(&found.speaks),
-        }
+    pub fn new(head: Head, found: &check::Check, other: Option<(IpAddr, &check::Check)>) -> Self {
+        let other_family = other.map(|(address, found)| OtherFamily {
+            address,
+            ping: ping(found),
+            reverse_traceroute: Speaks::from(found),
+        });
+        Self { head, ping: ping(found), reverse_traceroute: Speaks::from(found), other_family }
     }
 }
 
-impl From<&check::Speaks> for Speaks {
-    fn from(speaks: &check::Speaks) -> Self {
-        match speaks {
+fn ping(found: &check::Check) -> Option<Ping> {
+    found.ping.map(|rtt| Ping { rtt_ms: ms(rtt) })
+}
+
+impl From<&check::Check> for Speaks {
+    fn from(check: &check::Check) -> Self {
+        match &check.speaks {
             check::Speaks::Yes { rtt, refusal, text } => Self::Speaks {
                 rtt_ms: ms(*rtt),
                 status: refusal.map_or(0, Refusal::status),
                 value: refusal.map_or(0, Refusal::value),
                 text: text.clone(),
+                features: check.features.as_ref().map(Features::from),
             },
             check::Speaks::PingOnly { rtt } => Self::PingOnly { rtt_ms: ms(*rtt) },
             check::Speaks::Undelivered { from, reply } => {
                 Self::Undelivered { from: *from, reply: (*reply).into() }
             }
             check::Speaks::Silent => Self::None,
+        }
+    }
+}
+
+impl From<&check::Features> for Features {
+    fn from(features: &check::Features) -> Self {
+        Self {
+            udp: features.udp.into(),
+            tcp: features.tcp.into(),
+            icmp: features.icmp.into(),
+            indirect: features.indirect.into(),
+            padding: features.padding.unwrap_or(0),
+        }
+    }
+}
+
+impl From<check::Ability> for Ability {
+    fn from(ability: check::Ability) -> Self {
+        match ability {
+            check::Ability::Yes => Self::Yes,
+            check::Ability::No(_) => Self::No,
+            check::Ability::Silent => Self::Silent,
         }
     }
 }

@@ -89,7 +89,7 @@ fn checked(standing: &Standing) -> Option<EndpointCheck> {
         Standing::Checked { address, check } => EndpointCheck {
             resolved: Some(*address),
             ping: check.ping.map(|rtt| Ping { rtt_ms: ms(rtt) }),
-            reverse_traceroute: Some(Speaks::from(&check.speaks)),
+            reverse_traceroute: Some(Speaks::from(check)),
             problem: None,
         },
         Standing::NoAddress(error) => failed(error.to_string()),

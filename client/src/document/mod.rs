@@ -12,7 +12,9 @@ mod check;
 mod details;
 mod endpoints;
 mod event;
+mod failure;
 mod finding;
+mod mtu;
 mod multipath;
 mod path;
 mod schema;
@@ -28,11 +30,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use alias::{Evidence, Router, Technique};
-pub use check::{CheckDocument, Ping, Speaks};
+pub use check::{Ability, CheckDocument, Features, OtherFamily, Ping, Speaks};
 pub use details::{Details, Extension, Label, Nat};
 pub use endpoints::{EndpointCheck, EndpointEntry, EndpointsDocument};
 pub use event::{Event, Plan};
+pub use failure::Failure;
 pub use finding::{Finding, FindingKind, Place, Rise};
+pub use mtu::{Limit, PathMtu};
 pub use multipath::{Balancer, Balancing, Link, Multipath, Node};
 pub use path::{End, Hop, Path, Probe, Protocol, Reply};
 pub use schema::schema;
@@ -79,6 +83,9 @@ pub struct Head {
     pub started: jiff::Timestamp,
     /// The other end.
     pub target: Target,
+    /// The responder that probed towards the target, rather than the target towards us; the path is under `reverse`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<Target>,
     /// Our own address.
     pub source: IpAddr,
     /// How the program ended.

@@ -7,7 +7,7 @@ use otherhalf_wire::probe;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Details, Multipath, Responder, Statistics, ms};
+use super::{Change, Details, Multipath, PathMtu, Responder, Statistics, ms};
 use crate::query;
 use crate::trace::{self, Trace};
 use crate::{Direction, Outcome, Sample};
@@ -29,7 +29,7 @@ pub struct Path {
     pub sent: u64,
     /// Where probes start.
     pub from: IpAddr,
-    /// Where they go to.
+    /// Where they go to: in reverse to us, or to the target of an indirect trace.
     pub to: IpAddr,
     /// Whether they came there.
     pub reached: bool,
@@ -37,6 +37,9 @@ pub struct Path {
     pub end: Option<End>,
     /// One a TTL, in their order.
     pub hops: Vec<Hop>,
+    /// The longest packets that it takes, if they were looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<PathMtu>,
     /// All paths between the two ends, if they were looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multipath: Option<Multipath>,
@@ -188,8 +191,8 @@ impl From<&Trace> for Path {
     fn from(trace: &Trace) -> Self {
         let options = trace.options();
         let (from, to) = match options.direction {
-            Direction::Forward => (options.source, options.target),
-            Direction::Reverse => (options.target, options.source),
+            Direction::Forward => (options.source, options.end()),
+            Direction::Reverse => (options.target, options.end()),
         };
         Self {
             protocol: options.protocol.into(),
@@ -203,6 +206,7 @@ impl From<&Trace> for Path {
             reached: trace.is_reached(),
             end: trace.end().map(End::from),
             hops: hops(trace),
+            mtu: None,
             multipath: None,
             changes: Vec::new(),
         }

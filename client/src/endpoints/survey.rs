@@ -197,12 +197,17 @@ mod tests {
 
     fn alive(rtt: Duration) -> Standing {
         let speaks = Speaks::Yes { rtt, refusal: Some(Refusal::Ttl), text: String::new() };
-        let check = Check { ping: None, speaks };
+        let check = Check { ping: None, ping_error: None, speaks, features: None };
         Standing::Checked { address: [192, 0, 2, 1].into(), check }
     }
 
     fn silent() -> Standing {
-        let check = Check { ping: Some(Duration::ZERO), speaks: Speaks::Silent };
+        let check = Check {
+            ping: Some(Duration::ZERO),
+            ping_error: None,
+            speaks: Speaks::Silent,
+            features: None,
+        };
         Standing::Checked { address: [192, 0, 2, 1].into(), check }
     }
 

@@ -267,6 +267,7 @@ impl Side {
             reached: self.is_reached(),
             end: self.end().map(document::End::from),
             hops: hops.iter().map(|hop| hop.document(start)).collect(),
+            mtu: None,
             multipath: None,
             changes: self.changes.iter().cloned().collect(),
         }

@@ -5,10 +5,12 @@
 //! nothing else. A SYN+ACK needs no care: the kernel knows no such connection and resets it.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod error;
+mod route;
 mod socket;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};
 
 use otherhalf_wire::ip::{Family, protocol};
@@ -21,6 +23,8 @@ use crate::packet::{Codec, MAX_LEN};
 use crate::query::{Answer, Query};
 use crate::record::Recording;
 use crate::secret::Secret;
+pub use error::Error;
+pub use route::Route;
 use socket::{Layer, Received, Receiver, Sender};
 
 /// Longer than any ICMP error (RFC 1812 §4.3.2.3, RFC 4443 §2.4).
@@ -29,55 +33,6 @@ const RECEIVE_LEN: usize = 2048;
 /// So many packets of a socket are looked at before the caller may look at its deadlines and signals: others may
 /// send ICMP faster than we read it.
 const READS: usize = 64;
-
-/// Why raw sockets failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The process lacks `CAP_NET_RAW`.
-    #[error(
-        "no permission for raw sockets. Grant it once with: sudo setcap cap_net_raw+ep $(command -v otherhalf)"
-    )]
-    Permission,
-    /// The system knows no way to the target.
-    #[error("this machine has no route to {target}: {source}")]
-    Route {
-        /// Where to.
-        target: IpAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A socket could not be made or read.
-    #[error("raw sockets fail: {0}")]
-    Socket(#[from] io::Error),
-    /// A packet could not be sent.
-    #[error("sending to {target} fails: {source}")]
-    Send {
-        /// Where to.
-        target: IpAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The system has no random numbers.
-    #[error("the system gives no random numbers: {0}")]
-    Random(#[from] getrandom::Error),
-}
-
-impl Error {
-    /// Whether the process lacks a permission.
-    #[must_use]
-    pub const fn is_permission(&self) -> bool {
-        matches!(self, Self::Permission)
-    }
-}
-
-impl From<Errno> for Error {
-    fn from(errno: Errno) -> Self {
-        match errno {
-            Errno::PERM | Errno::ACCESS => Self::Permission,
-            errno => Self::Socket(errno.into()),
-        }
-    }
-}
 
 /// Raw sockets towards one target.
 #[derive(Debug)]
@@ -90,23 +45,35 @@ pub struct RawNetwork {
     outgoing: Box<[u8]>,
     /// Where packets are kept, if they are.
     recording: Option<Recording>,
+    /// Octets that the first link takes.
+    mtu: u32,
 }
 
 impl RawNetwork {
     /// Opens what is needed to send requests, and probes of `protocols`, to `target` (whose port is ignored).
     pub fn open(target: SocketAddr, protocols: &[Protocol]) -> Result<Self, Error> {
-        let source = source_for(target)?;
+        Self::open_by(target, protocols, &Route::default())
+    }
+
+    /// The same, by a route that the user chose.
+    pub fn open_by(
+        target: SocketAddr,
+        protocols: &[Protocol],
+        route: &Route,
+    ) -> Result<Self, Error> {
+        let found = route.find(target)?;
         let family = Family::of(target.ip());
-        let mut receivers = vec![Receiver::open(family, Layer::Icmp)?];
+        let mut receivers = vec![Receiver::open(family, Layer::Icmp, route)?];
         if protocols.contains(&Protocol::Tcp) {
-            let receiver = Receiver::open(family, Layer::Tcp)?;
+            let receiver = Receiver::open(family, Layer::Tcp, route)?;
             receiver.connect(target)?;
             receivers.push(receiver);
         }
         Ok(Self {
-            codec: Codec { source, target: target.ip() },
-            sender: Sender::open(target)?,
+            codec: Codec { source: found.source, target: target.ip() },
+            sender: Sender::open(target, route)?,
             receivers,
+            mtu: found.mtu,
             buffer: Box::new([0; RECEIVE_LEN]),
             outgoing: vec![0; MAX_LEN].into(),
             recording: None,
@@ -130,6 +97,12 @@ impl RawNetwork {
         self.codec.source
     }
 
+    /// The longest packet that the first link takes, in octets.
+    #[must_use]
+    pub const fn mtu(&self) -> u32 {
+        self.mtu
+    }
+
     /// A fresh secret for a trace.
     pub fn secret(&self) -> Result<Secret, Error> {
         Ok(Secret::random()?)
@@ -148,16 +121,16 @@ impl RawNetwork {
                     break;
                 }
                 left -= 1;
-                let (from, packet) = match receiver.read(&mut self.buffer[..])? {
-                    Received::Packet(from, packet) => (from, packet),
+                let (from, ttl, packet) = match receiver.read(&mut self.buffer[..])? {
+                    Received::Packet { from, ttl, packet } => (from, ttl, packet),
                     Received::Skipped => continue,
                     Received::Nothing => break,
                 };
                 let answer = match (self.codec.family(), receiver.layer) {
                     // Only IPv4's raw sockets deliver the IP header (ipv6(7)).
                     (Family::V4, _) => self.codec.decode_v4(packet),
-                    (Family::V6, Layer::Icmp) => self.codec.decode_icmp(from, None, packet),
-                    (Family::V6, Layer::Tcp) => self.codec.decode_tcp(from, None, packet),
+                    (Family::V6, Layer::Icmp) => self.codec.decode_icmp(from, ttl, packet),
+                    (Family::V6, Layer::Tcp) => self.codec.decode_tcp(from, ttl, packet),
                 };
                 if let Some(answer) = answer {
                     if let Some(recording) = &mut self.recording {
@@ -202,8 +175,7 @@ impl Network for RawNetwork {
         let packet = &mut self.outgoing[..];
         let Some(packet) = self.codec.encode(query, packet).and_then(|len| packet.get(..len))
         else {
-            // Nothing fails to fit, and both ends are of one family: see `open`.
-            return Ok(());
+            return Err(Error::TooShort);
         };
         if let Some(recording) = &mut self.recording {
             recording.add(SystemTime::now(), packet);
@@ -214,6 +186,11 @@ impl Network for RawNetwork {
             Err(errno @ (Errno::NETUNREACH | Errno::HOSTUNREACH)) => {
                 Err(Error::Route { target: self.codec.target, source: errno.into() })
             }
+            Err(Errno::MSGSIZE) => Err(Error::TooLong {
+                size: u16::try_from(packet.len()).unwrap_or(u16::MAX),
+                mtu: self.mtu,
+                target: self.codec.target,
+            }),
             Err(errno) => Err(Error::Send { target: self.codec.target, source: errno.into() }),
         }
     }
@@ -247,26 +224,6 @@ impl RawNetwork {
     }
 }
 
-/// The address that the kernel would send from; connecting a UDP socket sends nothing.
-fn source_for(target: SocketAddr) -> Result<IpAddr, Error> {
-    let any: SocketAddr = match target {
-        SocketAddr::V4(_) => (std::net::Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let mut port = target;
-    port.set_port(SOME_PORT);
-    UdpSocket::bind(any)
-        .and_then(|socket| {
-            socket.connect(port)?;
-            socket.local_addr()
-        })
-        .map(|local| local.ip())
-        .map_err(|source| Error::Route { target: target.ip(), source })
-}
-
-/// Any but 0, which some systems refuse.
-const SOME_PORT: u16 = 33434;
-
 #[cfg(test)]
 #[allow(
     clippy::indexing_slicing,
@@ -275,7 +232,7 @@ const SOME_PORT: u16 = 33434;
     reason = "a test that panics has failed"
 )]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, UdpSocket};
 
     use otherhalf_wire::trace::Request;
 
@@ -301,6 +258,7 @@ mod tests {
             buffer: Box::new([0; RECEIVE_LEN]),
             outgoing: vec![0; MAX_LEN].into(),
             recording: None,
+            mtu: 65536,
         };
         (network, [to_icmp, to_tcp])
     }

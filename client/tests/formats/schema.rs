@@ -111,6 +111,7 @@ fn head(command: &str, network: &SimNetwork) -> Head {
         command: command.to_owned(),
         started: "2026-01-02T03:04:05Z".parse().unwrap(),
         target: Target { name: "www.example.com".to_owned(), address: network.target() },
+        via: None,
         source: network.source(),
         exit_code: 0,
     }
@@ -219,7 +220,13 @@ fn checks() {
     let secret = Secret::from_bytes([1; 16]);
     let found: Check =
         check::check(&mut simulated, &options, &secret, || ControlFlow::Continue(())).unwrap();
-    let document = CheckDocument::new(head("check", &simulated), &found);
+    let ends = [simulated.source(), simulated.target()];
+    let proceed = || ControlFlow::Continue(());
+    let rtt = std::time::Duration::from_millis(50);
+    let features = check::features(&mut simulated, ends, rtt, &secret, proceed).unwrap();
+    let found = Check { features: Some(features), ..found };
+    let other = (simulated.target(), &found);
+    let document = CheckDocument::new(head("check", &simulated), &found, Some(other));
     let value = serde_json::to_value(&document).unwrap();
     assert_valid(&validator, &value);
     assert_eq!(value["reverse_traceroute"]["answer"], "speaks");

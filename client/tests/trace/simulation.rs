@@ -7,9 +7,9 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use otherhalf_client::query::{Answer, Query, Reply, Unreachable};
-use otherhalf_client::{Details, Network, Secret};
+use otherhalf_client::{Details, Extras, Network, Quoted, Secret, Shape};
 use otherhalf_wire::ip::Family;
-use otherhalf_wire::probe::{Identity, Protocol};
+use otherhalf_wire::probe::{Identity, Probe, Protocol};
 use otherhalf_wire::trace::{Refusal, Request, Rtt};
 
 /// A router, or a silent one.
@@ -30,6 +30,16 @@ pub(crate) enum Responder {
     Mirrors,
     Silent,
     Refuses(Refusal, String),
+}
+
+/// A link of the forward path that takes less than others.
+#[derive(Debug, Clone)]
+pub(crate) struct Narrow {
+    /// Behind this router of the path, from 0.
+    pub(crate) behind: usize,
+    pub(crate) mtu: u16,
+    /// What the router says about packets that are too long, if it says anything.
+    pub(crate) says: Option<Reply>,
 }
 
 /// What happens to answers, in percent, and by how much.
@@ -54,6 +64,18 @@ pub(crate) struct Simulation {
     /// To the target and back.
     pub(crate) rtt: Duration,
     pub(crate) responder: Responder,
+    /// Octets of padding that the responder demands.
+    pub(crate) demands: u16,
+    /// The routers between the target and another, if the responder probes towards that; else it refuses.
+    pub(crate) elsewhere: Option<(IpAddr, Vec<Router>)>,
+    /// Protocols that the responder does not send, by their numbers.
+    pub(crate) refuses: Vec<u8>,
+    /// Links that do not take long packets.
+    pub(crate) narrow: Vec<Narrow>,
+    /// What quotes show as our address and port.
+    pub(crate) outer: Option<(IpAddr, u16)>,
+    /// Pings run into a loop of routers.
+    pub(crate) loops: bool,
     pub(crate) pings: bool,
     /// The target takes no probes of ours.
     pub(crate) probes: bool,
@@ -106,6 +128,12 @@ impl Simulation {
             reverse: path(2, back),
             rtt: ms(u64::from(there) * 5 + u64::from(back) * 5 + 10),
             responder: Responder::Speaks,
+            demands: 0,
+            elsewhere: None,
+            refuses: Vec::new(),
+            narrow: Vec::new(),
+            outer: None,
+            loops: false,
             pings: true,
             probes: true,
             translated: None,
@@ -167,31 +195,64 @@ impl Simulation {
         self.under_way.insert((at, self.thrown), answer);
     }
 
-    fn probe(&mut self, ttl: u8, identity: Identity) {
+    fn probe(&mut self, ttl: u8, probe: &Probe, shape: Shape) {
         let path = self.forward.clone();
+        let family = Family::of(self.target);
+        let mut identity = Identity::of(probe);
+        let least = family.header_len() + probe.protocol.probe_len();
+        let size = shape.size.unwrap_or(least.try_into().unwrap());
+        let mut details = Details::default();
+        if let Some((source, port)) = self.outer {
+            identity.source_port = port;
+            identity.identifier ^= 0x1111;
+            details.quoted = Some(Quoted {
+                source,
+                destination: self.target,
+                ttl: 1,
+                traffic_class: shape.traffic_class,
+                length: size,
+                identification: Some(probe.cookie.identification()),
+            });
+        }
+        for narrow in self.narrow.clone() {
+            if shape.dont_fragment && size > narrow.mtu && usize::from(ttl) > narrow.behind + 1 {
+                if let Some(reply) = narrow.says {
+                    let router = &path[narrow.behind];
+                    let from = router.addresses[0];
+                    self.answer(router.rtt, Answer::Probe { identity, from, reply, details });
+                }
+                return;
+            }
+        }
+        if self.loops {
+            let (from, reply) = (address(family, 1, 1), Reply::TimeExceeded);
+            return self.answer(ms(60), Answer::Probe { identity, from, reply, details });
+        }
         if usize::from(ttl) <= path.len() || path.iter().any(|router| router.filters) {
             if let Some((from, rtt, code)) = self.answers(&path, ttl) {
-                let family = Family::of(from);
                 let reply = code.map_or(Reply::TimeExceeded, |code| {
                     Reply::Unreachable(Unreachable { family, code })
                 });
-                let details = Details::default();
                 self.answer(rtt, Answer::Probe { identity, from, reply, details });
             }
         } else if self.probes && (identity.protocol != Protocol::Icmp || self.pings) {
-            let family = Family::of(self.target);
             let code = if family == Family::V4 { 3 } else { 4 };
             let reply = match identity.protocol {
                 Protocol::Udp => Reply::Unreachable(Unreachable { family, code }),
                 Protocol::Tcp | Protocol::Icmp => Reply::Direct,
             };
-            let (from, details) = (self.target, Details::default());
+            // The other end translates nothing back, it knows of no translator.
+            let from = self.target;
             self.answer(self.rtt, Answer::Probe { identity, from, reply, details });
         }
     }
 
-    fn request(&mut self, request: Request) {
+    fn request(&mut self, request: Request, extras: Extras) {
         let Request { identifier, ttl, protocol, flow, .. } = request;
+        if self.loops {
+            let (from, reply) = (address(Family::of(self.target), 1, 1), Reply::TimeExceeded);
+            return self.answer(ms(60), Answer::Undelivered { identifier, from, reply });
+        }
         if self.undelivered.contains(&(self.sent.len() - 1)) {
             let family = Family::of(self.target);
             let code = if family == Family::V4 { 1 } else { 3 };
@@ -209,9 +270,15 @@ impl Simulation {
             Responder::Speaks if ttl == 0 => {
                 Answer::Refused { identifier, refusal: Refusal::Ttl, text: String::new() }
             }
+            Responder::Speaks if self.refusal(protocol, extras).is_some() => {
+                let refusal = self.refusal(protocol, extras).unwrap();
+                Answer::Refused { identifier, refusal, text: String::new() }
+            }
             Responder::Speaks => {
-                let path = self.reverse.clone();
-                let us = self.translated.unwrap_or(self.source);
+                let (us, path) = match (&extras.indirect, &self.elsewhere) {
+                    (Some(to), Some((other, path))) if to == other => (*other, path.clone()),
+                    _ => (self.translated.unwrap_or(self.source), self.reverse.clone()),
+                };
                 let beyond = usize::from(ttl) > path.len();
                 let found = if beyond && !path.iter().any(|router| router.filters) {
                     Some((us, self.rtt, None))
@@ -230,6 +297,20 @@ impl Simulation {
     }
 }
 
+impl Simulation {
+    /// In the order in which responders look (PROTOCOL §4).
+    fn refusal(&self, protocol: u8, extras: Extras) -> Option<Refusal> {
+        if self.refuses.contains(&protocol) {
+            return Some(Refusal::Protocol);
+        }
+        if extras.indirect.is_some() && self.elsewhere.is_none() {
+            return Some(Refusal::Extension(0x0500));
+        }
+        let missing = self.demands.saturating_sub(extras.padding);
+        (missing > 0).then_some(Refusal::Padding(missing))
+    }
+}
+
 impl Network for Simulation {
     type Error = Infallible;
 
@@ -240,8 +321,8 @@ impl Network for Simulation {
     fn send(&mut self, query: &Query) -> Result<(), Infallible> {
         self.sent.push((self.now, *query));
         match query {
-            Query::Probe { ttl, probe, .. } => self.probe(ttl.get(), Identity::of(probe)),
-            Query::Request { request, .. } => self.request(*request),
+            Query::Probe { ttl, probe, shape } => self.probe(ttl.get(), probe, *shape),
+            Query::Request { request, extras } => self.request(*request, *extras),
         }
         Ok(())
     }

@@ -98,6 +98,7 @@ impl Failure {
             Self::NoneAlive(_) => Code::NoAnswer,
             Self::Interrupted => Code::Interrupted,
             Self::Network(raw::Error::Permission) => Code::NoPermission,
+            Self::Network(error) if error.is_usage() => Code::Usage,
             // Whoever closed the pipe has what they wanted.
             _ if self.is_quiet() => Code::Reached,
             Self::Network(_)

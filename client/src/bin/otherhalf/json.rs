@@ -1,6 +1,7 @@
 //! One JSON document for one run, whatever the command.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::IpAddr;
 
 use otherhalf_client::document::{Document, Head, Host, Path, Router};
@@ -56,7 +57,24 @@ pub(crate) fn head(
         command: command.to_owned(),
         started,
         target: document::Target { name: target.0.to_owned(), address: target.1 },
+        via: None,
         source,
         exit_code,
+    }
+}
+
+/// Writes the document of an `error` to stdout if the command line, or the environment, asks for JSON: a program that reads us gets a
+/// document whatever happens. The arguments may be what is wrong, so nothing else is known of them.
+pub(crate) fn error(exit_code: u8, error: &str) {
+    let asked = std::env::args_os().skip(1).any(|argument| argument == "--json")
+        || std::env::var_os("OTHERHALF_JSON").is_some_and(|value| value == "true");
+    if !asked {
+        return;
+    }
+    let document =
+        document::Failure::new(env!("CARGO_PKG_VERSION"), exit_code, error.trim_end().to_owned());
+    if let Ok(text) = serde_json::to_string_pretty(&document) {
+        // If nobody reads it, nobody misses it.
+        let _ = writeln!(std::io::stdout(), "{text}");
     }
 }

@@ -1,12 +1,13 @@
 //! Hops as traceroute writes them.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use otherhalf_client::query::Reply;
 use otherhalf_client::resolve::Names;
-use otherhalf_client::{Direction, Hop, Outcome, Sample, Trace};
+use otherhalf_client::{Direction, Hop, Outcome, Rewritten, Sample, Trace};
 
 /// How long a settled hop waits for the names of its addresses.
 pub(crate) const NAME_PATIENCE: Duration = Duration::from_secs(1);
@@ -50,6 +51,7 @@ pub(crate) fn hop(hop: &Hop, names: &Names, numeric: bool) -> String {
             last = Some(sample.from);
             line.push(' ');
             line.push_str(&who(sample.from, names, numeric));
+            line.push_str(&extensions(sample));
         }
         line.push_str("  ");
         line.push_str(&sample.rtt.map_or_else(|| "? ms".to_owned(), milliseconds));
@@ -60,6 +62,56 @@ pub(crate) fn hop(hop: &Hop, names: &Names, numeric: bool) -> String {
         }
     }
     line
+}
+
+/// What else an answer tells: ` <MPLS:L=24001,E=0,S=1,T=1>` as `traceroute -e` has it, and ` <NAT:...>` if a translator shows.
+fn extensions(sample: &Sample) -> String {
+    let mut said = String::new();
+    let labels = sample.details.labels();
+    if !labels.is_empty() {
+        let labels: Vec<_> = labels
+            .iter()
+            .map(|label| {
+                let bottom = u8::from(label.bottom);
+                format!("L={},E={},S={bottom},T={}", label.label, label.traffic_class, label.ttl)
+            })
+            .collect();
+        // Writing to a String cannot fail.
+        let _ = write!(said, " <MPLS:{}>", labels.join("/"));
+    }
+    for object in sample.details.objects.iter().filter(|object| !object.is_label_stack()) {
+        let _ = write!(said, " <{}/{}:", object.class, object.kind);
+        for octet in &object.payload {
+            let _ = write!(said, "{octet:02x}");
+        }
+        said.push('>');
+    }
+    if sample.rewritten.is_translated() {
+        let _ = write!(said, " <NAT:{}>", translation(&sample.rewritten));
+    }
+    said
+}
+
+/// What a translator wrote over, as the answer shows it.
+fn translation(rewritten: &Rewritten) -> String {
+    let [source, destination] =
+        [rewritten.source, rewritten.destination].map(|address| address.map(|a| a.to_string()));
+    let [source_port, destination_port, identifier] =
+        [rewritten.source_port, rewritten.destination_port, rewritten.identifier]
+            .map(|number| number.map(|number| number.to_string()));
+    let checksum = rewritten.checksum.map(|checksum| format!("{checksum:#06x}"));
+    [
+        ("source", source),
+        ("destination", destination),
+        ("source port", source_port),
+        ("destination port", destination_port),
+        ("identifier", identifier),
+        ("checksum", checksum),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some(format!("{name} {}", value?)))
+    .collect::<Vec<_>>()
+    .join(", ")
 }
 
 /// Whether the hops of `trace` say anything.
@@ -131,7 +183,7 @@ pub(crate) mod tests {
     use std::thread;
 
     use otherhalf_client::trace::Step;
-    use otherhalf_client::{Details, Options, Rewritten, Secret, Ttl, Unreachable};
+    use otherhalf_client::{Details, Options, Rate, Rewritten, Secret, Ttl, Unreachable};
     use otherhalf_wire::ip::Family;
     use otherhalf_wire::probe::Protocol;
 
@@ -183,9 +235,10 @@ pub(crate) mod tests {
         let [us, target]: [IpAddr; 2] = [[192, 0, 2, 1].into(), [192, 0, 2, 2].into()];
         let options = Options::new(direction, Protocol::Udp, us, target);
         let mut trace = Trace::new(options, Secret::from_bytes([1; 16]));
-        let now = Instant::now();
+        let mut now = Instant::now();
         while trace.sent() < sent {
             assert!(matches!(trace.poll(now), Step::Send(_)));
+            now += Rate::default().interval();
         }
         trace
     }

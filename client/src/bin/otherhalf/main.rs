@@ -3,6 +3,7 @@
 mod cli;
 mod failure;
 mod logs;
+mod privileges;
 mod progress;
 mod settings;
 mod commands;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Ok(code) => code.into(),
         Err(failure) => {
             if !failure.is_quiet() {
+                json::error(failure.code() as u8, &failure.to_string());
                 eprintln!("otherhalf: {failure}");
             }
             failure.code().into()
@@ -34,8 +36,13 @@ fn main() -> ExitCode {
 fn run() -> Result<Code, Failure> {
     let command = settings::apply(cli::Arguments::command())?;
     let misspelt = settings::misspelt_variables(&command);
-    let arguments = cli::Arguments::from_arg_matches(&command.get_matches())
-        .unwrap_or_else(|error| error.exit());
+    let arguments =
+        cli::Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| {
+            if error.use_stderr() {
+                json::error(Code::Usage as u8, &error.to_string());
+            }
+            error.exit()
+        });
     anstream::ColorChoice::from(arguments.color).write_global();
     logs::start(arguments.verbose);
     for (name, meant) in misspelt {

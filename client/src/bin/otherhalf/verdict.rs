@@ -2,16 +2,22 @@
 
 use std::fmt::Write as _;
 
+use otherhalf_client::check::{Ability, Features};
 use otherhalf_client::query::Reply;
 use otherhalf_client::{Check, Direction, End, Options, Speaks, Trace, printable};
+use otherhalf_wire::extension::Class;
 use otherhalf_wire::trace::Refusal;
 
 use crate::failure::Code;
 
-/// The exit code of a trace, and what there is to say about it unless all is well. `target` is fit for a terminal.
-pub(crate) fn of_trace(trace: &Trace, target: &str) -> (Code, Option<String>) {
+/// The object that asks for an indirect trace, as refusals have it.
+const INDIRECT: u16 = Class::INDIRECT_TARGET.value();
+
+/// The exit code of a trace, and what there is to say about it unless all is well. `target` is whom we send to, `far` where reverse
+/// paths end: here, or elsewhere. Both are fit for a terminal.
+pub(crate) fn of_trace(trace: &Trace, target: &str, far: &str) -> (Code, Option<String>) {
     let Some(end) = trace.end() else { return interrupted() };
-    of_end(trace.options(), end, trace.is_answered(), target)
+    of_end(trace.options(), end, trace.is_answered(), [target, far])
 }
 
 /// The same for a trace of which this is known.
@@ -19,10 +25,10 @@ pub(crate) fn of_end(
     options: &Options,
     end: &End,
     answered: bool,
-    target: &str,
+    [target, far]: [&str; 2],
 ) -> (Code, Option<String>) {
     let reverse = options.direction == Direction::Reverse;
-    let (from, to) = if reverse { (target, "here") } else { ("here", target) };
+    let (from, to) = if reverse { (target, far) } else { ("here", target) };
     let code = if answered { Code::NotReached } else { Code::NoAnswer };
     match end {
         End::Reached => (Code::Reached, None),
@@ -76,7 +82,12 @@ pub(crate) fn of_check(check: &Check, target: &str) -> (Code, [String; 2]) {
     let ms = crate::lines::milliseconds;
     let ping = match check.ping {
         Some(rtt) => format!("{target} answers ping: {}", ms(rtt)),
-        None => format!("{target} does not answer ping"),
+        None => match &check.ping_error {
+            Some((from, reply)) => {
+                format!("{target} does not answer ping: {}", undelivered(from, *reply))
+            }
+            None => format!("{target} does not answer ping"),
+        },
     };
     let (code, speaks) = match &check.speaks {
         Speaks::Yes { rtt, refusal: Some(Refusal::Ttl), .. } => {
@@ -109,7 +120,38 @@ pub(crate) fn of_check(check: &Check, target: &str) -> (Code, [String; 2]) {
             (Code::NoAnswer, format!("{target} does not answer reverse traceroute either"))
         }
     };
-    (code, [ping, speaks])
+    let features = check.features.as_ref().map_or_else(String::new, abilities);
+    (code, [ping, speaks + &features])
+}
+
+/// What a responder can do: lines to follow the one that says that it is one.
+fn abilities(features: &Features) -> String {
+    let all = [("UDP", features.udp), ("TCP", features.tcp), ("ICMP", features.icmp)];
+    let (mut can, mut cannot) = (Vec::new(), Vec::new());
+    for (name, ability) in all {
+        match ability {
+            Ability::Yes => can.push(name.to_owned()),
+            Ability::Silent => can.push(format!("{name} (its first router kept silent)")),
+            Ability::No(_) => cannot.push(name),
+        }
+    }
+    let mut lines =
+        format!("\n  probes: {}", if can.is_empty() { "none".to_owned() } else { can.join(", ") });
+    if !cannot.is_empty() {
+        lines.push_str("; not ");
+        lines.push_str(&cannot.join(", "));
+    }
+    lines.push_str("\n  towards others: ");
+    lines.push_str(match features.indirect {
+        Ability::Yes => "yes",
+        Ability::No(_) => "no",
+        Ability::Silent => "not refused, nothing came of it",
+    });
+    if let Some(padding) = features.padding {
+        // Writing to a String cannot fail.
+        let _ = write!(lines, "\n  demands {padding} octets of padding");
+    }
+    lines
 }
 
 /// What a check adds when a reverse trace got no answer at all.
@@ -166,6 +208,9 @@ fn refused(options: &Options, target: &str, refusal: Refusal, text: &str) -> Str
                 options.flow
             )
         }
+        Refusal::Extension(INDIRECT) => {
+            format!("{target} refuses: it does not allow you to trace towards others (--via)")
+        }
         Refusal::Extension(value) => {
             let [class, kind] = value.to_be_bytes();
             format!(
@@ -173,7 +218,7 @@ fn refused(options: &Options, target: &str, refusal: Refusal, text: &str) -> Str
             )
         }
         Refusal::Padding(octets) => format!(
-            "{target} refuses: it demands requests that are {octets} octets longer, against amplification; this version sends none"
+            "{target} refuses: it demands requests that are {octets} octets longer, against amplification, even after it got what it demanded, or more than we send"
         ),
         Refusal::Other(status, value) => format!(
             "{target} refuses with status {status} (value {value}), which this version does not know"
@@ -220,14 +265,15 @@ mod tests {
             (Refusal::Ttl, "of such a TTL"),
             (Refusal::Protocol, "over TCP; try another protocol"),
             (Refusal::Flow, "of flow 80; try another --flow"),
-            (Refusal::Extension(0x0500), "class 5, type 0"),
-            (Refusal::Padding(24), "24 octets longer"),
+            (Refusal::Extension(0x0500), "towards others (--via)"),
+            (Refusal::Extension(0x0904), "class 9, type 4"),
+            (Refusal::Padding(2000), "2000 octets longer"),
             (Refusal::Other(9, 7), "status 9 (value 7)"),
         ];
         for (refusal, words) in cases {
             let trace =
                 ended(|identifier| Answer::Refused { identifier, refusal, text: text.clone() });
-            let (code, sentence) = of_trace(&trace, "www");
+            let (code, sentence) = of_trace(&trace, "www", "here");
             let sentence = sentence.unwrap();
             assert_eq!(code, Code::Refused);
             assert!(sentence.starts_with("www refuses") && sentence.contains(words), "{sentence}");
@@ -240,7 +286,7 @@ mod tests {
         let flow = 80u16.to_be_bytes();
         let mirror =
             ended(|identifier| Answer::Mirrored { identifier, echoed: [1, 6, flow[0], flow[1]] });
-        let (code, sentence) = of_trace(&mirror, "www");
+        let (code, sentence) = of_trace(&mirror, "www", "here");
         assert_eq!(code, Code::NotSpoken);
         assert!(sentence.unwrap().contains("does not speak reverse traceroute"));
         let from = [10, 0, 0, 1].into();
@@ -249,7 +295,7 @@ mod tests {
             from,
             reply: Reply::TimeExceeded,
         });
-        let (code, sentence) = of_trace(&lost, "www");
+        let (code, sentence) = of_trace(&lost, "www", "here");
         assert_eq!(code, Code::NoAnswer);
         assert!(sentence.unwrap().starts_with("requests do not reach www: 10.0.0.1 says"));
     }
@@ -259,16 +305,31 @@ mod tests {
         let rtt = Duration::from_millis(3);
         let ping = Some(rtt);
         let speaks = Speaks::Yes { rtt, refusal: Some(Refusal::Ttl), text: String::new() };
-        let (code, lines) = of_check(&Check { ping, speaks }, "www");
+        let found = |ping, speaks| Check { ping, ping_error: None, speaks, features: None };
+        let (code, lines) = of_check(&found(ping, speaks.clone()), "www");
         assert_eq!(code, Code::Reached);
         assert_eq!(
             lines,
             ["www answers ping: 3.000 ms", "www speaks reverse traceroute: 3.000 ms"]
         );
+        let features = Some(Features {
+            udp: Ability::Yes,
+            tcp: Ability::No(Refusal::Protocol),
+            icmp: Ability::Silent,
+            indirect: Ability::No(Refusal::Extension(INDIRECT)),
+            padding: Some(24),
+        });
+        let (_, [_, line]) = of_check(&Check { features, ..found(ping, speaks) }, "www");
+        assert_eq!(
+            line,
+            "www speaks reverse traceroute: 3.000 ms\n  \
+             probes: UDP, ICMP (its first router kept silent); not TCP\n  \
+             towards others: no\n  demands 24 octets of padding"
+        );
         let codes = [
-            (Check { ping, speaks: Speaks::PingOnly { rtt } }, Code::NotSpoken),
-            (Check { ping, speaks: Speaks::Silent }, Code::NoAnswer),
-            (Check { ping: None, speaks: Speaks::Silent }, Code::NoAnswer),
+            (found(ping, Speaks::PingOnly { rtt }), Code::NotSpoken),
+            (found(ping, Speaks::Silent), Code::NoAnswer),
+            (found(None, Speaks::Silent), Code::NoAnswer),
         ];
         let sentences: std::collections::HashSet<_> =
             codes.iter().map(|(check, _)| of_check(check, "www").1).collect();

@@ -11,11 +11,13 @@ mod trace;
 mod values;
 mod watch;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use otherhalf_client::Queries;
+use otherhalf_client::raw::Route;
 use otherhalf_wire::ip::Family;
 
 pub(crate) use check::Check;
@@ -145,9 +147,20 @@ pub(crate) struct Common {
     /// Wait so long for an answer, at most; less where others show that it would have come
     #[arg(short = 'w', long, value_name = "SECONDS", default_value = "5", value_parser = values::wait, allow_negative_numbers = true)]
     pub(crate) wait: Duration,
+    /// Send from this address of this machine, not from the one that the kernel would choose
+    #[arg(short = 's', long, value_name = "ADDRESS")]
+    source: Option<IpAddr>,
+    /// Send by this interface, and hear answers by it alone
+    #[arg(long, value_name = "NAME")]
+    interface: Option<String>,
 }
 
 impl Common {
+    /// How packets shall leave this machine.
+    pub(crate) fn route(&self) -> Route {
+        Route { source: self.source, interface: self.interface.clone() }
+    }
+
     pub(crate) const fn family(&self) -> Option<Family> {
         match (self.ipv4, self.ipv6) {
             (true, _) => Some(Family::V4),

@@ -4,10 +4,10 @@ use std::num::{NonZeroU16, NonZeroU64};
 use std::time::Duration;
 
 use clap::Args;
-use otherhalf_client::{Flow, Ttl};
+use otherhalf_client::{Flow, Rate, Ttl};
 use otherhalf_wire::probe::Protocol;
 
-use super::values::{gap, interval, parallel, pause};
+use super::values::{dscp, gap, interval, parallel, pause, size, tos};
 use super::{Common, Directory, Hosts, Output};
 
 pub(super) const FORWARD: &str = "\
@@ -17,7 +17,9 @@ Arguments:
 
 Examples:
   otherhalf forward www.example.com
-  otherhalf forward icmp -6 -n 2001:db8::1   What traceroute -I -6 -n shows";
+  otherhalf forward icmp -6 -n 2001:db8::1   What traceroute -I -6 -n shows
+  otherhalf forward --mtu www.example.com    The longest packets that get there, and who limits them
+  otherhalf forward --dscp ef --size 200 www.example.com   As voice packets go";
 
 pub(super) const REVERSE: &str = "\
 Arguments:
@@ -27,6 +29,7 @@ Arguments:
 Examples:
   otherhalf reverse www.example.com          Over UDP
   otherhalf reverse tcp --flow 443 www.example.com
+  otherhalf reverse --via www.example.com 192.0.2.1   From www.example.com to 192.0.2.1
   otherhalf reverse --stream www.example.com | jq .event
                                              Events as they happen
   otherhalf reverse --format pcap -o back.pcap www.example.com
@@ -46,6 +49,7 @@ Examples:
                                              As RIPE Atlas would tell it";
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(crate) struct Trace {
     #[command(flatten)]
     pub(crate) common: Common,
@@ -66,6 +70,9 @@ pub(crate) struct Trace {
     /// Least time between two queries: seconds, or milliseconds if more than 10
     #[arg(short = 'z', long = "pause", value_name = "TIME", default_value = "0", value_parser = pause, allow_negative_numbers = true)]
     pub(crate) pause: Duration,
+    /// Queries a second, at most, in both directions together: so that no router's limit on answers is met
+    #[arg(long, value_name = "PPS", default_value_t, allow_negative_numbers = true)]
+    pub(crate) rate: Rate,
     /// Flow, which load balancers hash on: destination port of UDP (default 33434) and TCP (80),
     /// checksum of ICMP (48815)
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
@@ -85,6 +92,21 @@ pub(crate) struct Trace {
     nearest: bool,
     #[command(flatten, next_help_heading = "Responders")]
     pub(crate) directory: Directory,
+    /// Send probes in packets of so many octets, headers included; those of a responder are its own affair
+    #[arg(long, value_name = "OCTETS", value_parser = size, allow_negative_numbers = true)]
+    pub(crate) size: Option<u16>,
+    /// Type of service (IPv6: traffic class) of what is sent; in reverse of the requests, which a responder may copy
+    #[arg(short = 't', long, value_name = "N", value_parser = tos, conflicts_with = "dscp", allow_negative_numbers = true)]
+    tos: Option<u8>,
+    /// The same as a code point: 0 to 63, or ef, af41, cs6, ...
+    #[arg(long, value_name = "DSCP", value_parser = dscp, allow_negative_numbers = true)]
+    dscp: Option<u8>,
+    /// Look for the longest packets that the forward path takes
+    #[arg(long)]
+    pub(crate) mtu: bool,
+    /// In reverse: have RESPONDER probe towards TARGET, instead of TARGET towards here; few responders allow it
+    #[arg(long, value_name = "RESPONDER")]
+    pub(crate) via: Option<String>,
     // traceroute's switches for the protocol: whoever types them is told ours.
     #[arg(short = 'I', hide = true)]
     icmp: bool,
@@ -113,6 +135,28 @@ pub(crate) struct Watching {
 }
 
 impl Trace {
+    /// The type of service of what is sent.
+    pub(crate) fn traffic_class(&self) -> u8 {
+        self.tos.or(self.dscp).unwrap_or_default()
+    }
+
+    /// What is wrong with the arguments of a command that traces `forward`, `reverse` or both.
+    pub(crate) fn contradiction(&self, [forward, reverse]: [bool; 2]) -> Option<&'static str> {
+        if self.via.is_some() && (forward || !reverse) {
+            return Some("--via is for reverse: otherhalf reverse --via RESPONDER TARGET");
+        }
+        if self.watching.live && (self.via.is_some() || self.mtu) {
+            return Some("--live shows neither --via nor --mtu");
+        }
+        if !forward && self.size.is_some() {
+            return Some("--size is for forward: a responder decides how long its probes are");
+        }
+        if !forward && self.mtu {
+            return Some("--mtu is for forward: a responder sends no probes of other sizes");
+        }
+        None
+    }
+
     /// The protocol and the target, `None` for the nearest responder; or what is wrong with the arguments of `command`.
     pub(crate) fn what(&self, command: &str) -> Result<(Protocol, Option<&str>), String> {
         if self.first > self.max {

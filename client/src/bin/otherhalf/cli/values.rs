@@ -58,6 +58,43 @@ pub(super) fn gap(text: &str) -> Result<Ttl, String> {
     text.parse().map_err(|_| format!("a gap is {} to {} hops", Ttl::MIN, Ttl::MAX))
 }
 
+/// An octet, also as C writes it in hexadecimal.
+pub(super) fn tos(text: &str) -> Result<u8, String> {
+    let octet = match text.strip_prefix("0x") {
+        Some(digits) => u8::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    octet.map_err(|_| "a type of service is 0 to 255, or 0x00 to 0xff".to_owned())
+}
+
+/// A code point (RFC 2474) by its number or its name, as the type of service that has it.
+pub(super) fn dscp(text: &str) -> Result<u8, String> {
+    let name = text.to_ascii_lowercase();
+    let number = |text: &str| text.parse::<u8>().ok();
+    // RFC 2474 §4.2.2, RFC 2597 §6, RFC 3246 §2, RFC 5865 §4, RFC 8622 §5.
+    let code_point = match name.as_str() {
+        "ef" => Some(46),
+        "va" => Some(44),
+        "le" => Some(1),
+        _ => match (name.strip_prefix("cs"), name.strip_prefix("af"), number(&name)) {
+            (Some(class), ..) => number(class).filter(|class| *class < 8).map(|class| class * 8),
+            (_, Some(class), _) => number(class)
+                .map(|class| (class / 10, class % 10))
+                .filter(|(class, drop)| (1..=4).contains(class) && (1..=3).contains(drop))
+                .map(|(class, drop)| class * 8 + drop * 2),
+            (.., number) => number,
+        },
+    };
+    code_point
+        .filter(|code_point| *code_point < 64)
+        .map(|code_point| code_point << 2)
+        .ok_or_else(|| "a DSCP is 0 to 63, or a name such as ef, af41, cs6, le".to_owned())
+}
+
+pub(super) fn size(text: &str) -> Result<u16, String> {
+    text.parse().map_err(|_| format!("a packet has up to {} octets", u16::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +113,19 @@ mod tests {
         assert_eq!(pause("0.5"), Ok(Duration::from_millis(500)));
         assert_eq!(pause("50"), Ok(Duration::from_millis(50)));
         assert_eq!(pause("10"), Ok(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn types_of_service() {
+        assert_eq!([tos("184"), tos("0xb8")], [Ok(184), Ok(184)]);
+        assert!(tos("256").is_err() && tos("0x100").is_err() && tos("-1").is_err());
+        for (text, code_point) in
+            [("0", 0), ("63", 63), ("EF", 46), ("af41", 34), ("AF13", 14), ("cs6", 48), ("le", 1)]
+        {
+            assert_eq!(dscp(text), Ok(code_point << 2), "{text}");
+        }
+        for text in ["64", "af", "af54", "af14", "cs8", "xx", "-1", ""] {
+            assert!(dscp(text).is_err(), "{text}");
+        }
     }
 }

@@ -181,7 +181,7 @@ fn lines(directory: &Directory, found: &[Found]) -> Vec<String> {
 
 fn standing(standing: &Standing) -> String {
     match standing {
-        Standing::Checked { check: Check { speaks, ping }, address } => match speaks {
+        Standing::Checked { check: Check { speaks, ping, .. }, address } => match speaks {
             Speaks::Yes { refusal, .. } => {
                 let condition = match refusal {
                     Some(refusal) if refusal.status() != 1 => {
@@ -227,7 +227,10 @@ mod tests {
     fn each_standing_has_its_words() {
         let address = [192, 0, 2, 1].into();
         let rtt = Duration::from_millis(3);
-        let checked = |ping, speaks| Standing::Checked { address, check: Check { ping, speaks } };
+        let checked = |ping, speaks| Standing::Checked {
+            address,
+            check: Check { ping, ping_error: None, speaks, features: None },
+        };
         let yes = |refusal| Speaks::Yes { rtt, refusal, text: String::new() };
         let no_route = || std::io::Error::from(std::io::ErrorKind::NetworkUnreachable);
         let cases = [
@@ -282,7 +285,7 @@ mod tests {
                     return Standing::Interrupted;
                 }
                 let speaks = Speaks::Yes { rtt, refusal: Some(Refusal::Ttl), text: String::new() };
-                let check = Check { ping: None, speaks };
+                let check = Check { ping: None, ping_error: None, speaks, features: None };
                 Standing::Checked { address: [192, 0, 2, 1].into(), check }
             };
             alive

@@ -113,5 +113,5 @@ fn judge(
         let direction = side.options().direction;
         return Ok((code, Some(format!("{direction}: ended before a round was over"))));
     }
-    Ok(verdict::of_end(side.options(), end, side.is_answered(), &session.name))
+    Ok(verdict::of_end(side.options(), end, side.is_answered(), [&session.name, "here"]))
 }

@@ -7,6 +7,7 @@ mod diff;
 mod endpoints;
 mod generate;
 mod live;
+mod mtu;
 mod names;
 mod report;
 mod saved;

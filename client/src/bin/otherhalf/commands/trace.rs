@@ -9,21 +9,24 @@ use std::sync::atomic::AtomicBool;
 use jiff::Timestamp;
 use otherhalf_client::alias::Aliases;
 use otherhalf_client::analyse::{self, Path, Rise};
-use otherhalf_client::document::Event;
+use otherhalf_client::document::{Event, PathMtu};
 use otherhalf_client::resolve::Names;
 use otherhalf_client::{
     Direction, End, Flow, Options, RawNetwork, Trace, document, network, printable, resolve,
 };
+use otherhalf_wire::ip::Family;
+use otherhalf_wire::probe::Protocol;
 
 use super::aliases;
 use super::check::check_target;
+use super::mtu;
 use super::sink::Sink;
 use super::{interruption, live, proceed, shown, tell};
 use crate::failure::{Code, Failure};
 use crate::finding::Words;
 use crate::lines::{NAME_PATIENCE, Printer, is_shown};
 use crate::progress::Progress;
-use crate::{cli, json, table, verdict};
+use crate::{cli, json, privileges, table, verdict};
 
 /// The width of the table where no terminal says its own.
 const WIDTH: usize = 120;
@@ -62,9 +65,14 @@ pub(super) struct Session<'a> {
     pub(super) started: Timestamp,
     pub(super) common: &'a cli::Common,
     pub(super) sink: Sink,
-    /// As the user wrote it, fit for a terminal.
+    /// Whom we send to: as the user wrote it, fit for a terminal.
     pub(super) name: String,
     pub(super) target: IpAddr,
+    /// In reverse: whom the other probes towards, rather than us.
+    far: Option<(String, IpAddr)>,
+    find_mtu: bool,
+    /// Of the forward path.
+    mtu: Option<PathMtu>,
     pub(super) network: RawNetwork,
     pub(super) traces: Vec<Trace>,
     pub(super) names: Names,
@@ -83,20 +91,37 @@ impl<'a> Session<'a> {
     ) -> Result<Self, Failure> {
         let common = &arguments.common;
         let (protocol, name) = arguments.what(command).map_err(Failure::Usage)?;
-        // A key of the live view asks for names after all.
-        let names =
-            super::names::open(&arguments.hosts, common.numeric && !arguments.watching.live)?;
+        let both = [Direction::Forward, Direction::Reverse].map(|way| directions.contains(&way));
+        if let Some(contradiction) = arguments.contradiction(both) {
+            return Err(Failure::Usage(contradiction.to_owned()));
+        }
         let name = match name {
             Some(name) => name.to_owned(),
             None => super::endpoints::nearest(&arguments.directory, common, &interrupted)?,
         };
-        let target: SocketAddr = resolve::target(&name, common.family())?;
+        // Whom we send to: the target, or who shall probe towards it.
+        let peer = arguments.via.as_deref().unwrap_or(&name);
+        let target: SocketAddr = resolve::target(peer, common.family())?;
+        let indirect = match &arguments.via {
+            Some(_) => Some(resolve::target(&name, Some(Family::of(target.ip())))?.ip()),
+            None => None,
+        };
         let own = if directions.contains(&Direction::Forward) { &[protocol][..] } else { &[] };
-        let mut network = RawNetwork::open(target, own)?;
+        let mut network = RawNetwork::open_by(target, own, &common.route())?;
+        // Who looks for aliases opens more sockets at the end.
+        if !arguments.hosts.aliases {
+            privileges::drop_all();
+        }
+        if let Some(size) = arguments.size {
+            fits(size, protocol, &network)?;
+        }
         let sink = Sink::open(common.json, &arguments.output)?;
         if sink.wants_packets() {
             network.record();
         }
+        // A key of the live view asks for names after all.
+        let names =
+            super::names::open(&arguments.hosts, common.numeric && !arguments.watching.live)?;
         let mut traces = Vec::new();
         for direction in directions {
             let options = Options {
@@ -107,6 +132,10 @@ impl<'a> Session<'a> {
                 parallel: arguments.parallel,
                 wait: common.wait,
                 pause: arguments.pause,
+                rate: arguments.rate.shared(directions.len()),
+                size: arguments.size,
+                traffic_class: arguments.traffic_class(),
+                indirect,
                 gap: arguments.gap,
                 ..Options::new(*direction, protocol, network.source(), target.ip())
             };
@@ -117,8 +146,11 @@ impl<'a> Session<'a> {
             started: Timestamp::now(),
             common,
             sink,
-            name: printable(&name),
+            name: printable(peer),
             target: target.ip(),
+            far: indirect.map(|address| (printable(&name), address)),
+            find_mtu: arguments.mtu,
+            mtu: None,
             network,
             traces,
             names,
@@ -142,10 +174,12 @@ impl<'a> Session<'a> {
             _ => Ok(()),
         })?;
         let (code, sentence) = self.judge(0)?;
+        self.look_for_mtu()?;
         if let [trace] = self.traces.as_slice()
             && text
         {
             printer.finish(trace, &self.names, &mut out)?;
+            self.write_mtu(&mut out)?;
             self.print_aliases(&mut out)?;
             tell(sentence.as_deref());
         }
@@ -168,6 +202,7 @@ impl<'a> Session<'a> {
         drop(progress);
         let (forward_code, forward_sentence) = self.judge(0)?;
         let (reverse_code, reverse_sentence) = self.judge(1)?;
+        self.look_for_mtu()?;
         // What keeps the reverse trace from being done matters more than where a forward one ends.
         let code = if reverse_code == Code::Reached { forward_code } else { reverse_code };
         let [forward, reverse] = self.traces.as_slice() else { return Ok(code) };
@@ -201,6 +236,10 @@ impl<'a> Session<'a> {
         if let Some(sentence) = &sentence {
             write!(out, "\n{}", table::wrap(sentence, width))?;
         }
+        if self.mtu.is_some() {
+            writeln!(out)?;
+        }
+        self.write_mtu(&mut out)?;
         self.print_aliases(&mut out)?;
         tell(forward_sentence.as_deref());
         // Both are interrupted at once.
@@ -243,6 +282,25 @@ impl<'a> Session<'a> {
         Ok(out.flush()?)
     }
 
+    /// Looks for the path MTU, if the user wants it, on the forward path.
+    fn look_for_mtu(&mut self) -> Result<(), Failure> {
+        if let [trace, ..] = self.traces.as_slice()
+            && self.find_mtu
+        {
+            self.mtu = mtu::discover(&mut self.network, trace, &self.interrupted)?;
+        }
+        Ok(())
+    }
+
+    fn write_mtu(&self, out: &mut impl Write) -> io::Result<()> {
+        match (&self.mtu, self.traces.as_slice()) {
+            (Some(found), [trace, ..]) => {
+                mtu::write(found, trace.hops(), &self.names, self.common.numeric, out)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What the end of trace `number` means; a reverse trace without any answer needs another question.
     fn judge(&mut self, number: usize) -> Result<(Code, Option<String>), Failure> {
         let Some(trace) = self.traces.get(number) else { return Ok((Code::NoAnswer, None)) };
@@ -250,7 +308,8 @@ impl<'a> Session<'a> {
             && trace.end() == Some(&End::Silent)
             && !trace.is_answered();
         if !silent {
-            return Ok(verdict::of_trace(trace, &self.name));
+            let far = self.far.as_ref().map_or("here", |(name, _)| name);
+            return Ok(verdict::of_trace(trace, &self.name, far));
         }
         let check = check_target(&mut self.network, self.target, self.common, &self.interrupted)?;
         if proceed(&self.interrupted).is_break() {
@@ -268,8 +327,12 @@ impl<'a> Session<'a> {
             _ if options.direction == Direction::Forward => "forward to",
             _ => "reverse from",
         };
+        let to = self
+            .far
+            .as_ref()
+            .map_or_else(String::new, |(name, address)| format!(" to {}", shown(name, *address)));
         format!(
-            "otherhalf {way} {}, {} hops max, {}, flow {}",
+            "otherhalf {way} {}{to}, {} hops max, {}, flow {}",
             shown(&self.name, self.target),
             options.last,
             options.protocol,
@@ -301,14 +364,38 @@ impl<'a> Session<'a> {
         if !self.sink.wants_document() {
             return Ok(());
         }
-        let target = (self.name.as_str(), self.target);
-        let head =
-            json::head(self.command, self.started, target, self.network.source(), code as u8);
+        let peer = (self.name.as_str(), self.target);
+        let far = self.far.as_ref().map(|(name, address)| (name.as_str(), *address));
+        let source = self.network.source();
+        let mut head =
+            json::head(self.command, self.started, far.unwrap_or(peer), source, code as u8);
+        head.via = far.map(|_| document::Target { name: peer.0.to_owned(), address: peer.1 });
         let routers = self.aliases.routers();
-        let document = json::traces(head, &self.traces, finding, &self.names, routers);
+        let mut document = json::traces(head, &self.traces, finding, &self.names, routers);
+        if let Some(forward) = &mut document.forward {
+            forward.mtu.clone_from(&self.mtu);
+        }
         self.sink.update(&self.traces)?;
         self.sink.finish(document, self.network.recording())
     }
+}
+
+/// Whether packets of `size` octets can be sent, and have room for probes of `protocol`.
+fn fits(size: u16, protocol: Protocol, network: &RawNetwork) -> Result<(), Failure> {
+    let family = Family::of(network.source());
+    let least = mtu::shortest(family, protocol);
+    if size < least {
+        return Err(Failure::Usage(format!(
+            "--size {size} has no room for a probe: over {family}, {protocol} needs {least} octets"
+        )));
+    }
+    let largest = network.mtu();
+    if u32::from(size) > largest {
+        return Err(Failure::Usage(format!(
+            "--size {size} is too much: the first link takes packets of {largest} octets"
+        )));
+    }
+    Ok(())
 }
 
 fn look_up(traces: &[Trace], names: &mut Names) {

@@ -46,7 +46,7 @@ impl<'a> Table<'a> {
             None if side.rounds() == 0 && side.hops().is_empty() => {
                 Some("no answer yet".to_owned())
             }
-            Some(end) => verdict::of_end(side.options(), end, side.is_answered(), name).1,
+            Some(end) => verdict::of_end(side.options(), end, side.is_answered(), [name, "here"]).1,
             None => None,
         };
         let wrapped = note
