@@ -33,6 +33,7 @@ pub mod secret;
 pub mod hop;
 mod repetition;
 pub mod trace;
+pub mod multipath;
 pub mod network;
 pub mod packet;
 pub mod raw;

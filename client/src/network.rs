@@ -26,14 +26,47 @@ pub trait Network {
 /// How often the watcher of a [`run`] is called at least.
 pub const TICK: Duration = Duration::from_millis(100);
 
+/// What asks and listens: a [`Trace`], or a [`multipath::Search`](crate::multipath::Search).
+pub trait Probing {
+    /// What to do at `now`. Call it again after each [`Step::Send`].
+    fn poll(&mut self, now: Instant) -> Step;
+
+    /// Takes an answer that came at `now`; `false` if it answers nothing that this one waits for.
+    fn handle(&mut self, answer: &Answer, now: Instant) -> bool;
+
+    /// Ends it with what is known.
+    fn stop(&mut self);
+
+    /// Whether nothing more will be asked.
+    fn is_over(&self) -> bool;
+}
+
+impl Probing for Trace {
+    fn poll(&mut self, now: Instant) -> Step {
+        Self::poll(self, now)
+    }
+
+    fn handle(&mut self, answer: &Answer, now: Instant) -> bool {
+        Self::handle(self, answer, now)
+    }
+
+    fn stop(&mut self) {
+        Self::stop(self);
+    }
+
+    fn is_over(&self) -> bool {
+        self.end().is_some()
+    }
+}
+
 /// Runs `traces` side by side to their ends.
 ///
 /// `watch` is called after each event and at least each [`TICK`]; when it breaks, all traces are stopped. It must not
 /// take long: answers wait meanwhile, and their round-trip times grow.
-pub fn run<N: Network>(
+pub fn run<N: Network, P: Probing>(
     network: &mut N,
-    traces: &mut [Trace],
-    mut watch: impl FnMut(&[Trace], Instant) -> ControlFlow<()>,
+    traces: &mut [P],
+    mut watch: impl FnMut(&[P], Instant) -> ControlFlow<()>,
 ) -> Result<(), N::Error> {
     loop {
         // One query of each, then a look at what came: an answer that waits looks slower than it was.
@@ -52,9 +85,9 @@ pub fn run<N: Network>(
         }
         let now = network.now();
         if watch(traces, now).is_break() {
-            traces.iter_mut().for_each(Trace::stop);
+            traces.iter_mut().for_each(Probing::stop);
         }
-        let Some(wake) = wake.filter(|_| traces.iter().any(|trace| trace.end().is_none())) else {
+        let Some(wake) = wake.filter(|_| traces.iter().any(|trace| !trace.is_over())) else {
             return Ok(());
         };
         if let Some((answer, at)) = network.receive(wake.min(now + TICK))? {

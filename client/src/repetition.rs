@@ -12,9 +12,9 @@ use crate::ttl::Ttl;
 
 /// A translator answers for itself and for all behind it, so its address shows at every TTL from its own on: at so many
 /// it is taken for the end. Two are too few, as a router on the way may show twice.
-const TRANSLATOR_HOPS: usize = 3;
+pub(crate) const TRANSLATOR_HOPS: usize = 3;
 /// ... unless silence follows: translators limit their errors, Linux to six at once (`icmp_ratelimit`), which is two hops.
-const TRANSLATOR_HOPS_BEFORE_SILENCE: usize = 2;
+pub(crate) const TRANSLATOR_HOPS_BEFORE_SILENCE: usize = 2;
 
 /// Where and how a path ends of which `hops` are known by now, if one address repeats enough.
 pub(crate) fn end(hops: &[Hop], options: &Options) -> Option<(Ttl, End)> {
@@ -67,7 +67,7 @@ fn filter(hops: &[Hop], least: usize) -> Option<(Ttl, End)> {
 }
 
 /// Whether `address` is one that a translator stands in front of (RFC 1918, RFC 6598, RFC 4193).
-fn is_private(address: IpAddr) -> bool {
+pub(crate) fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();

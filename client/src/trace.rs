@@ -6,26 +6,24 @@
 //! for that lies more than [`Options::gap`] beyond the farthest one that was answered, and once the end of the path is
 //! known, none beyond it.
 
-mod name;
+pub(crate) mod name;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use otherhalf_wire::ip::Family;
-use otherhalf_wire::probe::{Probe, SOURCE_PORT};
-use otherhalf_wire::trace::{Refusal, Request, Rtt};
+use otherhalf_wire::trace::{Refusal, Rtt};
 
-use crate::details::{Details, Rewritten, Sent};
+use crate::details::{Details, Rewritten};
 use crate::hop::{Hop, Outcome, Sample};
 use crate::identifiers::{Identifiers, REST};
 use crate::options::{Direction, Options};
-use crate::query::{Answer, Extras, Query, Reply, Shape, Unreachable};
+use crate::query::{Answer, Query, Reply, Unreachable};
 use crate::repetition;
 use crate::secret::Secret;
 use crate::ttl::Ttl;
-use name::Name;
 pub(crate) use name::body;
+use name::{Asked, Name};
 
 /// An answer is waited for at most this many times as long as the hop's slowest one took ...
 const TIMES_SAME_HOP: u32 = 3;
@@ -37,7 +35,7 @@ const LEAST_WAIT: Duration = Duration::from_millis(250);
 /// by somebody who guessed an identifier.
 const ERRORS_IN_A_ROW: u8 = 3;
 /// The most padding that is sent when a responder demands it: with it, requests still fit the smallest link of IPv6 (RFC 8200 §5).
-const MOST_PADDING: u16 = 1024;
+pub(crate) const MOST_PADDING: u16 = 1024;
 
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -410,41 +408,9 @@ impl Trace {
     }
 
     fn query(&self, ttl: Ttl, identifier: u16) -> (Query, Name) {
-        let Options { protocol, flow, source, target, size, traffic_class, indirect, .. } =
-            self.options;
-        match self.options.direction {
-            Direction::Forward => {
-                let probe = Probe {
-                    protocol,
-                    // The responder's, so that both directions look alike to load balancers.
-                    source_port: SOURCE_PORT,
-                    flow: flow.get(),
-                    identifier,
-                    cookie: self.secret.cookie(self.sent),
-                };
-                let shape = Shape { size, traffic_class, dont_fragment: false };
-                let name = Name::Probe(Sent {
-                    source,
-                    destination: target,
-                    probe,
-                    size,
-                    identification: Some(probe.cookie.identification()),
-                });
-                (Query::Probe { ttl, probe, shape }, name)
-            }
-            Direction::Reverse => {
-                let request = Request {
-                    identifier,
-                    sequence: 0,
-                    ttl: ttl.get(),
-                    protocol: protocol.number(Family::of(target)),
-                    flow: flow.get(),
-                };
-                let extras = Extras { traffic_class, indirect, padding: self.padding };
-                let body = body(request);
-                (Query::Request { request, extras }, Name::Request { identifier, body })
-            }
-        }
+        let Self { sent, padding, .. } = *self;
+        let asked = Asked { ttl, flow: self.options.flow, identifier, sent, padding };
+        name::query(&self.options, &self.secret, asked)
     }
 
     /// When `query` is given up.

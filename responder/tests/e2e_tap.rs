@@ -5,6 +5,9 @@
 
 mod kit;
 
+use std::net::IpAddr;
+use std::time::Instant;
+
 use kit::bench::{Bench, Probe, Settings, program, topology};
 use kit::counters::UNASKED;
 use kit::crowd::Crowds;
@@ -211,6 +214,76 @@ fn the_client_finds_every_router() {
     assert_eq!(of_kind("probe_"), of_kind("response_"), "every probe was answered, once");
     let dropped = |o: Outcome| o.name().starts_with("drop_") && !UNASKED.contains(&o);
     assert_eq!(counters.sum(dropped), 0, "{counters:?}");
+}
+
+/// The diamond, with the client behind N, which masquerades if that is wanted.
+fn diamond(masquerade: bool) -> Bench {
+    let mut topology = topology("diamond.toml");
+    if masquerade {
+        topology.node_mut("N").unwrap().masquerade = Some("A".to_owned());
+        let client = topology.node_mut("client").unwrap();
+        client.v4 = "192.168.1.10".parse().unwrap();
+        client.v6 = "fd00::10".parse().unwrap();
+    }
+    Bench::on_tap(&topology, &Settings::default())
+}
+
+#[test]
+fn the_client_finds_every_way_back() {
+    let otherhalf = program("otherhalf", "otherhalf-client");
+    for masquerade in [false, true] {
+        let bench = diamond(masquerade);
+        for family in Family::ALL {
+            for protocol in ["udp", "tcp"] {
+                let mut command = bench.lab.command("client", otherhalf.to_str().unwrap());
+                let arguments = ["two-way", "--multipath", "--json", "--confidence", "99.9999"];
+                let start = Instant::now();
+                let text = output(command.args(arguments).args([protocol, family.flag(), "www"]));
+                let took = start.elapsed();
+                let document: Value = serde_json::from_str(&text).unwrap();
+                let ways = |first: char| -> Vec<String> {
+                    let way = |n| bench.address(&format!("{first}{n}"), family).to_string();
+                    (1..=4).map(way).collect()
+                };
+                let one = |node| vec![bench.address(node, family).to_string()];
+                // A translator hides the client behind its own address.
+                let us = if masquerade { one("N") } else { one("client") };
+                let there = [one("N"), one("A"), ways('M'), one("B"), one("www")];
+                let back = [one("B"), ways('W'), one("A"), one("N"), us];
+                for (direction, real) in [("forward", there), ("reverse", back)] {
+                    let path = &document[direction];
+                    assert_eq!(path["reached"], true, "{path}");
+                    assert_eq!(layers(&path["multipath"]), real, "{direction}: {path}");
+                    println!(
+                        "{direction} {protocol} {}{}: {} queries",
+                        family.flag(),
+                        if masquerade { " behind a NAT" } else { "" },
+                        path["sent"]
+                    );
+                }
+                println!("both: {took:?}");
+            }
+        }
+        bench.stop();
+    }
+}
+
+/// The addresses of a graph at each TTL from 1 on, in their order.
+#[track_caller]
+fn layers(graph: &Value) -> Vec<Vec<String>> {
+    let mut layers: Vec<Vec<IpAddr>> = Vec::new();
+    for node in graph["nodes"].as_array().unwrap().iter().skip(1) {
+        let ttl = usize::try_from(node["ttl"].as_u64().unwrap()).unwrap();
+        layers.resize(layers.len().max(ttl), Vec::new());
+        layers[ttl - 1].push(node["address"].as_str().unwrap().parse().unwrap());
+    }
+    layers
+        .into_iter()
+        .map(|mut layer| {
+            layer.sort();
+            layer.iter().map(ToString::to_string).collect()
+        })
+        .collect()
 }
 
 /// The addresses of a trace's hops, each checked to be shown by every query, with a time.

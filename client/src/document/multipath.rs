@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Two nodes are never one interface at one TTL; one interface at two TTLs is two nodes. Links go from one TTL to the next.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Multipath {
-    /// The chance that was asked for of finding all branches of each balancer, 0 to 1.
+    /// The chance that was asked for of finding all of the graph, 0 to 1, if balancers spread flows evenly.
     pub confidence: f64,
     /// The most flows that were allowed at one TTL.
     pub max_flows: u32,
@@ -35,7 +35,7 @@ impl Multipath {
 /// An interface that answers at a TTL, or the silence there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Node {
-    /// 0 for the start.
+    /// 0 for the start; with a first TTL beyond 1, the one before that.
     pub ttl: u8,
     /// Null for one that does not answer.
     pub address: Option<IpAddr>,
@@ -54,6 +54,14 @@ pub struct Link {
     pub to: usize,
     /// Flows that were seen to pass both.
     pub flows: u32,
+    /// Whether it is sure that there is such a link. It is not behind a balancer that goes by packet, where one packet of a
+    /// flow shows the one end, and another packet the other.
+    #[serde(default = "yes")]
+    pub certain: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// A node behind which paths part.
@@ -67,6 +75,9 @@ pub struct Balancer {
     pub branches: u32,
     /// The chance that there are no more of them, 0 to 1, if all are equally likely (Veitch et al. 2009).
     pub confidence: f64,
+    /// The chance that `balancing` is right, 0 to 1; null if it is not known.
+    #[serde(default)]
+    pub balancing_confidence: Option<f64>,
 }
 
 /// By what a load balancer chooses the next hop.
@@ -77,6 +88,10 @@ pub enum Balancing {
     PerFlow,
     /// By packet: one flow sees several next hops.
     PerPacket,
-    /// By destination: flows do not matter, other addresses of the target's network do.
+    /// By destination: flows do not matter, other addresses of the target's network do. Not found by asking for one target, as
+    /// this version does: such a balancer looks like a router that does not balance.
     PerDestination,
+    /// It cannot be told: a balancer before it goes by packet, so that one flow does not keep to this one; or nobody answered
+    /// when asked again.
+    Unknown,
 }

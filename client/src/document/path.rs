@@ -23,7 +23,7 @@ pub struct Path {
     pub first_ttl: u8,
     /// The last TTL that was allowed.
     pub max_ttl: u8,
-    /// Probes per TTL.
+    /// Probes per TTL; of a multipath trace the most flows at one TTL, 255 if they are more.
     pub queries: u8,
     /// Queries sent: probes forward, requests in reverse.
     pub sent: u64,
@@ -91,6 +91,9 @@ pub struct Probe {
     /// What else the answer tells.
     #[serde(flatten)]
     pub details: Details,
+    /// Its flow, in a multipath trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow: Option<u16>,
 }
 
 /// What came back for a probe.
@@ -235,6 +238,7 @@ impl Probe {
             query_ms: ms(sample.elapsed),
             reply: sample.reply.map(Reply::from),
             details: Details::of(sample),
+            flow: None,
         }
     }
 }

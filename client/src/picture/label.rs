@@ -114,6 +114,7 @@ pub(crate) fn balancer(balancer: &Balancer) -> String {
         Balancing::PerFlow => "per flow",
         Balancing::PerPacket => "per packet",
         Balancing::PerDestination => "per destination",
+        Balancing::Unknown => "balances",
     };
     format!("{by}, {} ways, {} % sure", balancer.branches, percent(balancer.confidence))
 }

@@ -35,6 +35,7 @@ impl Sign {
             Self::Balancer(Balancing::PerFlow) => "load balancer, by flow",
             Self::Balancer(Balancing::PerPacket) => "load balancer, by packet",
             Self::Balancer(Balancing::PerDestination) => "load balancer, by destination",
+            Self::Balancer(Balancing::Unknown) => "load balancer, by what is not known",
             Self::Tie => "one router, met both ways",
         }
     }
@@ -42,7 +43,8 @@ impl Sign {
 
 /// The signs that are in `scene`.
 pub(crate) fn entries(scene: &Scene) -> Vec<Sign> {
-    let balancings = [Balancing::PerFlow, Balancing::PerPacket, Balancing::PerDestination];
+    let balancings =
+        [Balancing::PerFlow, Balancing::PerPacket, Balancing::PerDestination, Balancing::Unknown];
     let is_there = |sign: &Sign| match *sign {
         Sign::Wire(direction) => scene.wires.iter().any(|wire| wire.direction == direction),
         Sign::Rise => scene.wires.iter().any(|wire| wire.rise_ms.is_some()),

@@ -42,6 +42,7 @@ const RULES: &str = ".oh-ground{fill:@ground}\
 .oh-strip{fill:@strip}\
 .oh-per_flow{fill:@balancer;stroke:@balancer;stroke-width:1.6}\
 .oh-per_packet{fill:@ground;stroke:@balancer;stroke-width:1.8}\
+.oh-unknown{fill:@strip;stroke:@balancer;stroke-width:1.2}\
 .oh-per_destination{fill:@strip;stroke:@balancer;stroke-width:1.8;stroke-dasharray:2.5 2}\
 .oh-text{fill:@text}.oh-quiet{fill:@quiet}\
 .oh-text-forward{fill:@forward}.oh-text-reverse{fill:@reverse}.oh-text-balancer{fill:@balancer}\

@@ -216,6 +216,7 @@ pub(crate) const fn diamond_class(balancing: Balancing) -> &'static str {
         Balancing::PerFlow => "oh-per_flow",
         Balancing::PerPacket => "oh-per_packet",
         Balancing::PerDestination => "oh-per_destination",
+        Balancing::Unknown => "oh-unknown",
     }
 }
 

@@ -131,14 +131,15 @@ impl Lab {
         self.known(node).address(family)
     }
 
-    /// The address of the node that a node's default route leads to.
+    /// The address of the node that a node's default route leads to, the first of several.
     ///
     /// # Panics
     /// If the node has none.
     #[must_use]
     #[track_caller]
     pub fn gateway(&self, node: &str, family: Family) -> IpAddr {
-        let Some(via) = self.known(node).routes.get("default") else {
+        let routes = &self.known(node).routes;
+        let Some(via) = routes.get("default").and_then(|via| via.names().first()) else {
             panic!("{node} has no default route");
         };
         self.address(via, family)
@@ -249,11 +250,11 @@ impl Lab {
         // No name server is reachable, so a name that the file lacks must not wait for one.
         let etc =
             [("hosts", hosts.as_str()), ("nsswitch.conf", "hosts: files\n"), ("resolv.conf", "")];
-        for node in &self.topology.nodes {
+        for (number, node) in self.topology.nodes.iter().enumerate() {
             let namespace = self.namespace_of(&node.name);
             namespace.create()?;
             namespace.write_etc(&etc)?;
-            namespace.within(|| write_sysctls(&plan::sysctls(node)))??;
+            namespace.within(|| write_sysctls(&plan::sysctls(node, number)))??;
         }
         Ok(())
     }
@@ -394,7 +395,7 @@ impl Drop for Guard {
     }
 }
 
-fn write_sysctls(sysctls: &[(&str, &str)]) -> Result<()> {
+fn write_sysctls(sysctls: &[(&str, String)]) -> Result<()> {
     for (key, value) in sysctls {
         let path = PathBuf::from("/proc/sys/net").join(key);
         match fs::write(&path, value) {

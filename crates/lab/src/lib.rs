@@ -25,5 +25,5 @@ mod userspace_link;
 pub use error::{Error, Result, program};
 pub use lab::{Guard, Lab};
 pub use link_request::LinkRequest;
-pub use topology::{Family, Filter, Kind, Link, Node, Protocol, Topology};
+pub use topology::{Family, Filter, Kind, Link, Node, Protocol, Topology, Via};
 pub use userspace_link::LinkCounters;

@@ -14,6 +14,9 @@ const SYSCTLS: &[(&str, &str)] = &[
     ("ipv4/icmp_msgs_per_sec", "1000000"),
     ("ipv4/icmp_msgs_burst", "1000000"),
     ("ipv6/icmp/ratelimit", "0"),
+    // Where routes balance, ports count (IPv6 likewise), so that a flow is what a trace takes it for.
+    ("ipv4/fib_multipath_hash_policy", "1"),
+    ("ipv6/fib_multipath_hash_policy", "1"),
     // Asymmetric routing is the point.
     ("ipv4/conf/all/rp_filter", "0"),
     ("ipv4/conf/default/rp_filter", "0"),
@@ -24,8 +27,8 @@ const SYSCTLS: &[(&str, &str)] = &[
     ("ipv6/conf/default/accept_ra", "0"),
 ];
 
-/// Paths under `/proc/sys/net` and their values for a node.
-pub(crate) fn sysctls(node: &Node) -> Vec<(&'static str, &'static str)> {
+/// Paths under `/proc/sys/net` and their values for the node of that number.
+pub(crate) fn sysctls(node: &Node, number: usize) -> Vec<(&'static str, String)> {
     let forwarding = if node.kind == Kind::Router { "1" } else { "0" };
     // The kernel of a responder is a cable and no more: not even a link-local address of its own.
     let disable_ipv6 = if node.kind == Kind::Responder { "1" } else { "0" };
@@ -37,6 +40,9 @@ pub(crate) fn sysctls(node: &Node) -> Vec<(&'static str, &'static str)> {
         ("ipv6/conf/default/disable_ipv6", disable_ipv6),
     ];
     all.extend_from_slice(SYSCTLS);
+    let mut all: Vec<_> = all.into_iter().map(|(key, value)| (key, value.to_owned())).collect();
+    // All namespaces share one secret otherwise, and balancers in a row would choose alike (Linux 6.11). 0 means none of its own.
+    all.push(("ipv4/fib_multipath_hash_seed", (number + 1).to_string()));
     all
 }
 
@@ -157,15 +163,16 @@ fn link_end(batch: &mut String, node: &Node, peer: &Node, link: &Link, number: u
 
 fn routes(batch: &mut String, topology: &Topology, node: &Node) {
     for (destination, via) in &node.routes {
-        let Ok(via) = topology.node(via) else { continue };
+        let hops: Vec<_> = via.names().iter().filter_map(|via| topology.node(via).ok()).collect();
         for prefix in topology.destinations(destination).unwrap_or_default() {
             let family = if prefix.addr().is_ipv4() { Family::V4 } else { Family::V6 };
-            let _ = writeln!(
-                batch,
-                "route add {prefix} via {} dev {}",
-                via.address(family),
-                interface(&via.name),
-            );
+            let _ = write!(batch, "route add {prefix}");
+            for via in &hops {
+                let nexthop = if hops.len() > 1 { " nexthop" } else { "" };
+                let (address, interface) = (via.address(family), interface(&via.name));
+                let _ = write!(batch, "{nexthop} via {address} dev {interface}");
+            }
+            batch.push('\n');
         }
     }
 }
@@ -177,6 +184,13 @@ pub(crate) fn rules(topology: &Topology, node: &Node) -> Option<String> {
         chains += "chain silent {\ntype filter hook output priority 0;\n\
             icmp type { echo-reply, destination-unreachable, time-exceeded, parameter-problem } drop\n\
             icmpv6 type { echo-reply, destination-unreachable, packet-too-big, time-exceeded, parameter-problem } drop\n}\n";
+    }
+    if let Some(to) = &node.masquerade {
+        let _ = writeln!(
+            chains,
+            "chain translate {{\ntype nat hook postrouting priority srcnat;\noifname \"{}\" masquerade\n}}",
+            interface(to)
+        );
     }
     if !node.filter.is_empty() {
         chains += "chain filter {\ntype filter hook forward priority 0;\n";

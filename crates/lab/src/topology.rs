@@ -80,19 +80,49 @@ pub struct Node {
     /// Names for the hosts files, the first being what traces show; with none, `name` is.
     #[serde(default)]
     pub names: Vec<String>,
-    /// From `default`, the name of a network or of a node, to the neighbour that leads there.
-    /// Neighbours need no route. A responder's `default` tells what its configuration must say.
+    /// From `default`, the name of a network or of a node, to the neighbour that leads there, or to a list of them, over
+    /// which the kernel balances by flow. Neighbours need no route. A responder's `default` tells what its configuration must say.
     #[serde(default)]
-    pub routes: BTreeMap<String, String>,
+    pub routes: BTreeMap<String, Via>,
     /// Sends no ICMP error and no echo reply: a hop that traces show as `*`.
     #[serde(default)]
     pub silent: bool,
+    /// A neighbour: all that goes there carries this router's own address from here on, as behind a NAT.
+    #[serde(default)]
+    pub masquerade: Option<String>,
     /// What a router answers with "administratively prohibited" rather than forwarding it.
     #[serde(default)]
     pub filter: Vec<Filter>,
     /// For a responder: the interface that its program makes.
     #[serde(default = "default_tap")]
     pub tap: String,
+}
+
+/// The neighbours that a route leads by: one, or several of equal weight.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Via {
+    /// The one.
+    One(String),
+    /// Each flow goes by one of them.
+    Many(Vec<String>),
+}
+
+impl Via {
+    /// Their names.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Many(names) => names,
+        }
+    }
+}
+
+impl From<&str> for Via {
+    fn from(name: &str) -> Self {
+        Self::One(name.to_owned())
+    }
 }
 
 /// Packets that a router refuses to forward.
@@ -297,7 +327,10 @@ impl Topology {
                     "node {name}: a route leads to \"default\", a node or one of [networks], not to {destination:?}"
                 ));
             }
-            if !neighbours.contains(via.as_str()) {
+            if via.names().is_empty() {
+                return Err(format!("node {name}: the route to {destination} goes via nobody"));
+            }
+            if let Some(via) = via.names().iter().find(|via| !neighbours.contains(via.as_str())) {
                 return Err(format!(
                     "node {name}: the route to {destination} goes via {via:?}, which no link joins to {name}"
                 ));
@@ -305,6 +338,14 @@ impl Topology {
         }
         if let Some(filter) = node.filter.iter().find(|f| self.find(&f.to).is_none()) {
             return Err(format!("node {name}: the filter's \"to\" names no node: {:?}", filter.to));
+        }
+        if let Some(to) = node.masquerade.as_ref().filter(|to| !neighbours.contains(to.as_str())) {
+            return Err(format!(
+                "node {name}: it masquerades towards {to:?}, which no link joins to it"
+            ));
+        }
+        if node.masquerade.is_some() && node.kind != Kind::Router {
+            return Err(format!("node {name}: only a router can masquerade"));
         }
         if !node.filter.is_empty() && node.kind != Kind::Router {
             return Err(format!("node {name}: only a router can filter"));

@@ -288,7 +288,7 @@ fn a_failure_half_way_is_undone() {
     // Sound to us, refused by the kernel once all the rest is there: the same route twice.
     let own = topology.node("www").unwrap().address(Family::V4).into();
     topology.networks.insert("own".to_owned(), vec![own, own]);
-    topology.node_mut("www").unwrap().routes.insert("own".to_owned(), "D".to_owned());
+    topology.node_mut("www").unwrap().routes.insert("own".to_owned(), "D".into());
     let name = format!("half{}", std::process::id());
     let program = Path::new(env!("CARGO_BIN_EXE_otherhalf-lab"));
     let error = Lab::start(&topology, &name, program).unwrap_err();

@@ -39,7 +39,7 @@ fn every_file_of_the_lab_is_sound() {
         assert_eq!(www.address(Family::V6).to_string(), "2001:db8:b::80");
         files += 1;
     }
-    assert_eq!(files, 5);
+    assert_eq!(files, 6);
 }
 
 #[test]
@@ -72,6 +72,9 @@ fn contradictions_are_refused() {
             "two different nodes",
         ),
         (format!("{TWO_NODES}routes = {{ nowhere = \"a\" }}\n"), "not to \"nowhere\""),
+        (format!("{TWO_NODES}routes = {{ default = [] }}\n"), "via nobody"),
+        (format!("{TWO_NODES}routes = {{ default = [\"c\"] }}\n"), "goes via \"c\", which no link"),
+        (format!("{TWO_NODES}masquerade = \"a\"\n"), "masquerades towards \"a\", which no link"),
     ] {
         let refusal = refusal(&text);
         assert!(refusal.contains(reason), "{refusal:?} does not say {reason:?}");

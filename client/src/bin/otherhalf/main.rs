@@ -11,6 +11,7 @@ mod verdict;
 mod lines;
 mod finding;
 mod table;
+mod graph;
 mod json;
 mod live;
 

@@ -238,9 +238,9 @@ mod tests {
     use std::net::IpAddr;
     use std::time::{Duration, Instant};
 
+    use otherhalf_client::Secret;
     use otherhalf_client::query::{Answer, Query};
     use otherhalf_client::trace::Step;
-    use otherhalf_client::{Options, Secret};
     use otherhalf_wire::probe::Protocol;
 
     use super::*;

@@ -5,6 +5,7 @@ mod convert;
 mod endpoints;
 mod generate;
 mod hosts;
+mod multipath;
 mod output;
 mod saved;
 mod trace;
@@ -35,6 +36,7 @@ Examples:
   otherhalf check www.example.com            Does it speak reverse traceroute?
   otherhalf reverse www.example.com          The way back, over UDP
   otherhalf two-way tcp www.example.com      Both ways at once, over TCP, side by side
+  otherhalf two-way --multipath -n 192.0.2.1 All paths that load balancers choose from, both ways
   otherhalf forward icmp -6 -n 2001:db8::1   What traceroute -I -6 -n shows
   otherhalf reverse --json www.example.com   For programs
 

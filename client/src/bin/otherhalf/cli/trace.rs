@@ -85,6 +85,8 @@ pub(crate) struct Trace {
     pub(crate) gap: Ttl,
     #[command(flatten)]
     pub(crate) hosts: Hosts,
+    #[command(flatten)]
+    pub(crate) multipath: super::multipath::Multipath,
     #[command(flatten, next_help_heading = "Live view")]
     pub(crate) watching: Watching,
     /// Trace the nearest responder that is alive (otherhalf endpoints) instead of a TARGET
@@ -147,6 +149,12 @@ impl Trace {
         }
         if self.watching.live && (self.via.is_some() || self.mtu) {
             return Some("--live shows neither --via nor --mtu");
+        }
+        let others = self.watching.live || self.via.is_some() || self.mtu || self.hosts.aliases;
+        if self.multipath.wanted && (others || self.output.stream) {
+            return Some(
+                "--multipath goes with none of --live, --via, --mtu, --aliases and --stream",
+            );
         }
         if !forward && self.size.is_some() {
             return Some("--size is for forward: a responder decides how long its probes are");

@@ -8,6 +8,7 @@ mod endpoints;
 mod generate;
 mod live;
 mod mtu;
+mod multipath;
 mod names;
 mod report;
 mod saved;

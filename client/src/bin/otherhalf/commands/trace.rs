@@ -21,7 +21,7 @@ use super::aliases;
 use super::check::check_target;
 use super::mtu;
 use super::sink::Sink;
-use super::{interruption, live, proceed, shown, tell};
+use super::{interruption, live, multipath, proceed, shown, tell};
 use crate::failure::{Code, Failure};
 use crate::finding::Words;
 use crate::lines::{NAME_PATIENCE, Printer, is_shown};
@@ -53,10 +53,37 @@ fn run<'a>(
     directions: &[Direction],
     trace: fn(Session<'a>) -> Result<Code, Failure>,
 ) -> Result<Code, Failure> {
+    if arguments.multipath.wanted {
+        return multipath::run(arguments, command, directions);
+    }
     if arguments.watching.live {
         return live::watch(arguments, command, directions);
     }
     trace(Session::open(arguments, command, directions, interruption()?)?)
+}
+
+/// What `arguments` ask of one of so many traces between us and whom we send to, or in reverse, whom that one shall probe towards.
+pub(super) fn options(
+    arguments: &cli::Trace,
+    (direction, traces): (Direction, usize),
+    protocol: Protocol,
+    (source, target, indirect): (IpAddr, IpAddr, Option<IpAddr>),
+) -> Options {
+    Options {
+        flow: arguments.flow.unwrap_or(Flow::default_of(protocol)),
+        first: arguments.first,
+        last: arguments.max,
+        queries: arguments.common.queries,
+        parallel: arguments.parallel,
+        wait: arguments.common.wait,
+        pause: arguments.pause,
+        rate: arguments.rate.shared(traces),
+        size: arguments.size,
+        traffic_class: arguments.traffic_class(),
+        indirect,
+        gap: arguments.gap,
+        ..Options::new(direction, protocol, source, target)
+    }
 }
 
 /// Traces that are about to run.
@@ -124,21 +151,8 @@ impl<'a> Session<'a> {
             super::names::open(&arguments.hosts, common.numeric && !arguments.watching.live)?;
         let mut traces = Vec::new();
         for direction in directions {
-            let options = Options {
-                flow: arguments.flow.unwrap_or(Flow::default_of(protocol)),
-                first: arguments.first,
-                last: arguments.max,
-                queries: common.queries,
-                parallel: arguments.parallel,
-                wait: common.wait,
-                pause: arguments.pause,
-                rate: arguments.rate.shared(directions.len()),
-                size: arguments.size,
-                traffic_class: arguments.traffic_class(),
-                indirect,
-                gap: arguments.gap,
-                ..Options::new(*direction, protocol, network.source(), target.ip())
-            };
+            let ends = (network.source(), target.ip(), indirect);
+            let options = options(arguments, (*direction, directions.len()), protocol, ends);
             traces.push(Trace::new(options, network.secret()?));
         }
         Ok(Self {
@@ -381,7 +395,7 @@ impl<'a> Session<'a> {
 }
 
 /// Whether packets of `size` octets can be sent, and have room for probes of `protocol`.
-fn fits(size: u16, protocol: Protocol, network: &RawNetwork) -> Result<(), Failure> {
+pub(super) fn fits(size: u16, protocol: Protocol, network: &RawNetwork) -> Result<(), Failure> {
     let family = Family::of(network.source());
     let least = mtu::shortest(family, protocol);
     if size < least {

@@ -1,0 +1,205 @@
+//! `--multipath` of `forward`, `reverse` and `two-way`.
+
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use otherhalf_client::document::Path;
+use otherhalf_client::multipath::Search;
+use otherhalf_client::names::Names;
+use otherhalf_client::{Direction, End, RawNetwork, network, printable, resolve};
+
+use super::check::check_target;
+use super::sink::Sink;
+use super::trace::{fits, options, width};
+use super::{interruption, proceed, shown, tell};
+use crate::failure::{Code, Failure};
+use crate::graph::{Style, render, summary};
+use crate::lines::NAME_PATIENCE;
+use crate::{cli, json, privileges, table, verdict};
+
+/// Finds all paths of `directions`, side by side, and shows them.
+pub(super) fn run(
+    arguments: &cli::Trace,
+    command: &'static str,
+    directions: &[Direction],
+) -> Result<Code, Failure> {
+    let common = &arguments.common;
+    let (protocol, name) = arguments.what(command).map_err(Failure::Usage)?;
+    let both = [Direction::Forward, Direction::Reverse].map(|way| directions.contains(&way));
+    if let Some(contradiction) = arguments.contradiction(both) {
+        return Err(Failure::Usage(contradiction.to_owned()));
+    }
+    let interrupted = interruption()?;
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => super::endpoints::nearest(&arguments.directory, common, &interrupted)?,
+    };
+    let target = resolve::target(&name, common.family())?;
+    let own = if directions.contains(&Direction::Forward) { &[protocol][..] } else { &[] };
+    let mut network = RawNetwork::open_by(target, own, &common.route())?;
+    privileges::drop_all();
+    if let Some(size) = arguments.size {
+        fits(size, protocol, &network)?;
+    }
+    let sink = Sink::open(common.json, &arguments.output)?;
+    if sink.wants_packets() {
+        network.record();
+    }
+    let names = super::names::open(&arguments.hosts, common.numeric)?;
+    let mut searches = Vec::new();
+    for direction in directions {
+        let ends = (network.source(), target.ip(), None);
+        let trace = options(arguments, (*direction, directions.len()), protocol, ends);
+        searches.push(Search::new(arguments.multipath.options(trace), network.secret()?));
+    }
+    let session = Session {
+        command,
+        started: Timestamp::now(),
+        common,
+        name: printable(&name),
+        target: target.ip(),
+        network,
+        sink,
+        searches,
+        names,
+        interrupted,
+    };
+    session.run()
+}
+
+struct Session<'a> {
+    command: &'static str,
+    started: Timestamp,
+    common: &'a cli::Common,
+    /// As the user wrote it, fit for a terminal.
+    name: String,
+    target: IpAddr,
+    network: RawNetwork,
+    sink: Sink,
+    searches: Vec<Search>,
+    names: Names,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Session<'_> {
+    fn run(mut self) -> Result<Code, Failure> {
+        let text = self.sink.leaves_text();
+        let mut out = io::stdout().lock();
+        if text {
+            writeln!(out, "{}", self.heading())?;
+            out.flush()?;
+        }
+        let begin = Instant::now();
+        let interrupted = &self.interrupted;
+        let names = &mut self.names;
+        network::run(&mut self.network, &mut self.searches, |searches, _| -> ControlFlow<()> {
+            for (_, address) in searches.iter().flat_map(Search::addresses) {
+                names.look_up(address);
+            }
+            names.update();
+            proceed(interrupted)
+        })?;
+        let seconds = begin.elapsed().as_secs_f64();
+        if proceed(&self.interrupted).is_continue() {
+            self.names.wait(NAME_PATIENCE);
+        }
+        let mut judged = Vec::new();
+        for number in 0..self.searches.len() {
+            judged.push(self.judge(number)?);
+        }
+        // What keeps the reverse trace from being done matters more than where a forward one ends.
+        let code = judged.iter().rev().map(|(code, _)| *code).find(|code| *code != Code::Reached);
+        let code = code.unwrap_or(Code::Reached);
+        if text {
+            for search in &self.searches {
+                self.print(search, seconds, &mut out)?;
+            }
+        }
+        out.flush()?;
+        drop(out);
+        self.save(code)?;
+        if !text {
+            return Ok(code);
+        }
+        let mut said: Vec<_> = judged.into_iter().filter_map(|(_, sentence)| sentence).collect();
+        // Both are interrupted at once.
+        said.dedup();
+        for sentence in &said {
+            tell(Some(sentence));
+        }
+        Ok(code)
+    }
+
+    fn print(&self, search: &Search, seconds: f64, out: &mut impl Write) -> io::Result<()> {
+        if !search.is_answered() {
+            return Ok(());
+        }
+        let Some(graph) = Path::from(search).multipath else { return Ok(()) };
+        match search.options().trace.direction {
+            Direction::Forward => writeln!(out, "\nForward: from here to {}", self.name)?,
+            Direction::Reverse => writeln!(out, "\nReverse: from {} to here", self.name)?,
+        }
+        let style = Style { names: &self.names, numeric: self.common.numeric };
+        write!(out, "{}", render(&graph, style))?;
+        write!(out, "{}", table::wrap(&summary(&graph, search.sent(), seconds), width()))
+    }
+
+    /// What the end of search `number` means; a reverse one without any answer needs another question.
+    fn judge(&mut self, number: usize) -> Result<(Code, Option<String>), Failure> {
+        let Some(search) = self.searches.get(number) else { return Ok((Code::NoAnswer, None)) };
+        let options = &search.options().trace;
+        let silent = options.direction == Direction::Reverse
+            && search.end() == Some(&End::Silent)
+            && !search.is_answered();
+        if !silent {
+            let Some(end) = search.end() else { return Ok(verdict::interrupted()) };
+            let ends = [self.name.as_str(), "here"];
+            return Ok(verdict::of_end(options, end, search.is_answered(), ends));
+        }
+        let check = check_target(&mut self.network, self.target, self.common, &self.interrupted)?;
+        if proceed(&self.interrupted).is_break() {
+            return Ok(verdict::interrupted());
+        }
+        let (code, sentence) = verdict::of_silence(&check, &self.name);
+        Ok((code, Some(sentence)))
+    }
+
+    fn heading(&self) -> String {
+        let Some(search) = self.searches.first() else { return String::new() };
+        let options = search.options();
+        let way = match self.searches.as_slice() {
+            [_, _] => "two-way to",
+            _ if options.trace.direction == Direction::Forward => "forward to",
+            _ => "reverse from",
+        };
+        format!(
+            "otherhalf {way} {}, {} hops max, {}, all flows from {} on, confidence {} %",
+            shown(&self.name, self.target),
+            options.trace.last,
+            options.trace.protocol,
+            options.trace.flow,
+            options.confidence
+        )
+    }
+
+    /// Writes the document, if it is wanted.
+    fn save(&mut self, code: Code) -> Result<(), Failure> {
+        let target = (self.name.as_str(), self.target);
+        let head =
+            json::head(self.command, self.started, target, self.network.source(), code as u8);
+        let path = |direction| {
+            self.searches
+                .iter()
+                .find(|search| search.options().trace.direction == direction)
+                .map(Path::from)
+        };
+        let paths = [Direction::Forward, Direction::Reverse].map(path);
+        let document = json::paths(head, paths, None, &self.names);
+        self.sink.finish(document, self.network.recording())
+    }
+}
