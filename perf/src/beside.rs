@@ -36,6 +36,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::beside::frames::Faults;
 use crate::beside::lane::{Lane, Slice};
 use crate::beside::link::{Link, Namespace};
 use crate::beside::peer::{Kind, Peer, Programs};
@@ -371,16 +372,21 @@ fn tell(options: &Options, link: Link, samples: &[Sample], moods: [Mood; 2]) -> 
         total(|sample| sample.seen.wrong),
         total(|sample| sample.seen.lost),
     );
-    let thorough = total(|sample| sample.seen.thorough);
+    let (thorough, late) =
+        (total(|sample| sample.seen.thorough), total(|sample| sample.seen.late));
     for kind in Kind::ALL {
-        let of = samples.iter().filter(|sample| sample.peer == kind && sample.seen.wrong > 0);
-        let (count, frames) = of.fold((0, 0), |(n, sum), sample| (n + 1, sum + sample.seen.wrong));
-        if count > 0 {
-            println!("# {link}: {kind} sent {frames} wrong frames, in {count} slices");
+        let (mut slices, mut faults) = (0, Faults::default());
+        for sample in samples.iter().filter(|one| one.peer == kind && one.seen.wrong > 0) {
+            slices += 1;
+            faults.add(&sample.seen.faults);
+        }
+        if slices > 0 {
+            let frames = faults.total();
+            println!("# {link}: {kind} sent {frames} wrong frames, in {slices} slices ({faults})");
         }
     }
     println!(
-        "# {link}: {answered} exchanges, {thorough} frames verified to the last checksum; {wrong} frames wrong, {lost} lost"
+        "# {link}: {answered} exchanges, {thorough} frames verified to the last checksum; {wrong} frames wrong, {lost} lost, {late} of these late"
     );
     if let Some(folder) = &options.out {
         let path = ndjson(folder);

@@ -1,6 +1,17 @@
 //! The frames of the lean generator: made once, patched where they differ, checked without any record of
-//! what was sent. All that a frame must say follows from the client's address in it.
+//! what was sent. All that a frame must say follows from the client's address in it, and from when it was asked for.
+//!
+//! A peer that was kept from its CPU sends what was given up meanwhile: late frames, which are no fault of its. So an
+//! identifier tells its [round](Frames::begin) of questions besides, and what is not right for this round is looked at
+//! as a frame of those before.
 
+mod fault;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use fault::{Fault, Faults};
+
+use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 
 use otherhalf_wire::checksum::Sum;
@@ -29,6 +40,12 @@ const HOP_BITS: u32 = 0xffff;
 const SPREAD: u32 = 0x9e_3779;
 /// Flips bits, so that an identifier is no address.
 const IDENTIFIER_MASK: u16 = 0x5a5a;
+/// What rounds add to identifiers: multiples of an odd number, so that two identifiers that differ in few bits are of
+/// rounds far apart, and its inverse modulo 2^16, by which a round is read back.
+const ROUND_SPREAD: u16 = 0x9e37;
+const ROUND_READ: u16 = inverse(ROUND_SPREAD);
+/// Rounds before this one of which frames may still come. Each begins after a silence of 100 ms or at another slice.
+const ROUNDS_KEPT: usize = 64;
 /// Of all frames, one in so many is verified to the last checksum.
 const THOROUGH: u32 = 256;
 
@@ -103,8 +120,24 @@ pub(crate) enum Turned {
     Half(usize),
     /// Not IPv4: perhaps a neighbour's.
     Other,
+    /// Right, but for a round that is over.
+    Late,
     /// Not what had to come.
-    Wrong,
+    Wrong(Fault),
+}
+
+/// What a right frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Whole,
+    Half,
+}
+
+/// A round of questions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Round {
+    load: Load,
+    number: u16,
 }
 
 /// Writes and checks frames between one generator's port and one peer.
@@ -118,6 +151,9 @@ pub(crate) struct Frames {
     ping_sums: [Sum; 2],
     request_sums: [Sum; 2],
     answer_header: Sum,
+    round: Round,
+    /// What was asked for in the rounds before, the newest last.
+    before: VecDeque<Load>,
     number: u32,
     seen: u32,
     /// Frames that were verified to the last checksum.
@@ -146,24 +182,41 @@ impl Frames {
             ping,
             request,
             answer,
+            round: Round { load: Load::Pings, number: 0 },
+            before: VecDeque::with_capacity(ROUNDS_KEPT),
             number: 0,
             seen: 0,
             thorough: 0,
         }
     }
 
-    /// Writes the next question; returns its length.
+    /// A round of questions of that `load` begins: what was asked for before and comes from now on is late.
+    pub(crate) fn begin(&mut self, load: Load) {
+        if self.before.len() == ROUNDS_KEPT {
+            self.before.pop_front();
+        }
+        self.before.push_back(self.round.load);
+        self.round = Round { load, number: self.round.number.wrapping_add(1) };
+    }
+
+    /// Writes the next question of this round; returns its length.
     #[inline]
-    pub(crate) fn ask(&mut self, load: Load, room: &mut [u8; ROOM]) -> usize {
-        self.number = self.number.wrapping_add(1);
-        let client = CLIENTS | (self.number.wrapping_mul(SPREAD) & CLIENT_BITS);
-        let (template, [header, message]) = if load.asks_pings() {
+    pub(crate) fn ask(&mut self, room: &mut [u8; ROOM]) -> usize {
+        let (client, identifier) = loop {
+            self.number = self.number.wrapping_add(1);
+            let client = CLIENTS | (self.number.wrapping_mul(SPREAD) & CLIENT_BITS);
+            // No UDP probe can have the identifier 0.
+            match self.round.identifier(client) {
+                0 => {}
+                identifier => break (client, identifier),
+            }
+        };
+        let (template, [header, message]) = if self.round.load.asks_pings() {
             (&self.ping, self.ping_sums)
         } else {
             (&self.request, self.request_sums)
         };
         room[..FRAME_LEN].copy_from_slice(template);
-        let identifier = identifier(client);
         put4(room, field::SRC, client);
         put2(room, field::IP_CHECKSUM, header.bytes(&client.to_be_bytes()).checksum());
         put2(room, field::IDENTIFIER, identifier);
@@ -173,7 +226,7 @@ impl Frames {
 
     /// Checks the frame of `len` octets in `room`, and writes over it what is to be sent next.
     #[inline]
-    pub(crate) fn turn(&mut self, load: Load, room: &mut [u8; ROOM], len: usize) -> Turned {
+    pub(crate) fn turn(&mut self, room: &mut [u8; ROOM], len: usize) -> Turned {
         if get2(room, field::ETHERTYPE) != ethertype::IPV4 {
             return Turned::Other;
         }
@@ -181,38 +234,32 @@ impl Frames {
         if self.seen.is_multiple_of(THOROUGH) {
             self.thorough += 1;
             if !verifies(&room[..len.min(ROOM)]) {
-                return Turned::Wrong;
+                return Turned::Wrong(Fault::Checksum);
             }
         }
-        let client = get4(room, field::DST);
-        let common = get4(room, field::SRC) == RESPONDER_V4.to_bits()
-            && client & !CLIENT_BITS == CLIENTS
-            && len >= field::QUOTE;
-        let right = common
-            && match load {
-                Load::Pings => is_echo(room, client, [TYPE_ECHO_REPLY, CODE_PING]),
-                Load::Mirror => is_echo(room, client, [TYPE_ECHO_REQUEST, CODE_PING]),
-                Load::Echo => is_echo(room, client, [TYPE_ECHO_REPLY, CODE_TRACE]),
-                Load::Requests => is_probe(room, client),
-                Load::Traces if room[field::PROTOCOL] == UDP => {
-                    if !is_probe(room, client) {
-                        return Turned::Wrong;
-                    }
-                    return Turned::Half(self.answer(room, client));
-                }
-                Load::Traces => {
-                    len >= RESPONSE_LEN
-                        && is_echo(room, client, [TYPE_ECHO_REPLY, CODE_TRACE])
-                        && room[field::STATUS] == 0
-                        && get4(room, field::HOP) == hop(client)
-                }
-            };
-        if right { Turned::Whole(self.ask(load, room)) } else { Turned::Wrong }
+        match self.round.check(room, len) {
+            Ok(Part::Whole) => Turned::Whole(self.ask(room)),
+            Ok(Part::Half) => Turned::Half(self.answer(room)),
+            Err(_) if self.is_late(room, len) => Turned::Late,
+            Err(fault) => Turned::Wrong(fault),
+        }
+    }
+
+    /// Whether the frame is what had to come in one of the rounds before.
+    #[cold]
+    fn is_late(&self, room: &[u8; ROOM], len: usize) -> bool {
+        let number = Round::read(room);
+        let age = usize::from(self.round.number.wrapping_sub(number));
+        let place = self.before.len().checked_sub(age).filter(|_| age > 0);
+        place
+            .and_then(|place| self.before.get(place))
+            .is_some_and(|load| Round { load: *load, number }.check(room, len).is_ok())
     }
 
     /// Writes over a probe what a router says of it; returns its length.
     #[inline]
-    fn answer(&self, room: &mut [u8; ROOM], client: u32) -> usize {
+    fn answer(&self, room: &mut [u8; ROOM]) -> usize {
+        let client = get4(room, field::DST);
         room.copy_within(field::IP..field::IP + QUOTE_LEN, field::QUOTE);
         room[..field::QUOTE].copy_from_slice(&self.answer);
         let hop = hop(client);
@@ -278,28 +325,100 @@ fn verifies(frame: &[u8]) -> bool {
     })
 }
 
+impl Round {
+    /// What a question to this client carries.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "bits are picked")]
+    const fn identifier(self, client: u32) -> u16 {
+        client as u16 ^ IDENTIFIER_MASK ^ self.number.wrapping_mul(ROUND_SPREAD)
+    }
+
+    /// The number of the round that a frame's identifier tells.
+    fn read(room: &[u8; ROOM]) -> u16 {
+        let at = if room[field::PROTOCOL] == UDP { field::UDP_CHECKSUM } else { field::IDENTIFIER };
+        let before = Self { load: Load::Pings, number: 0 }.identifier(get4(room, field::DST));
+        (get2(room, at) ^ before).wrapping_mul(ROUND_READ)
+    }
+
+    /// Whether the frame of `len` octets in `room` is what has to come.
+    #[inline]
+    fn check(self, room: &[u8; ROOM], len: usize) -> Result<Part, Fault> {
+        let client = get4(room, field::DST);
+        if len < field::QUOTE {
+            return Err(Fault::Length);
+        }
+        if get4(room, field::SRC) != RESPONDER_V4.to_bits() || client & !CLIENT_BITS != CLIENTS {
+            return Err(Fault::Address);
+        }
+        let identifier = self.identifier(client);
+        match self.load {
+            Load::Pings => is_echo(room, identifier, [TYPE_ECHO_REPLY, CODE_PING])?,
+            Load::Mirror => is_echo(room, identifier, [TYPE_ECHO_REQUEST, CODE_PING])?,
+            Load::Echo => is_echo(room, identifier, [TYPE_ECHO_REPLY, CODE_TRACE])?,
+            Load::Requests if room[field::PROTOCOL] == UDP => is_probe(room, identifier)?,
+            Load::Traces if room[field::PROTOCOL] == UDP => {
+                is_probe(room, identifier)?;
+                return Ok(Part::Half);
+            }
+            Load::Requests | Load::Traces => {
+                is_response(room, len, identifier, hop(client))?;
+                if self.load == Load::Requests {
+                    // Nobody answered the probe.
+                    return Err(Fault::Kind);
+                }
+            }
+        }
+        Ok(Part::Whole)
+    }
+}
+
 #[inline]
-fn is_echo(room: &[u8; ROOM], client: u32, kind: [u8; 2]) -> bool {
-    room[field::PROTOCOL] == ICMP
-        && [room[field::ICMP], room[field::ICMP + 1]] == kind
-        && get2(room, field::IDENTIFIER) == identifier(client)
+fn is_echo(room: &[u8; ROOM], identifier: u16, kind: [u8; 2]) -> Result<(), Fault> {
+    if room[field::PROTOCOL] != ICMP || [room[field::ICMP], room[field::ICMP + 1]] != kind {
+        return Err(Fault::Kind);
+    }
+    if get2(room, field::IDENTIFIER) != identifier {
+        return Err(Fault::Identifier);
+    }
+    Ok(())
+}
+
+#[inline]
+fn is_response(room: &[u8; ROOM], len: usize, identifier: u16, hop: u32) -> Result<(), Fault> {
+    is_echo(room, identifier, [TYPE_ECHO_REPLY, CODE_TRACE])?;
+    if len < RESPONSE_LEN {
+        return Err(Fault::Length);
+    }
+    if room[field::STATUS] != 0 {
+        return Err(Fault::Refused);
+    }
+    if get4(room, field::HOP) != hop {
+        return Err(Fault::Hop);
+    }
+    Ok(())
 }
 
 /// A probe's identifier is its UDP checksum.
 #[inline]
-fn is_probe(room: &[u8; ROOM], client: u32) -> bool {
-    room[field::PROTOCOL] == UDP
-        && room[field::IP + 8] == PROBE_TTL
-        && get2(room, field::UDP_DST) == PROBE_FLOW
-        && get2(room, field::UDP_CHECKSUM) == identifier(client)
+fn is_probe(room: &[u8; ROOM], identifier: u16) -> Result<(), Fault> {
+    if room[field::IP + 8] != PROBE_TTL || get2(room, field::UDP_DST) != PROBE_FLOW {
+        return Err(Fault::Probe);
+    }
+    if get2(room, field::UDP_CHECKSUM) != identifier {
+        return Err(Fault::Identifier);
+    }
+    Ok(())
 }
 
-/// Never 0, which no UDP probe can have.
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "bits are picked")]
-const fn identifier(client: u32) -> u16 {
-    let identifier = client as u16 ^ IDENTIFIER_MASK;
-    if identifier == 0 { 1 } else { identifier }
+/// The inverse of an odd number modulo 2^16 by Newton's iteration: each step doubles the bits that are right.
+const fn inverse(odd: u16) -> u16 {
+    let mut inverse = odd;
+    let mut step = 0;
+    while step < 4 {
+        inverse = inverse.wrapping_mul(2u16.wrapping_sub(odd.wrapping_mul(inverse)));
+        step += 1;
+    }
+    inverse
 }
 
 #[inline]
@@ -325,126 +444,4 @@ fn put2(room: &mut [u8; ROOM], at: usize, value: u16) {
 #[inline]
 fn put4(room: &mut [u8; ROOM], at: usize, value: u32) {
     room[at..at + 4].copy_from_slice(&value.to_be_bytes());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use otherhalf_wire::trace::{Response, Rtt, Verdict};
-    use std::net::IpAddr;
-
-    const OWN: Mac = Mac([2, 0, 0, 0, 0, 1]);
-    const PEER: Mac = Mac([2, 0, 0, 0, 0, 2]);
-
-    fn swapped(room: &mut [u8; ROOM], kind: u8) {
-        let (client, responder) = (get4(room, field::SRC), get4(room, field::DST));
-        put4(room, field::SRC, responder);
-        put4(room, field::DST, client);
-        let sum = get2(room, field::CHECKSUM);
-        let (old, new) = (u16::from(room[field::ICMP]) << 8, u16::from(kind) << 8);
-        put2(room, field::CHECKSUM, otherhalf_wire::checksum::update(sum, old, new));
-        room[field::ICMP] = kind;
-    }
-
-    #[test]
-    fn questions_are_what_wire_reads() {
-        let mut frames = Frames::new(OWN, PEER);
-        for load in [Load::Pings, Load::Requests] {
-            for _ in 0..100_000 {
-                let mut room = [0xaa; ROOM];
-                let len = frames.ask(load, &mut room);
-                assert!(verifies(&room[..len]), "{load:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_comes_back_right_becomes_the_next_and_what_is_wrong_is_told() {
-        for (load, kind) in [
-            (Load::Pings, TYPE_ECHO_REPLY),
-            (Load::Mirror, TYPE_ECHO_REQUEST),
-            (Load::Echo, TYPE_ECHO_REPLY),
-        ] {
-            let mut frames = Frames::new(OWN, PEER);
-            let mut room = [0; ROOM];
-            let mut len = frames.ask(load, &mut room);
-            for _ in 0..1000 {
-                swapped(&mut room, kind);
-                assert_eq!(frames.turn(load, &mut room, len), Turned::Whole(FRAME_LEN));
-                len = FRAME_LEN;
-            }
-            assert!(frames.thorough > 0);
-            // Not turned round, another's identifier, another kind.
-            let asked = room;
-            assert_eq!(frames.turn(load, &mut room, len), Turned::Wrong);
-            room = asked;
-            swapped(&mut room, kind);
-            room[field::IDENTIFIER] ^= 1;
-            assert_eq!(frames.turn(load, &mut room, len), Turned::Wrong);
-            room = asked;
-            swapped(&mut room, 13);
-            assert_eq!(frames.turn(load, &mut room, len), Turned::Wrong);
-        }
-    }
-
-    #[test]
-    fn a_wrong_checksum_is_found_before_long() {
-        let mut frames = Frames::new(OWN, PEER);
-        let found = (0..THOROUGH).any(|_| {
-            let mut room = [0; ROOM];
-            let len = frames.ask(Load::Pings, &mut room);
-            swapped(&mut room, TYPE_ECHO_REPLY);
-            room[field::CHECKSUM] ^= 0x40;
-            frames.turn(Load::Pings, &mut room, len) == Turned::Wrong
-        });
-        assert!(found);
-    }
-
-    /// A probe as the engine would send it for the request in `room`.
-    fn probe(room: &mut [u8; ROOM]) -> usize {
-        let client = get4(room, field::SRC);
-        let (src, dst) = (RESPONDER_V4, Ipv4Addr::from_bits(client));
-        headers(PEER, OWN, src, dst, 16, room);
-        room[field::IP + 8] = PROBE_TTL;
-        room[field::PROTOCOL] = UDP;
-        let udp = field::ICMP;
-        put2(room, udp, 1021);
-        put2(room, field::UDP_DST, PROBE_FLOW);
-        put2(room, udp + 4, 16);
-        put2(room, field::UDP_CHECKSUM, identifier(client));
-        field::IP + 36
-    }
-
-    #[test]
-    fn a_probe_becomes_its_answer_and_the_response_the_next_request() {
-        let mut frames = Frames::new(OWN, PEER);
-        let mut room = [0; ROOM];
-        frames.ask(Load::Traces, &mut room);
-        let client = get4(&room, field::SRC);
-        let len = probe(&mut room);
-        let sent: [u8; QUOTE_LEN] = room[field::IP..field::IP + QUOTE_LEN].try_into().unwrap();
-        assert_eq!(frames.turn(Load::Traces, &mut room, len), Turned::Half(ANSWER_LEN));
-        assert!(verifies(&room[..ANSWER_LEN]));
-        assert_eq!(room[field::QUOTE..ANSWER_LEN], sent);
-        assert_eq!(get4(&room, field::SRC), hop(client));
-
-        let (src, dst) = (RESPONDER_V4, Ipv4Addr::from_bits(client));
-        headers(PEER, OWN, src, dst, 36, &mut room);
-        let address = IpAddr::from(Ipv4Addr::from_bits(hop(client)));
-        let verdict = Verdict::Hop { address, rtt: Rtt::from_ns(7) };
-        Response { identifier: identifier(client), verdict }
-            .emit(src.into(), dst.into(), &mut room[field::ICMP..])
-            .unwrap();
-        let came = room;
-        assert_eq!(frames.turn(Load::Traces, &mut room, RESPONSE_LEN), Turned::Whole(FRAME_LEN));
-        let mut other = came;
-        other[field::HOP + 3] ^= 1;
-        assert_eq!(frames.turn(Load::Traces, &mut other, RESPONSE_LEN), Turned::Wrong);
-        let mut refused = came;
-        refused[field::STATUS] = 1;
-        assert_eq!(frames.turn(Load::Traces, &mut refused, RESPONSE_LEN), Turned::Wrong);
-        let mut late = [0; ROOM];
-        put2(&mut late, field::ETHERTYPE, ethertype::ARP);
-        assert_eq!(frames.turn(Load::Traces, &mut late, FRAME_LEN), Turned::Other);
-    }
 }

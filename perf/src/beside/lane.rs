@@ -9,7 +9,7 @@ use dpdk::{Burst, Mbuf, Mempool, RxQueue, TxQueue, tsc};
 use otherhalf_wire::ethernet::Mac;
 use serde::Serialize;
 
-use crate::beside::frames::{Frames, Load, ROOM, Turned};
+use crate::beside::frames::{Fault, Faults, Frames, Load, ROOM, Turned};
 use crate::generator::clock_ticks;
 use crate::neighbour::{self, Neighbour};
 use crate::window::{AWAY_NS, Watch};
@@ -36,6 +36,8 @@ pub(crate) struct Lane {
     own: Mac,
     hz: u64,
     frames: Frames,
+    /// Questions that were given up, of which a late frame may still come.
+    missing: u64,
 }
 
 /// What a slice of time is to be.
@@ -70,9 +72,13 @@ pub(crate) struct Seen {
     pub(crate) answered: u64,
     /// Frames of the peer that were not what they had to be.
     pub(crate) wrong: u64,
+    /// Which check they failed.
+    pub(crate) faults: Faults,
+    /// Frames for questions that had been given up, in this slice or one before: lost there, and no fault.
+    pub(crate) late: u64,
     /// Frames verified to the last checksum.
     pub(crate) thorough: u64,
-    /// Frames that did not come back.
+    /// Frames that did not come back in time.
     pub(crate) lost: u64,
 }
 
@@ -100,12 +106,12 @@ impl Sum {
 
 /// The state of the loop.
 struct Loop {
-    load: Load,
     burst: Burst<RECEIVE>,
     under_way: usize,
     last_heard: u64,
     window: Sum,
-    wrong: u64,
+    faults: Faults,
+    late: u64,
     lost: u64,
 }
 
@@ -113,7 +119,7 @@ impl Lane {
     pub(crate) fn new(rx: RxQueue, tx: TxQueue, pool: Mempool, own: Mac, hz: u64) -> Self {
         // Who does not ask takes what is for any station.
         let frames = Frames::new(own, Mac([2, 0, 0, 0, 0, 0x0c]));
-        Self { rx, tx, pool, own, hz, frames }
+        Self { rx, tx, pool, own, hz, frames, missing: 0 }
     }
 
     /// Frees what may still come, and the queues.
@@ -134,6 +140,7 @@ impl Lane {
         let (start, every) = (tsc(), self.ticks(ASK_NS));
         let limit = self.ticks(nanos(time));
         let mut resolved = !resolve;
+        self.frames.begin(load);
         let mut asked = None;
         // When it last sent something, since it answered: one that was slow to start was asked more than once.
         let mut heard = None;
@@ -146,7 +153,8 @@ impl Lane {
                 if let Some(mut mbuf) = self.pool.alloc() {
                     let own = self.own;
                     let len = if resolved {
-                        mbuf.room_mut().first_chunk_mut().map(|room| self.frames.ask(load, room))
+                        self.missing += 1;
+                        mbuf.room_mut().first_chunk_mut().map(|room| self.frames.ask(room))
                     } else {
                         neighbour::question(own, mbuf.room_mut())
                     };
@@ -163,6 +171,7 @@ impl Lane {
                 match neighbour::read(mbuf.data()) {
                     Some(Neighbour::Responder(mac)) if !resolved => {
                         self.frames = Frames::new(self.own, mac);
+                        self.frames.begin(load);
                         (resolved, asked) = (true, None);
                     }
                     Some(Neighbour::Asked(question)) => {
@@ -174,8 +183,9 @@ impl Lane {
                     _ if resolved => {
                         let len = mbuf.data().len();
                         let room = mbuf.room_mut().first_chunk_mut();
-                        let turned = room.map(|room| self.frames.turn(load, room, len));
+                        let turned = room.map(|room| self.frames.turn(room, len));
                         if matches!(turned, Some(Turned::Whole(_) | Turned::Half(_))) {
+                            self.missing = self.missing.saturating_sub(1);
                             heard = Some(tsc());
                         }
                     }
@@ -196,24 +206,25 @@ impl Lane {
     /// Does `slice`.
     pub(crate) fn run(&mut self, slice: &Slice) -> Seen {
         let thorough = self.frames.thorough;
+        self.frames.begin(slice.load);
         let (window, away) = (self.ticks(WINDOW_NS), self.ticks(AWAY_NS));
         let start = tsc();
         let counts = start + self.ticks(nanos(slice.warm_up));
         let end = counts + self.ticks(nanos(slice.time));
         let mut watch = Watch::new(away, start);
         let mut state = Loop {
-            load: slice.load,
             burst: Burst::new(),
             under_way: 0,
             last_heard: start,
             window: Sum::default(),
-            wrong: 0,
+            faults: Faults::default(),
+            late: 0,
             lost: 0,
         };
         let (mut all, mut clean) = (Sum::default(), Sum::default());
         let mut begun = start;
         loop {
-            let now = self.turn(&mut state, &mut watch, slice.window);
+            let now = self.turn(&mut state, &mut watch, slice);
             if now - begun < window {
                 continue;
             }
@@ -242,7 +253,9 @@ impl Lane {
             frames_per_turn: share(of.packets as f64, of.turns as f64),
             clean: share(clean.windows.into(), all.windows.into()),
             answered: all.answered,
-            wrong: state.wrong,
+            wrong: state.faults.total(),
+            faults: state.faults,
+            late: state.late,
             thorough: self.frames.thorough - thorough,
             lost: state.lost,
         }
@@ -250,7 +263,7 @@ impl Lane {
 
     /// One turn: receives, checks, sends on. Returns the time at which it began.
     #[inline]
-    fn turn(&mut self, state: &mut Loop, watch: &mut Watch, window: usize) -> u64 {
+    fn turn(&mut self, state: &mut Loop, watch: &mut Watch, slice: &Slice) -> u64 {
         let begun = tsc();
         let received = self.rx.receive(&mut state.burst);
         let now = tsc();
@@ -260,12 +273,12 @@ impl Lane {
             state.window.turns += 1;
             self.turn_round(state);
         } else if state.under_way > 0 && now - state.last_heard > self.ticks(SILENCE_NS) {
-            state.lost += state.under_way as u64;
-            state.under_way = 0;
+            self.give_up(state);
+            self.frames.begin(slice.load);
         }
-        while state.under_way < window
+        while state.under_way < slice.window
             && !state.burst.is_full()
-            && let Some(mbuf) = self.question(state.load)
+            && let Some(mbuf) = self.question()
         {
             drop(state.burst.push(mbuf));
             state.under_way += 1;
@@ -279,9 +292,9 @@ impl Lane {
         now
     }
 
-    fn question(&mut self, load: Load) -> Option<Mbuf> {
+    fn question(&mut self) -> Option<Mbuf> {
         let mut mbuf = self.pool.alloc()?;
-        let len = self.frames.ask(load, mbuf.room_mut().first_chunk_mut()?);
+        let len = self.frames.ask(mbuf.room_mut().first_chunk_mut()?);
         mbuf.set_len(len).ok()?;
         Some(mbuf)
     }
@@ -301,8 +314,8 @@ impl Lane {
             let Some(mbuf) = state.burst.as_mut_slice().get_mut(at) else { return };
             let len = mbuf.data().len();
             let turned = match mbuf.room_mut().first_chunk_mut::<ROOM>() {
-                Some(room) => self.frames.turn(state.load, room, len),
-                None => Turned::Wrong,
+                Some(room) => self.frames.turn(room, len),
+                None => Turned::Wrong(Fault::Length),
             };
             let next = match turned {
                 Turned::Whole(len) => {
@@ -320,8 +333,12 @@ impl Lane {
                     }
                     _ => None,
                 },
-                Turned::Wrong => {
-                    state.wrong += 1;
+                Turned::Late => {
+                    note_late(&mut self.missing, &mut state.late, &mut state.faults);
+                    None
+                }
+                Turned::Wrong(fault) => {
+                    state.faults.note(fault);
                     state.under_way = state.under_way.saturating_sub(1);
                     None
                 }
@@ -352,14 +369,48 @@ impl Lane {
     fn come_to_rest(&mut self, state: &mut Loop) {
         let mut last = tsc();
         while state.under_way > 0 && tsc().wrapping_sub(last) < self.ticks(SILENCE_NS) {
-            let received = self.rx.receive(&mut state.burst);
-            if received > 0 {
+            if self.rx.receive(&mut state.burst) > 0 {
                 last = tsc();
-                state.under_way = state.under_way.saturating_sub(received);
-                state.burst.clear();
+                self.hear(state);
             }
         }
+        self.give_up(state);
+    }
+
+    /// Checks each frame, and frees it.
+    fn hear(&mut self, state: &mut Loop) {
+        for mut mbuf in state.burst.drain() {
+            let len = mbuf.data().len();
+            let turned = mbuf.room_mut().first_chunk_mut().map(|room| self.frames.turn(room, len));
+            match turned.unwrap_or(Turned::Wrong(Fault::Length)) {
+                Turned::Whole(_) | Turned::Half(_) => {}
+                Turned::Other => continue,
+                Turned::Late => {
+                    note_late(&mut self.missing, &mut state.late, &mut state.faults);
+                    continue;
+                }
+                Turned::Wrong(fault) => state.faults.note(fault),
+            }
+            state.under_way = state.under_way.saturating_sub(1);
+        }
+    }
+
+    /// What is under way is lost; should it come all the same, it is late.
+    fn give_up(&mut self, state: &mut Loop) {
         state.lost += state.under_way as u64;
+        self.missing += state.under_way as u64;
+        state.under_way = 0;
+    }
+}
+
+/// A frame for a question of an earlier round came: late, if one is missing.
+fn note_late(missing: &mut u64, late: &mut u64, faults: &mut Faults) {
+    match missing.checked_sub(1) {
+        Some(left) => {
+            *missing = left;
+            *late += 1;
+        }
+        None => faults.note(Fault::Unasked),
     }
 }
 
