@@ -186,6 +186,9 @@ pub(crate) struct SearchArguments {
 pub(crate) struct RatioArguments {
     #[command(flatten)]
     pub(crate) place: Where,
+    /// The open overload alone, with a port of their own for answers [default profile: net_ring-two-ports].
+    #[arg(long)]
+    pub(crate) apart: bool,
     /// How long each step lasts: there are 5 of half of it, and 6 for each round.
     #[arg(long, default_value_t = 1.0, value_parser = seconds)]
     pub(crate) seconds: f64,

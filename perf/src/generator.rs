@@ -98,6 +98,10 @@ pub struct Generator {
     ready: Vec<(Mbuf, u64)>,
     ping: Share,
     junk: Share,
+    aimed: Share,
+    /// The requests that are aimed at two buckets, and the place of the next.
+    aims: Vec<Transaction>,
+    next_aim: usize,
     loss: Share,
     lose_all: bool,
     delay: u64,
@@ -146,6 +150,7 @@ impl Generator {
         let clock = Clock::new(hz).expect("a time stamp counter is faster than 1 kHz");
         let us = |us: u32| u64::from(us) * (hz / 1000) / 1000;
         let plan = Plan::new(scenario);
+        let steer = Steer::new(scenario.steering, parts.tx.len());
         // Roomy, so that a number rarely meets a place that is still taken.
         let places = (4 * outstanding).next_power_of_two().max(1024);
         let places = places.min(usize::try_from(plan.span()).unwrap_or(usize::MAX));
@@ -162,8 +167,8 @@ impl Generator {
             extras: Extras::new(parts.own, parts.responder),
             ledger: Ledger::new(plan, clock, places, timeout),
             wheel: Wheel::new(if delay + jitter > 0 { places } else { 0 }, delay + jitter, tsc()),
-            steer: Steer::new(scenario.steering, parts.tx.len()),
-            out: Outbox::new(std::mem::take(&mut parts.tx)),
+            steer,
+            out: Outbox::new(std::mem::take(&mut parts.tx), steer.asking()),
             first: 0,
             makes_up: true,
             was_full: false,
@@ -172,6 +177,9 @@ impl Generator {
             ready: Vec::with_capacity(READY),
             ping: Share::new(scenario.ping),
             junk: Share::new(scenario.junk),
+            aimed: Share::new(if scenario.aims.is_empty() { 0.0 } else { scenario.aimed }),
+            aims: scenario.aims.clone(),
+            next_aim: 0,
             loss: Share::new(scenario.loss),
             lose_all: false,
             delay,
@@ -372,8 +380,8 @@ impl Generator {
     /// Sends a request that was due at `intended`, with what comes besides; whether it could be.
     #[inline]
     fn ask(&mut self, intended: u64, now: u64) -> bool {
-        // A request may be followed by a ping and by junk.
-        if self.out.room() < 3 {
+        // A request may be followed by a ping, by junk, and by one that is aimed.
+        if self.out.room() < 4 {
             return false;
         }
         let ready = self.ready.pop();
@@ -411,6 +419,9 @@ impl Generator {
         if self.junk.comes() {
             self.besides(|extras| extras.junk(), Item::Junk);
         }
+        if self.aimed.comes() {
+            self.ask_aimed();
+        }
     }
 
     /// Begins the next transaction that has a place.
@@ -435,6 +446,19 @@ impl Generator {
             *counter += 1;
             let queue = usize::try_from(*counter).unwrap_or(0) % self.out.queues();
             self.out.push(queue, mbuf, item);
+        }
+    }
+
+    /// Sends the next of the requests that are aimed at two buckets. Nobody waits for what becomes of it.
+    fn ask_aimed(&mut self) {
+        let Some(mut mbuf) = self.fresh() else { return };
+        self.next_aim = if self.next_aim + 1 < self.aims.len() { self.next_aim + 1 } else { 0 };
+        let Some(wanted) = self.aims.get(self.next_aim) else { return self.keep(mbuf) };
+        if let Some(len) = self.requests.write(wanted, mbuf.room_mut())
+            && mbuf.set_len(len).is_ok()
+        {
+            self.tally.aimed += 1;
+            self.out.push(self.steer.request(wanted), mbuf, Item::Aimed);
         }
     }
 

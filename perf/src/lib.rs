@@ -4,6 +4,7 @@
 //! transaction passes them:
 //!
 //! - [`pace`] says when a request is to be sent, [`plan`] what it asks, [`mod@request`] writes it;
+//! - [`aim`] finds requests that all need the same place in the responder's table;
 //! - [`router`] writes the answer to the probe, [`wheel`] holds it back;
 //! - [`ledger`] knows what is under way, and verifies probe and response;
 //! - [`tally`], [`window`] and [`latency`] count and measure; [`generator`] is the loop around all this,
@@ -20,6 +21,7 @@ pub mod scenario;
 pub mod profile;
 pub mod pace;
 pub mod plan;
+pub mod aim;
 pub mod request;
 pub mod extras;
 pub mod neighbour;

@@ -37,6 +37,8 @@ use crate::cli::{
 
 /// The profile for open loops that lose what finds a full queue, where none is named.
 const SHORT: &str = "net_ring-short";
+/// The same with a port of their own for answers.
+const TWO_PORTS: &str = "net_ring-two-ports";
 /// No request of a closed loop is sent less often than this, so no more in a step than its time allows.
 const NO_LIMIT: u64 = u64::MAX;
 
@@ -138,8 +140,10 @@ fn ratios(arguments: &RatioArguments) -> Result<ExitCode> {
     let proof = Proof {
         step: any_load(&arguments.place, arguments.seconds, false),
         rounds: arguments.rounds.into(),
+        apart: arguments.apart,
     };
-    measure(&arguments.place, SHORT, Box::new(proof), |report, outcome| {
+    let profile = if arguments.apart { TWO_PORTS } else { SHORT };
+    measure(&arguments.place, profile, Box::new(proof), |report, outcome| {
         let proven = proven(&proof, &outcome.seen, outcome.hz);
         text::show_proven(&proven);
         report.run.proven = Some(proven);
@@ -178,6 +182,7 @@ fn measure(
     let profile = place.profile.clone().unwrap_or_else(|| PathBuf::from(profile));
     let profile_path = find(&profile, &["profiles"])?;
     let mut scenario = Scenario::load(&scenario_path)?;
+    scenario.take_aim()?;
     scenario.pending_timeout_ms = scenario.pending_timeout_ms.or(course.pending_timeout_ms());
     let folder = tempfile::Builder::new().prefix("otherhalf-perf-").tempdir()?;
     let profile = Profile::load(&profile_path, folder.path())?;

@@ -17,6 +17,8 @@ pub enum Item {
     Ping,
     /// Junk.
     Junk,
+    /// A request that is aimed at two buckets.
+    Aimed,
     /// What a neighbour asked for.
     Neighbour,
 }
@@ -24,6 +26,8 @@ pub enum Item {
 /// Frames that wait to be sent, by queue, in order.
 pub struct Outbox {
     queues: Vec<Queue>,
+    /// So many of them, the first, are those by which is asked.
+    asking: usize,
 }
 
 struct Queue {
@@ -34,11 +38,11 @@ struct Queue {
 }
 
 impl Outbox {
-    /// For these queues.
+    /// For these queues; requests go by the first `asking` of them.
     #[must_use]
-    pub fn new(queues: Vec<TxQueue>) -> Self {
+    pub fn new(queues: Vec<TxQueue>, asking: usize) -> Self {
         let queue = |port| Queue { port, frames: Burst::new(), items: ArrayVec::new() };
-        Self { queues: queues.into_iter().map(queue).collect() }
+        Self { queues: queues.into_iter().map(queue).collect(), asking }
     }
 
     /// How many queues there are.
@@ -86,12 +90,12 @@ impl Outbox {
         sum
     }
 
-    /// Gives `unsent` what the last flush left, as a full queue does with what comes; whether all queues were full.
+    /// Gives `unsent` what the last flush left, as a full queue does with what comes; whether all by which is asked were full.
     #[inline]
     pub fn give_up(&mut self, mut unsent: impl FnMut(Mbuf, Item)) -> bool {
         let mut full = true;
-        for Queue { frames, items, .. } in &mut self.queues {
-            full &= !items.is_empty();
+        for (place, Queue { frames, items, .. }) in self.queues.iter_mut().enumerate() {
+            full &= place >= self.asking || !items.is_empty();
             for (frame, item) in frames.drain().zip(items.drain(..)) {
                 unsent(frame, item);
             }

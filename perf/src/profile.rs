@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use otherhalf_responder::config::{Config, is_pci};
+use otherhalf_responder::config::{Config, Secret, is_pci};
 use serde::Deserialize;
 
 use crate::scenario::Scenario;
@@ -14,6 +14,8 @@ pub const FOLDER: &str = "%DIR%";
 pub const RING: &str = "net_ring";
 /// The name of the pair of ring ports; the responder's device is `net_ring_perfa`.
 pub const RING_NAME: &str = "perf";
+/// The name of the second pair, by which answers go, if there is one.
+pub const ANSWERS_NAME: &str = "answers";
 
 /// Why a file is no profile.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +39,12 @@ pub enum Error {
     /// Its queues are none, or too many.
     #[error("{}: generator.queues: 1 to {MAX_QUEUES}", path.display())]
     Queues {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Its ports are none, or more than go together with the rest.
+    #[error("{}: generator.ports: 1, or 2 with device = \"{RING}\" and one queue", path.display())]
+    Ports {
         /// The file.
         path: PathBuf,
     },
@@ -71,6 +79,10 @@ pub struct Side {
     /// Its queues. Rings and memif have as many on the responder's side, where each is a worker's.
     #[serde(default = "queues")]
     pub queues: u16,
+    /// Its ports, one or two. With two, answers go by the second, `net_ring_answersa` on the responder's side, and never wait behind
+    /// requests. Over rings, with one queue.
+    #[serde(default = "ports")]
+    pub ports: u16,
     /// Names of two connected interfaces of the kernel, which the run makes in a network namespace of its own, and
     /// the generator's and the responder's devices use.
     #[serde(default)]
@@ -90,6 +102,10 @@ pub struct Side {
     /// Descriptors of a queue, or frames of a ring: a power of two.
     #[serde(default = "descriptors")]
     pub descriptors: u16,
+}
+
+const fn ports() -> u16 {
+    1
 }
 
 const fn queues() -> u16 {
@@ -124,10 +140,13 @@ impl Profile {
         let profile: Self = toml::from_str(text)
             .map_err(|source| Error::Parse { path: path.to_owned(), source: Box::new(source) })?;
         let queues = usize::from(profile.generator.queues);
-        if (1..=MAX_QUEUES).contains(&queues) {
-            Ok(profile)
-        } else {
-            Err(Error::Queues { path: path.to_owned() })
+        if !(1..=MAX_QUEUES).contains(&queues) {
+            return Err(Error::Queues { path: path.to_owned() });
+        }
+        match profile.generator.ports {
+            1 => Ok(profile),
+            2 if profile.in_one_process() && queues == 1 => Ok(profile),
+            _ => Err(Error::Ports { path: path.to_owned() }),
         }
     }
 
@@ -143,12 +162,14 @@ impl Profile {
         let mut table = self.responder.clone();
         let wishes =
             [("entries", scenario.pending_entries), ("timeout_ms", scenario.pending_timeout_ms)];
-        for (key, value) in wishes {
-            if let (Some(value), Some(pending)) = (
-                value,
-                table.entry("pending").or_insert_with(|| toml::Table::new().into()).as_table_mut(),
-            ) {
-                pending.insert(key.to_owned(), i64::from(value).into());
+        let numbers = wishes.map(|(key, value)| Some((key, toml::Value::from(i64::from(value?)))));
+        let secret = scenario.pending_secret.map(|Secret([high, low])| {
+            ("secret", toml::Value::from(format!("{high:016x}{low:016x}")))
+        });
+        for (key, value) in numbers.into_iter().chain([secret]).flatten() {
+            let pending = table.entry("pending").or_insert_with(|| toml::Table::new().into());
+            if let Some(pending) = pending.as_table_mut() {
+                pending.insert(key.to_owned(), value);
             }
         }
         table.to_string()
@@ -183,16 +204,19 @@ mod tests {
             let physical = path.file_stem().is_some_and(|name| name == "physical");
             assert_eq!(profile.generator.is_pci(), physical, "{}", path.display());
         }
-        assert_eq!(rings, 3);
+        assert_eq!(rings, 4);
     }
 
     #[test]
     fn a_scenario_has_its_say() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/net_ring.toml");
         let profile = Profile::load(&path, Path::new("/run/x")).unwrap();
-        let wishes = scenario("pending_entries = 4096\npending_timeout_ms = 70");
+        let wishes = scenario(
+            "pending_entries = 4096\npending_timeout_ms = 70\npending_secret = \"00000000000000070000000000000009\"",
+        );
         let config = profile.responder_config(&path, &wishes).unwrap();
         assert_eq!((config.pending.entries, config.pending.timeout_ms), (4096, 70));
+        assert_eq!(config.pending.secret, Some(Secret([7, 9])));
     }
 
     #[test]
@@ -203,6 +227,10 @@ mod tests {
         assert!(Profile::parse(path, &format!("speed = 1\n{good}")).is_err());
         let none = good.replace("[responder]", "queues = 0\n[responder]");
         assert!(matches!(Profile::parse(path, &none), Err(Error::Queues { .. })));
+        for more in ["ports = 0", "ports = 3", "ports = 2\nqueues = 2"] {
+            let ports = good.replace("[responder]", &format!("{more}\n[responder]"));
+            assert!(matches!(Profile::parse(path, &ports), Err(Error::Ports { .. })), "{more}");
+        }
         let profile = Profile::parse(path, &format!("{good}speed = 1")).unwrap();
         assert!(matches!(profile.responder_config(path, &scenario("")), Err(Error::Parse { .. })));
     }

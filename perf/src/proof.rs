@@ -39,6 +39,8 @@ pub struct Proof {
     pub step: Step,
     /// How often each pair of steps is done.
     pub rounds: usize,
+    /// Whether answers have a port of their own: then the open overload alone is done.
+    pub apart: bool,
 }
 
 /// What a step is for.
@@ -63,6 +65,8 @@ enum Part {
 /// What is done in turns, and as often as there are rounds.
 const TURNS: [&[Part]; 3] =
     [&[Part::Peak, Part::Closed], &[Part::Peak, Part::Open], &[Part::Peak, Part::Busy, Part::Null]];
+/// The same where answers have a port of their own.
+const TURNS_APART: [&[Part]; 1] = [&[Part::Peak, Part::Open]];
 /// What is done once at the end.
 const LAST: Part = Part::Harness;
 
@@ -73,14 +77,15 @@ impl Proof {
             return Some(Part::Find(*window));
         }
         let mut place = place - WINDOWS.len();
-        for turn in TURNS {
+        let turns: &[&[Part]] = if self.apart { &TURNS_APART } else { &TURNS };
+        for turn in turns {
             let steps = turn.len() * self.rounds;
             if place < steps {
                 return turn.get(place % turn.len()).copied();
             }
             place -= steps;
         }
-        (place == 0).then_some(LAST)
+        (place == 0 && !self.apart).then_some(LAST)
     }
 
     /// The steps that are `part`.
@@ -143,7 +148,7 @@ impl Course for Proof {
     }
 
     fn needs_null(&self) -> bool {
-        true
+        !self.apart
     }
 
     fn pending_timeout_ms(&self) -> Option<u32> {
@@ -289,17 +294,21 @@ pub fn proven(proof: &Proof, seen: &[Seen], hz: u64) -> Proven {
     let [goodput_target, spread_target] = [LEAST_GOODPUT, MOST_SPREAD].map(Some);
     // What was not offered is no overload.
     let undecided = offered.is_some_and(|offered| offered < LEAST_OFFERED);
-    Proven {
-        ratios: vec![
+    let open = if proof.apart { "overload-open-two-ports" } else { "overload-open" };
+    let open = Ratio { undecided, ..ratio(open, goodput(Part::Open), goodput_target, true) };
+    let ratios = if proof.apart {
+        vec![open]
+    } else {
+        vec![
             ratio("overload-closed", goodput(Part::Closed), goodput_target, true),
-            Ratio {
-                undecided,
-                ..ratio("overload-open", goodput(Part::Open), goodput_target, true)
-            },
+            open,
             ratio("latency-p999", spread(&service), spread_target, false),
             ratio("latency-p999-null", spread(&null), None, false),
             ratio("latency-p999/null", to_null, None, false),
-        ],
+        ]
+    };
+    Proven {
+        ratios,
         service,
         null,
         harness,
@@ -358,7 +367,7 @@ mod tests {
 
     #[test]
     fn peak_and_overload_are_done_in_turns_and_compared() {
-        let mut proof = Proof { step: step(Load::Closed { window: 1 }), rounds: 3 };
+        let mut proof = Proof { step: step(Load::Closed { window: 1 }), rounds: 3, apart: false };
         let mut done: Vec<Seen> = Vec::new();
         while let Some(step) = proof.next(&done, HZ).unwrap() {
             let mut seen = responder(step.load);
@@ -403,8 +412,22 @@ mod tests {
     }
 
     #[test]
+    fn with_answers_apart_the_open_overload_alone_is_done() {
+        let mut proof = Proof { step: step(Load::Closed { window: 1 }), rounds: 3, apart: true };
+        let mut done: Vec<Seen> = Vec::new();
+        while let Some(step) = proof.next(&done, HZ).unwrap() {
+            done.push(responder(step.load));
+        }
+        assert_eq!(done.len(), WINDOWS.len() + 3 * 2);
+        let lines: Vec<String> =
+            proven(&proof, &done, HZ).ratios.iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["ratio overload-open-two-ports 0.50 0.90 -"]);
+        assert!(!proof.needs_null());
+    }
+
+    #[test]
     fn what_was_not_seen_does_not_pass() {
-        let proof = Proof { step: step(Load::Closed { window: 1 }), rounds: 1 };
+        let proof = Proof { step: step(Load::Closed { window: 1 }), rounds: 1, apart: false };
         let proven = proven(&proof, &[], HZ);
         assert_eq!(proven.ratios[1].to_string(), "ratio overload-open none 0.90 short");
         assert_eq!(proven.ratios[2].to_string(), "ratio latency-p999 none 10.00 short");

@@ -182,6 +182,8 @@ impl StepLine {
             ("ping_replies", tally.ping_replies),
             ("junk", tally.junk),
             ("junk_replies", tally.junk_replies),
+            ("aimed", tally.aimed),
+            ("aimed_probes", tally.aimed_probes),
             ("neighbours", tally.neighbours),
             ("refused_requests", tally.refused_requests),
             ("refused_answers", tally.refused_answers),

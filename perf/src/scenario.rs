@@ -3,10 +3,13 @@
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
+use otherhalf_responder::config::Secret;
 use otherhalf_wire::probe::Protocol;
 use serde::Deserialize;
 
 use crate::addresses::MAX_CLIENTS;
+use crate::aim::{self, FIRST_CLIENT};
+use crate::plan::Transaction;
 use crate::steering::Steering;
 
 /// Why a file is no scenario.
@@ -87,6 +90,13 @@ pub struct Scenario {
     /// Frames that are none of the responder's business, for each request, 0 to 1.
     #[serde(default)]
     pub junk: f64,
+    /// Requests that nobody answers and whose probes all need the same two buckets of the responder's pending table, for
+    /// each request, 0 to 1. They need `pending_entries` and `pending_secret`.
+    #[serde(default)]
+    pub aimed: f64,
+    /// How many of them differ; eight fill two buckets.
+    #[serde(default = "aimed_keys")]
+    pub aimed_keys: u16,
     /// On which queue answers come, where the profile has several.
     #[serde(default)]
     pub steering: Steering,
@@ -97,8 +107,13 @@ pub struct Scenario {
     pub pending_entries: Option<u32>,
     /// The responder's own time-out, in milliseconds; none: as its configuration says.
     pub pending_timeout_ms: Option<u32>,
+    /// The secret of the responder's pending table; none: as its configuration says.
+    pub pending_secret: Option<Secret>,
     /// What `ramp` does, where its command line does not say otherwise.
     pub ramp: Option<Ramp>,
+    /// The aimed requests, once they were [looked for](Self::take_aim).
+    #[serde(skip)]
+    pub aims: Vec<Transaction>,
 }
 
 /// The loads of a ramp.
@@ -148,6 +163,10 @@ const fn ttl() -> [u8; 2] {
 
 const fn flows() -> [u16; 2] {
     [33434, 33534]
+}
+
+const fn aimed_keys() -> u16 {
+    32
 }
 
 const fn timeout_ms() -> u32 {
@@ -265,6 +284,18 @@ impl Scenario {
                 "delay_us",
                 "with jitter_us, at most a second",
             ),
+            (share.contains(&self.aimed), "aimed", "a share from 0 to 1"),
+            (
+                self.aimed <= 0.0 || (self.pending_entries.is_some() && self.pending_secret.is_some()),
+                "aimed",
+                "with pending_entries and pending_secret alone, for the keys follow from them",
+            ),
+            (
+                self.aimed <= 0.0 || self.clients <= FIRST_CLIENT,
+                "clients",
+                "at most 65536 with aimed: the other half asks for these",
+            ),
+            ((1..=1024).contains(&self.aimed_keys), "aimed_keys", "1 to 1024"),
             ((1..=10_000).contains(&self.timeout_ms), "timeout_ms", "1 to 10000"),
             (self.standing <= 1 << 24, "standing", "at most 16777216"),
             (
@@ -274,6 +305,17 @@ impl Scenario {
             ),
         ];
         rules.into_iter().find(|(fits, ..)| !fits).map(|(_, key, rule)| (key, rule))
+    }
+
+    /// Looks for the aimed requests, if there are to be any: seconds.
+    pub fn take_aim(&mut self) -> Result<(), aim::Error> {
+        if let (Some(entries), Some(Secret(secret))) = (self.pending_entries, self.pending_secret)
+            && self.aimed > 0.0
+        {
+            let entries = usize::try_from(entries).unwrap_or(usize::MAX);
+            self.aims = aim::aim(entries, secret, self.aimed_keys.into())?;
+        }
+        Ok(())
     }
 
     /// Whether a transaction ends with its probe: nothing is ever answered.
@@ -321,6 +363,9 @@ mod tests {
             ("ping = -1.0", "ping"),
             ("junk = 2.0", "junk"),
             ("delay_us = 2000000", "delay_us"),
+            ("aimed = 2.0", "aimed"),
+            ("aimed = 0.5", "aimed"),
+            ("aimed_keys = 0", "aimed_keys"),
             ("timeout_ms = 0", "timeout_ms"),
             ("standing = 20000000", "standing"),
             ("[ramp]\nmost = 20000", "ramp"),

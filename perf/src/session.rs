@@ -21,8 +21,9 @@ use crate::course::Course;
 use crate::generator::{Counters, Generator, Parts};
 use crate::neighbour::{self, Neighbour};
 use crate::null::own_tid;
-use crate::profile::{Profile, RING_NAME, Side};
+use crate::profile::{ANSWERS_NAME, Profile, RING_NAME, Side};
 use crate::scenario::Scenario;
+use crate::steering::Steering;
 use crate::step::{Against, Seen};
 use crate::tally::Tally;
 use crate::window::Sample;
@@ -242,10 +243,21 @@ fn in_one_process(
     builder = builder.worker(null_lcore, *responder_cpu);
     let eal = builder.worker(generator_lcore, side.cpu).init().context("DPDK does not start")?;
     let hz = dpdk::measure_tsc_hz(CALIBRATION);
-    let [_, id] = eal.ring_pair(RING_NAME, side.queues, side.descriptors.into())?;
+    let mut ids = Vec::new();
+    for name in [RING_NAME, ANSWERS_NAME].into_iter().take(side.ports.into()) {
+        let [_, id] = eal.ring_pair(name, side.queues, side.descriptors.into())?;
+        ids.push(id);
+    }
     let pool = mempool(&eal, side, course.outstanding(), if course.needs_null() { 2 } else { 1 })?;
     let Responder { ports, workers, mut control, mempool, eal } = Responder::on(eal, config)?;
-    let (port, rx, tx) = open(&eal, side, id, &pool)?;
+    let (mut own_ports, mut rx, mut tx) = (Vec::new(), Vec::new(), Vec::new());
+    for id in ids {
+        let (port, receive, transmit) = open(&eal, side, id, &pool)?;
+        own_ports.push(port);
+        rx.extend(receive);
+        tx.extend(transmit);
+    }
+    let own = Mac(own_ports.first().context("no port")?.mac());
 
     let mut handles = Vec::new();
     let (tell, told) = channel();
@@ -278,7 +290,7 @@ fn in_one_process(
     });
     let counters = Some(counters);
     let witness = Some(Witness::of_threads(&tids));
-    let (own, responder) = (Mac(port.mac()), Mac::default());
+    let responder = Mac::default();
     let mempool_of_parts = pool.clone();
     let parts = Parts {
         rx,
@@ -291,7 +303,10 @@ fn in_one_process(
         witness,
         mirror: false,
     };
-    let told = scenario.clone();
+    let mut told = scenario.clone();
+    if side.ports > 1 {
+        told.steering = Steering::Apart;
+    }
     let generator =
         eal.launch(generator_lcore, move || generate(parts, null_load, &told, course))?;
     control.run(&handles, &UntilDone(&generator));
@@ -309,7 +324,7 @@ fn in_one_process(
     let counters = counters_of(&control.totals().to_string());
     let lines: Vec<String> = control.workers().map(|worker| worker.to_string()).collect();
     let workers = workers_of(&lines.join("\n"));
-    drop((ports, port));
+    drop((ports, own_ports));
     let mbufs_lost = Some(pool.in_use() + mempool.in_use());
     Ok(Outcome { seen, before, counters, workers, mbufs_lost, hz })
 }

@@ -18,6 +18,9 @@ pub enum Steering {
     Same,
     /// On the next one: never the worker that sent the probe, if there are two.
     Other,
+    /// On the last one, by which no request comes: a device steers echo requests of code 1 apart, or answers have a port of
+    /// their own.
+    Apart,
     /// As the sender's address has it: a client's for requests, a router's for answers. That is what a NIC does that
     /// spreads by addresses (RSS), though by another function.
     #[default]
@@ -45,7 +48,16 @@ impl Steer {
         if self.queues == 1 {
             return 0;
         }
-        self.by_address(addresses::client(wanted.family, wanted.client))
+        Self::by_address(addresses::client(wanted.family, wanted.client), self.asking())
+    }
+
+    /// How many queues requests go by, the first ones.
+    #[must_use]
+    pub const fn asking(&self) -> usize {
+        match self.how {
+            Steering::Apart if self.queues > 1 => self.queues - 1,
+            _ => self.queues,
+        }
     }
 
     /// The queue of the answer to its probe.
@@ -58,13 +70,14 @@ impl Steer {
         match self.how {
             Steering::Same => self.request(wanted),
             Steering::Other => (self.request(wanted) + 1) % self.queues,
-            Steering::Hash => self.by_address(wanted.hop),
+            Steering::Apart => self.queues - 1,
+            Steering::Hash => Self::by_address(wanted.hop, self.queues),
         }
     }
 
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "below the number of queues")]
-    fn by_address(&self, address: IpAddr) -> usize {
+    fn by_address(address: IpAddr, queues: usize) -> usize {
         let bits = match address {
             IpAddr::V4(address) => address.to_bits(),
             // Clients and routers differ in their last 32 bits.
@@ -72,7 +85,7 @@ impl Steer {
         };
         // 2^32 divided by the golden ratio: neighbours lie far apart.
         let hash = bits.wrapping_mul(0x9e37_79b9);
-        ((u64::from(hash) * self.queues as u64) >> 32) as usize
+        ((u64::from(hash) * queues as u64) >> 32) as usize
     }
 }
 
@@ -106,6 +119,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn no_request_goes_by_the_queue_of_answers_apart() {
+        for queues in [2, 3, 16] {
+            let apart = pairs(Steering::Apart, queues);
+            for (request, answers) in apart.iter().enumerate() {
+                let all: u32 = answers.iter().sum();
+                assert_eq!((all > 0, answers[queues - 1]), (request < queues - 1, all));
+            }
+        }
+        assert_eq!(Steer::new(Steering::Apart, 1).asking(), 1);
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub struct Tally {
     pub junk: u64,
     /// Answers to such of it as is a datagram to a closed port.
     pub junk_replies: u64,
+    /// Requests sent besides that all need the same two buckets of the responder's table.
+    pub aimed: u64,
+    /// Probes for them: their entries found a place.
+    pub aimed_probes: u64,
     /// Questions for our hardware address.
     pub neighbours: u64,
     /// Requests of an open loop that the port had no room for: the responder's queue was full.
@@ -66,6 +70,8 @@ impl Tally {
             ping_replies,
             junk,
             junk_replies,
+            aimed,
+            aimed_probes,
             neighbours,
             refused_requests,
             refused_answers,
@@ -88,6 +94,8 @@ impl Tally {
         *ping_replies += other.ping_replies;
         *junk += other.junk;
         *junk_replies += other.junk_replies;
+        *aimed += other.aimed;
+        *aimed_probes += other.aimed_probes;
         *neighbours += other.neighbours;
         *refused_requests += other.refused_requests;
         *refused_answers += other.refused_answers;

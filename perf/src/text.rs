@@ -64,6 +64,13 @@ pub(crate) fn show(report: &Report) {
                 .collect();
             println!("  ticks/f by stage: {}", stages.join(", "));
         }
+        if count("aimed") > 0 {
+            println!(
+                "  aimed at two buckets: {} requests, of which {} found a place there",
+                count("aimed"),
+                count("aimed_probes")
+            );
+        }
         for (name, count) in &step.faults {
             println!("  WRONG: {name} {count}");
         }
@@ -76,6 +83,9 @@ pub(crate) fn show(report: &Report) {
         .filter(|(name, count)| name.starts_with("drop_") && **count > 0)
         .map(|(name, count)| format!("{name} {count}"))
         .collect();
+    if let Some(pending) = run.responder.get("pending") {
+        println!("probes that wait in the responder's table at its end: {pending}");
+    }
     if !drops.is_empty() {
         println!("dropped by the responder, warm-up included: {}", drops.join(", "));
     }
@@ -138,7 +148,7 @@ pub(crate) fn show_proven(proven: &Proven) {
     if let Some(offered) = proven.offered {
         println!("of the open overload that was wanted, {:.0} % was offered", 100.0 * offered);
     }
-    for (name, p) in proven.latencies() {
+    for (name, p) in proven.latencies().into_iter().filter(|(_, p)| p.count > 0) {
         println!(
             "latency of a frame, {name}: p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us ({} frames)",
             us(p.p50),

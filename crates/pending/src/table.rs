@@ -408,12 +408,24 @@ impl<P: Prefetch> Table<P> {
     /// The two buckets in which the key may lie, never the same one; always `Some`.
     #[inline]
     fn pair(&self, hash: Hash) -> Option<[&Bucket; 2]> {
+        let [first, second] = self.buckets_of(hash);
+        Some([self.buckets.get(first)?, self.buckets.get(second)?])
+    }
+
+    /// The numbers of the two buckets in which the key may lie, below [`buckets`](Self::buckets), the one that is filled first
+    /// in front.
+    ///
+    /// For harnesses and debugging: a table of the same entries and secret elsewhere tells where a key lies in this one, so
+    /// whoever knows the secret can aim at a pair of buckets. Nothing on the packet path needs to know it.
+    #[inline]
+    #[must_use]
+    pub fn buckets_of(&self, hash: Hash) -> [usize; 2] {
         let count = self.buckets.len();
         let first = scale(hash.place, count);
         let step = scale(hash.place.wrapping_mul(SPREAD), count.wrapping_sub(1)).wrapping_add(1);
         let sum = first.wrapping_add(step);
         let second = if sum < count { sum } else { sum.wrapping_sub(count) };
-        Some([self.buckets.get(first)?, self.buckets.get(second)?])
+        [first, second]
     }
 }
 
@@ -468,6 +480,8 @@ mod tests {
             for key in 0..8000_u64 {
                 let pair = table.pair(table.hash(&[key], 0)).unwrap();
                 assert!(!std::ptr::eq(pair[0], pair[1]));
+                let told = table.buckets_of(table.hash(&[key], 0)).map(|at| &table.buckets[at]);
+                assert!(std::ptr::eq(pair[0], told[0]) && std::ptr::eq(pair[1], told[1]));
                 for bucket in pair {
                     let at = table.buckets.iter().position(|b| std::ptr::eq(b, bucket)).unwrap();
                     used[at] += 1;

@@ -36,6 +36,8 @@ const FLOOR: &str = env!("OTHERHALF_FLOOR");
 pub enum Kind {
     /// otherhalfd.
     Ours,
+    /// The same, asking its port for no checksum offload.
+    Software,
     /// `perf/yardstick/floor.c`: addresses swapped, a key inserted, in C.
     Floor,
     /// DPDK's testpmd, answering pings.
@@ -52,6 +54,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Ours => "ours",
+            Self::Software => "software",
             Self::Floor => "floor",
             Self::Icmpecho => "icmpecho",
             Self::FiveTuple => "5tswap",
@@ -73,13 +76,19 @@ pub struct Programs {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Ours, Self::Floor, Self::Icmpecho, Self::FiveTuple, Self::Capsule];
+    pub const ALL: [Self; 6] = [
+        Self::Ours,
+        Self::Software,
+        Self::Floor,
+        Self::Icmpecho,
+        Self::FiveTuple,
+        Self::Capsule,
+    ];
 
     /// Its program.
     fn program(self, programs: &Programs) -> &Path {
         match self {
-            Self::Ours => &programs.responder,
+            Self::Ours | Self::Software => &programs.responder,
             Self::Floor => Path::new(FLOOR),
             Self::Icmpecho | Self::FiveTuple => &programs.testpmd,
             Self::Capsule => &programs.capsule,
@@ -91,7 +100,7 @@ impl Kind {
     pub fn missing(self, programs: &Programs) -> Option<String> {
         let program = self.program(programs);
         let remedy = match self {
-            Self::Ours => "cargo build --release -p otherhalf-responder",
+            Self::Ours | Self::Software => "cargo build --release -p otherhalf-responder",
             Self::Floor => "cargo build --release -p otherhalf-perf",
             Self::Icmpecho | Self::FiveTuple => "apt-get install dpdk-dev",
             Self::Capsule => {
@@ -104,7 +113,7 @@ impl Kind {
     /// What it says when it polls its port.
     const fn is_ready(self) -> &'static str {
         match self {
-            Self::Ours | Self::Floor | Self::Capsule => "ready\n",
+            Self::Ours | Self::Software | Self::Floor | Self::Capsule => "ready\n",
             Self::Icmpecho | Self::FiveTuple => "Press enter to exit",
         }
     }
@@ -116,7 +125,7 @@ impl Kind {
 
     /// Whether it tells its hardware address, and hears only what is sent to that.
     pub(crate) const fn is_a_station(self) -> bool {
-        matches!(self, Self::Ours | Self::Capsule)
+        matches!(self, Self::Ours | Self::Software | Self::Capsule)
     }
 }
 
@@ -154,8 +163,8 @@ impl Peer {
         }
         command.arg(kind.program(programs));
         match kind {
-            Kind::Ours => {
-                fs::write(&config, port.ours())?;
+            Kind::Ours | Kind::Software => {
+                fs::write(&config, port.ours(kind == Kind::Ours))?;
                 command.arg("--config").arg(&config);
             }
             Kind::Capsule => {
@@ -233,7 +242,7 @@ impl Peer {
     pub(crate) fn end(mut self) -> Result<()> {
         self.check()?;
         match self.kind {
-            Kind::Ours | Kind::Capsule => self.signal(Signal::TERM)?,
+            Kind::Ours | Kind::Software | Kind::Capsule => self.signal(Signal::TERM)?,
             // testpmd's handler of signals waits for its worker, which may be the thread that it runs on.
             Kind::Floor | Kind::Icmpecho | Kind::FiveTuple => drop(self.process.stdin.take()),
         }
@@ -256,8 +265,9 @@ impl Drop for Peer {
     }
 }
 
-/// otherhalfd's configuration on a port of that `device`: as `perf/profiles` have it.
-pub(crate) fn config_of_ours(device: &str, [waits, works]: [usize; 2]) -> String {
+/// otherhalfd's configuration on a port of that `device`: as `perf/profiles` have it. `offload`: whether the device is to
+/// vouch for checksums.
+pub(crate) fn config_of_ours(device: &str, [waits, works]: [usize; 2], offload: bool) -> String {
     let [v4, v6] = [addresses::RESPONDER_V4.to_string(), addresses::RESPONDER_V6.to_string()];
     let [router_v4, router_v6] =
         [addresses::ROUTER_V4.to_string(), addresses::ROUTER_V6.to_string()];
@@ -265,7 +275,7 @@ pub(crate) fn config_of_ours(device: &str, [waits, works]: [usize; 2]) -> String
         "{PENDING}\n\
          [eal]\nmemory_mb = 192\nfile_prefix = \"ours\"\ncontrol_cpus = [{waits}]\n\
          [workers]\ncpus = [{works}]\n\
-         [[port]]\ndevice = \"{device}\"\npromiscuous = true\n\
+         [[port]]\ndevice = \"{device}\"\npromiscuous = true\nchecksum_offload = {offload}\n\
          [[port.interface]]\naddresses = [\"{v4}/24\", \"{v6}/64\"]\n\
          [[route]]\nto = \"0.0.0.0/0\"\nvia = \"{router_v4}\"\n\
          [[route]]\nto = \"::/0\"\nvia = \"{router_v6}\"\n"
@@ -293,8 +303,8 @@ impl Port<'_> {
         arguments
     }
 
-    fn ours(&self) -> String {
-        config_of_ours(&format!("{},{}", self.device, self.arguments), self.cpus)
+    fn ours(&self, offload: bool) -> String {
+        config_of_ours(&format!("{},{}", self.device, self.arguments), self.cpus, offload)
     }
 
     fn capsule(&self) -> String {

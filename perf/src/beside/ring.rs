@@ -39,7 +39,7 @@ pub(super) fn measure(
         .init()
         .context("DPDK does not start")?;
     eal.ring_pair(RING_NAME, 1, DESCRIPTORS.into())?;
-    let config: Config = toml::from_str(&peer::config_of_ours(Link::RING_ENDS[0], cpus))?;
+    let config: Config = toml::from_str(&peer::config_of_ours(Link::RING_ENDS[0], cpus, true))?;
     config.check()?;
     let pool = frames_for(&eal)?;
     let Responder { ports, workers, mut control, mempool, eal } = Responder::on(eal, &config)?;

@@ -25,7 +25,7 @@ const fn entry(peer: Kind, load: Load) -> Entry {
 
 /// A round. What is compared stands side by side, as far as a row can have it so; ours is there twice for its
 /// traces, and so tells how much two slices of the same differ.
-const ROUND: [Entry; 8] = [
+const ROUND: [Entry; 9] = [
     entry(Kind::Ours, Load::Traces),
     entry(Kind::Floor, Load::Echo),
     entry(Kind::Ours, Load::Requests),
@@ -33,6 +33,7 @@ const ROUND: [Entry; 8] = [
     entry(Kind::Ours, Load::Pings),
     entry(Kind::FiveTuple, Load::Mirror),
     entry(Kind::Ours, Load::Traces),
+    entry(Kind::Software, Load::Traces),
     entry(Kind::Capsule, Load::Traces),
 ];
 
@@ -70,6 +71,10 @@ pub(crate) struct Ratio {
 }
 
 /// The comparisons: a name, the side that is asked about, the other, and the target on shared-memory ports.
+///
+/// None is of whole traces with the floor: each of its frames puts a new key into a table that is full, while the two
+/// frames of a trace share an entry that lives for as long as the answer takes. Requests that nobody answers need a new
+/// key each, as there.
 const COMPARISONS: [(&str, Entry, Entry, Option<f64>); 7] = [
     (
         "requests/floor",
@@ -77,7 +82,6 @@ const COMPARISONS: [(&str, Entry, Entry, Option<f64>); 7] = [
         entry(Kind::Floor, Load::Echo),
         Some(0.85),
     ),
-    ("traces/floor", entry(Kind::Ours, Load::Traces), entry(Kind::Floor, Load::Echo), Some(0.85)),
     (
         "pings/icmpecho",
         entry(Kind::Ours, Load::Pings),
@@ -91,6 +95,7 @@ const COMPARISONS: [(&str, Entry, Entry, Option<f64>); 7] = [
         Some(0.9),
     ),
     ("traces/5tswap", entry(Kind::Ours, Load::Traces), entry(Kind::FiveTuple, Load::Mirror), None),
+    ("traces/software", entry(Kind::Ours, Load::Traces), entry(Kind::Software, Load::Traces), None),
     ("traces/capsule", entry(Kind::Ours, Load::Traces), entry(Kind::Capsule, Load::Traces), None),
     ("traces/traces", entry(Kind::Ours, Load::Traces), entry(Kind::Ours, Load::Traces), None),
 ];
@@ -217,7 +222,7 @@ mod tests {
         let mut samples = Vec::new();
         for round in 0..9 {
             let mood = 1e6 * f64::from(1 + round % 3);
-            for (place, speed) in [4.0, 8.0, 6.0, 5.0, 5.5, 9.0, 4.4, 2.0].into_iter().enumerate() {
+            for (place, speed) in [4.0, 8.0, 6.0, 5.0, 5.5, 9.0, 4.4, 8.8, 2.0].into_iter().enumerate() {
                 samples.push(sample(round, place, speed * mood));
             }
         }
@@ -227,17 +232,17 @@ mod tests {
         };
         for (name, expected) in [
             ("requests/floor", 0.75),
-            ("traces/floor", 0.5),
             ("pings/icmpecho", 1.1),
             ("traces/icmpecho", 0.8),
             ("traces/5tswap", 4.4 / 9.0),
+            ("traces/software", 0.5),
             ("traces/capsule", 2.2),
             ("traces/traces", 1.1),
         ] {
             assert!((value(name) - expected).abs() < 1e-9, "{name}: {}", value(name));
         }
         let verdicts: Vec<_> = ratios.iter().map(|ratio| ratio.verdict.to_string()).collect();
-        assert_eq!(verdicts, ["short", "short", "pass", "short", "-", "-", "-", "short"]);
+        assert_eq!(verdicts, ["short", "pass", "short", "-", "-", "-", "-", "short"]);
     }
 
     #[test]

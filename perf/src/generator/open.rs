@@ -137,6 +137,7 @@ impl Generator {
                 }
                 Item::Ping => tally.pings -= 1,
                 Item::Junk => tally.junk -= 1,
+                Item::Aimed => tally.aimed -= 1,
                 // Whoever asked asks again.
                 Item::Neighbour => {}
             }
