@@ -372,8 +372,7 @@ fn tell(options: &Options, link: Link, samples: &[Sample], moods: [Mood; 2]) -> 
         total(|sample| sample.seen.wrong),
         total(|sample| sample.seen.lost),
     );
-    let (thorough, late) =
-        (total(|sample| sample.seen.thorough), total(|sample| sample.seen.late));
+    let (thorough, late) = (total(|sample| sample.seen.thorough), total(|sample| sample.seen.late));
     for kind in Kind::ALL {
         let (mut slices, mut faults) = (0, Faults::default());
         for sample in samples.iter().filter(|one| one.peer == kind && one.seen.wrong > 0) {

@@ -286,7 +286,8 @@ impl Scenario {
             ),
             (share.contains(&self.aimed), "aimed", "a share from 0 to 1"),
             (
-                self.aimed <= 0.0 || (self.pending_entries.is_some() && self.pending_secret.is_some()),
+                self.aimed <= 0.0
+                    || (self.pending_entries.is_some() && self.pending_secret.is_some()),
                 "aimed",
                 "with pending_entries and pending_secret alone, for the keys follow from them",
             ),

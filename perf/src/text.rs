@@ -148,6 +148,9 @@ pub(crate) fn show_proven(proven: &Proven) {
     if let Some(offered) = proven.offered {
         println!("of the open overload that was wanted, {:.0} % was offered", 100.0 * offered);
     }
+    if let Some(busy) = proven.generator {
+        println!("the generator was busy for {:.0} % of it", 100.0 * busy);
+    }
     for (name, p) in proven.latencies().into_iter().filter(|(_, p)| p.count > 0) {
         println!(
             "latency of a frame, {name}: p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us ({} frames)",

@@ -182,6 +182,57 @@ fn over_veth_by_af_packet() {
     measure("af_packet");
 }
 
+/// Processes of `program` that were started with a file in `folder`.
+fn running(folder: &Path, program: &str) -> Vec<Pid> {
+    let named = folder.display().to_string();
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let of = processes.filter(|entry| {
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let exe = fs::read_link(entry.path().join("exe")).unwrap_or_default();
+        exe.ends_with(program) && String::from_utf8_lossy(&line).contains(&named)
+    });
+    of.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+#[test]
+fn frames_of_a_peer_that_was_kept_from_its_cpu_are_late_and_not_wrong() {
+    let _alone = CPUS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (out, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut child = program()
+        .args(["beside", "--links", "virtio", "--seconds", "5", "--peers", "ours", "--out"])
+        .arg(out.path())
+        .env("TMPDIR", work.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Longer than the generator waits in silence, now in one load and now in another. Only ours is measured, so nobody else
+    // is disturbed when it goes on while it should be paused.
+    while child.try_wait().unwrap().is_none() {
+        for process in running(work.path(), "otherhalfd") {
+            // It may have gone meanwhile.
+            let _ = kill_process(process, Signal::STOP);
+            std::thread::sleep(Duration::from_millis(300));
+            let _ = kill_process(process, Signal::CONT);
+        }
+        std::thread::sleep(Duration::from_millis(270));
+    }
+    let output = child.wait_with_output().unwrap();
+    let said = said(&output);
+    assert!(output.status.success(), "{}\n{said}", output.status);
+    let (mut late, mut lost) = (0, 0);
+    for line in fs::read_to_string(out.path().join("beside.ndjson")).unwrap().lines() {
+        let value: Value = serde_json::from_str(line).unwrap();
+        if value["kind"] == "slice" {
+            assert_eq!(value["wrong"], 0, "{value}");
+            late += value["late"].as_u64().unwrap();
+            lost += value["lost"].as_u64().unwrap();
+        }
+    }
+    assert!(late > 0 && late <= lost, "{late} of {lost} came late\n{said}");
+    assert_eq!(left(work.path()), Vec::<String>::new());
+}
+
 #[test]
 fn an_interrupted_run_leaves_nothing_behind() {
     let _alone = CPUS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

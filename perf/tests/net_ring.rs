@@ -126,6 +126,32 @@ fn neighbours(report: &Report) -> u64 {
 }
 
 #[test]
+fn answers_by_a_port_of_their_own_are_served_right() {
+    let report = run_on("net_ring-two-ports", "complete", &[]);
+    let step = check(&report);
+    assert_eq!(step.counts["responses"], REQUESTS);
+    assert_eq!(step.counts["crossed"], REQUESTS, "no answer went by the port of requests");
+    let [worker] = report.run.workers.as_slice() else { panic!("{:?}", report.run.workers) };
+    assert_eq!(worker.probes, worker.responses);
+}
+
+#[test]
+fn requests_for_two_buckets_are_refused_there_and_all_others_are_served() {
+    let report = run("one-bucket", &[]);
+    let step = check(&report);
+    assert_eq!(step.counts["responses"], REQUESTS);
+    let (aimed, probes) = (step.counts["aimed"], step.counts["aimed_probes"]);
+    assert!(aimed.abs_diff(REQUESTS / 2) <= 1, "{aimed}");
+    // Of 32 keys, eight find a place in two buckets, and keep it by asking again; for a moment another's probe may have one.
+    assert!((aimed / 5..=aimed / 4 + 32).contains(&probes), "{probes} of {aimed}");
+    let full = report.run.responder[Outcome::DropTableFull.name()];
+    assert!(full >= aimed - probes, "{full} refused");
+    // Of 8192 entries, those under way are in use, and eight.
+    let pending = report.run.responder["pending"];
+    assert!((8..1024).contains(&pending), "{pending} wait");
+}
+
+#[test]
 fn two_workers_serve_their_own_and_each_others() {
     let folder = tempfile::tempdir().unwrap();
     for (steering, least, most) in [("same", 0, 0), ("hash", REQUESTS / 3, 2 * REQUESTS / 3)] {
@@ -231,21 +257,21 @@ fn an_open_loop_keeps_its_rate() {
 #[test]
 fn a_search_says_what_it_tried_and_a_proof_what_it_found() {
     let few = ["--seconds", "0.2"];
-    let search = command("search", &[&few[..], &["--trials", "3"]].concat());
+    let search = command(SHORT, "search", &[&few[..], &["--trials", "3"]].concat());
     let report = search.run.no_drop.unwrap();
     assert!(!report.trials.is_empty() && report.trials.len() <= 3, "{report:?}");
     assert_eq!(report.mode, otherhalf_perf::search::Mode::Clean);
     // The closed loop that bounds the rates, then the trials.
     assert_eq!(search.steps.len(), report.trials.len() + 1);
 
-    let strict = command("search", &[&few[..], &["--trials", "2", "--strict"]].concat());
+    let strict = command(SHORT, "search", &[&few[..], &["--trials", "2", "--strict"]].concat());
     let report = strict.run.no_drop.unwrap();
     assert_eq!(report.mode, otherhalf_perf::search::Mode::Strict);
     for (trial, (step, _)) in report.trials.iter().zip(&strict.steps[1..]) {
         assert_eq!((trial.counts.offered, trial.counts.lost), (step.counts["asked"], step.lost()));
     }
 
-    let proof = command("ratios", &[&few[..], &["--rounds", "1"]].concat());
+    let proof = command(SHORT, "ratios", &[&few[..], &["--rounds", "1"]].concat());
     let proven = proof.run.proven.unwrap();
     let names: Vec<&str> = proven.ratios.iter().map(|ratio| ratio.name.as_str()).collect();
     let overload = ["overload-closed", "overload-open"];
@@ -259,10 +285,20 @@ fn a_search_says_what_it_tried_and_a_proof_what_it_found() {
     }
     assert_eq!(proof.steps.len(), 5 + 6);
     assert_eq!(proof.run.mbufs_lost, Some(0));
+
+    let apart = [&few[..], &["--rounds", "1", "--apart"]].concat();
+    let apart = command("net_ring-two-ports", "ratios", &apart);
+    let ratios = apart.run.proven.unwrap().ratios;
+    let [open] = ratios.as_slice() else { panic!("{ratios:?}") };
+    assert_eq!(open.name, "overload-open-two-ports");
+    assert_eq!((apart.steps.len(), apart.run.mbufs_lost), (5 + 2, Some(0)));
 }
 
-/// Runs another command over short rings; the report it wrote.
-fn command(name: &str, arguments: &[&str]) -> Report {
+/// The profile of open loops.
+const SHORT: &str = "net_ring-short";
+
+/// Runs another command over rings; the report it wrote.
+fn command(profile: &str, name: &str, arguments: &[&str]) -> Report {
     let _alone = CPUS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = tempfile::tempdir().unwrap();
@@ -272,7 +308,7 @@ fn command(name: &str, arguments: &[&str]) -> Report {
         .arg("--scenario")
         .arg(top.join("scenarios/complete.toml"))
         .arg("--profile")
-        .arg(top.join("profiles/net_ring-short.toml"))
+        .arg(top.join("profiles").join(profile).with_extension("toml"))
         .arg("--out")
         .arg(folder.path())
         .output()

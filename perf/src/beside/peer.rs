@@ -76,14 +76,8 @@ pub struct Programs {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Ours,
-        Self::Software,
-        Self::Floor,
-        Self::Icmpecho,
-        Self::FiveTuple,
-        Self::Capsule,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Ours, Self::Software, Self::Floor, Self::Icmpecho, Self::FiveTuple, Self::Capsule];
 
     /// Its program.
     fn program(self, programs: &Programs) -> &Path {

@@ -222,7 +222,9 @@ mod tests {
         let mut samples = Vec::new();
         for round in 0..9 {
             let mood = 1e6 * f64::from(1 + round % 3);
-            for (place, speed) in [4.0, 8.0, 6.0, 5.0, 5.5, 9.0, 4.4, 8.8, 2.0].into_iter().enumerate() {
+            for (place, speed) in
+                [4.0, 8.0, 6.0, 5.0, 5.5, 9.0, 4.4, 8.8, 2.0].into_iter().enumerate()
+            {
                 samples.push(sample(round, place, speed * mood));
             }
         }

@@ -11,6 +11,9 @@ use crate::steering::MAX_QUEUES;
 const CHUNK: usize = 32;
 /// The same while it is full: few of them will be taken, and what is not was written, or taken up, in vain.
 const CHUNK_OVERLOAD: usize = 8;
+/// The same where requests have queues without answers: a responder takes one request for each probe, so of [`STRIDE`]
+/// frames that came, half made room for one.
+const CHUNK_APART: usize = STRIDE / 2;
 /// More overdue requests than this, or a full queue in the turn before, mean that the load is above what is served: the
 /// generator does not spare its own queue then, but sees to it that the responder's is full.
 const OVERLOAD: u64 = 4096;
@@ -50,7 +53,11 @@ impl Generator {
         loop {
             let group = (received - dealt).min(STRIDE);
             let count = pace.due_count(now).min(left);
-            let chunk = if full || self.was_full { CHUNK_OVERLOAD } else { CHUNK };
+            let chunk = match (full || self.was_full, self.steer.asking() < self.out.queues()) {
+                (false, _) => CHUNK,
+                (true, false) => CHUNK_OVERLOAD,
+                (true, true) => CHUNK_APART,
+            };
             let mut due = Due { count, asked: 0, sent: 0, full: false, chunk };
             for (nth, (place, mbuf)) in (1..).zip(frames.by_ref().take(group)) {
                 let queue = self.queue_of(place, ends);
