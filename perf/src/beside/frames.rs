@@ -2,7 +2,7 @@
 //! what was sent. All that a frame must say follows from the client's address in it, and from when it was asked for.
 //!
 //! A peer that was kept from its CPU sends what was given up meanwhile: late frames, which are no fault of its. So an
-//! identifier tells its [round](Frames::begin) of questions besides, and what is not right for this round is looked at
+//! identifier tells its round of questions (`Frames::begin`) besides, and what is not right for this round is looked at
 //! as a frame of those before.
 
 mod fault;
