@@ -273,18 +273,33 @@ impl Ledger {
         true
     }
 
-    /// Takes a request that a mirror threw back: ends its transaction, and says how long it took.
+    /// Takes a request that a mirror threw back: ends its transaction, and says how long it took; `None` if that was
+    /// given up before.
     #[inline]
-    pub fn mirrored(&mut self, client: IpAddr, identifier: u16, now: u64) -> Result<u64, Fault> {
+    pub fn mirrored(
+        &mut self,
+        client: IpAddr,
+        identifier: u16,
+        now: u64,
+    ) -> Result<Option<u64>, Fault> {
         let client = addresses::client_index(client).ok_or(Fault::UnaskedProbe)?;
         let position = self.plan.position(client, identifier);
-        let Slot { intended, window, .. } = self.slots[self.place(position)];
+        let place = self.place(position);
+        let Slot { state, number, intended, window, .. } = self.slots[place];
         if self.withdraw(position) {
             note(&mut self.served, window);
-            Ok(now.saturating_sub(intended))
-        } else {
-            Err(Fault::UnaskedProbe)
+            return Ok(Some(now.saturating_sub(intended)));
         }
+        let late = if number & (self.plan.span() - 1) != position {
+            self.is_late(position, number)
+        } else if state == State::Expired {
+            self.slots[place].state = State::Free;
+            self.late = self.late.saturating_sub(1);
+            true
+        } else {
+            false
+        };
+        if late { Ok(None) } else { Err(Fault::UnaskedProbe) }
     }
 
     /// Takes a probe, whose IP packet is `packet`, received at `now`. `lose` says that nothing will

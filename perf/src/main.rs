@@ -207,6 +207,13 @@ fn measure(
     ];
     let mut report = Report::new(&outcome, names, moods);
     text::show(&report);
+    // Steps that are not shown: against the null server, and before all.
+    let null = outcome.seen.iter().filter(|seen| seen.step.against != Against::Responder);
+    for tally in null.map(|seen| &seen.tally).chain([&outcome.before]) {
+        for (name, count) in tally.faults() {
+            println!("WRONG: {name} {count}, of the null server or while the network warmed up");
+        }
+    }
     conclude(&mut report, &outcome);
     if let Some(folder) = &place.out {
         write_all(folder, &report, &outcome)

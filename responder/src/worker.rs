@@ -305,14 +305,7 @@ impl Turn<'_> {
 
     /// Does what the engine said of one frame.
     #[inline]
-    fn act(
-        &mut self,
-        mut mbuf: Mbuf,
-        port: PortId,
-        told: Told,
-        extra: Option<&Extra>,
-        since: u64,
-    ) {
+    fn act(&mut self, mut mbuf: Mbuf, port: PortId, told: Told, extra: Option<&Extra>, since: u64) {
         let to = match told.order {
             Order::Send(to) => to,
             Order::Drop => {

@@ -37,9 +37,13 @@ impl Generator {
                     let identifier = message.header.identifier.get();
                     let took = self.ledger.mirrored(packet.src, identifier, now)?;
                     self.tally.probes += 1;
-                    self.tally.unanswered += 1;
-                    let probe = self.clock.ns(took);
-                    self.latencies.note(Latency { probe, response: 0, whole: 0 });
+                    if let Some(took) = took {
+                        self.tally.unanswered += 1;
+                        let probe = self.clock.ns(took);
+                        self.latencies.note(Latency { probe, response: 0, whole: 0 });
+                    } else {
+                        self.tally.late += 1;
+                    }
                     Ok(Seen::Done)
                 }
                 (Kind::DestinationUnreachable, _) => self.closed_port(&packet),

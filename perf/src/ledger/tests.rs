@@ -138,7 +138,7 @@ fn what_was_not_sent_after_all_is_not_under_way() {
     // A refused request may be offered again, and is the same.
     assert_eq!(ledger.begin(1000, 80_000, 80_000), Some(wanted));
     let client = addresses::client(wanted.family, wanted.client);
-    assert_eq!(ledger.mirrored(client, wanted.identifier, 80_500), Ok(500));
+    assert_eq!(ledger.mirrored(client, wanted.identifier, 80_500), Ok(Some(500)));
     assert_eq!(ledger.mirrored(client, wanted.identifier, 80_500), Err(Fault::UnaskedProbe));
     assert_eq!(ledger.outstanding(), 0);
 }
@@ -288,4 +288,22 @@ fn a_place_is_for_one_transaction_at_a_time() {
     assert!(ledger.begin(1064, 0, 0).is_none());
     assert_eq!(ledger.sweep(64, 2_000_000, |_| {}), [1, 0]);
     assert!(ledger.begin(1064, 0, 0).is_some());
+}
+
+#[test]
+fn what_a_mirror_throws_back_late_is_no_fault_and_that_once_only() {
+    let mut ledger = ledger("v4");
+    let (first, second) = (ledger.begin(4000, 0, 0).unwrap(), ledger.begin(4001, 0, 0).unwrap());
+    assert_eq!(ledger.sweep(64, 1_000_001, |_| ()), [2, 0]);
+    let mirrored = |ledger: &mut Ledger, wanted: &Transaction, now| {
+        ledger.mirrored(addresses::client(Family::V4, wanted.client), wanted.identifier, now)
+    };
+    // In its place, and after another has taken it.
+    assert_eq!(mirrored(&mut ledger, &first, 1_000_002), Ok(None));
+    assert_eq!(mirrored(&mut ledger, &first, 1_000_003), Err(Fault::UnaskedProbe));
+    let third = ledger.begin(4001 + 64, 2_000_000, 2_000_000).unwrap();
+    assert_eq!(mirrored(&mut ledger, &second, 2_000_001), Ok(None));
+    assert_eq!(mirrored(&mut ledger, &second, 2_000_002), Err(Fault::UnaskedProbe));
+    assert_eq!(mirrored(&mut ledger, &third, 2_000_007), Ok(Some(7)));
+    assert_eq!(ledger.outstanding(), 0);
 }
