@@ -19,8 +19,11 @@ fn compare(before: &[&[u8]], after: &[&[u8]]) -> PathDifference {
     PathDifference::new(&chain(before), &chain(after))
 }
 
-/// The hops that changed: the TTL and the last octet of what was and what is.
-fn hops(difference: &PathDifference) -> Vec<(Option<(u8, u8)>, Option<(u8, u8)>)> {
+/// A TTL and the last octet of who answered there.
+type Short = (u8, u8);
+
+/// The hops that changed: what was and what is.
+fn hops(difference: &PathDifference) -> Vec<(Option<Short>, Option<Short>)> {
     let short = |spot: &Spot| {
         let last = spot.addresses.first().map_or(0, |address| match address {
             IpAddr::V4(address) => address.octets()[3],
