@@ -6,7 +6,8 @@
 //! a hop that is new does not make those behind it new. Where a path was not reached, nothing is known about what comes
 //! behind its last answer, and nothing is said of it.
 //!
-//! Round-trip times are compared hop by hop; [`times`] has the rule.
+//! Round-trip times are compared hop by hop. A time changed if it differs by at least 10 ms and by at least a quarter of
+//! the longer one, if the times measured in the two traces do not overlap, and if the next hop that answers bears it out.
 
 mod align;
 mod text;

@@ -26,7 +26,7 @@ const EXPECTED: &str =
 pub struct Exchanges(JointPrefixMap<IpNet, String>);
 
 impl Exchanges {
-    /// Reads `path`, see [the form](self).
+    /// Reads `path`: a line a peering network, its prefix, a comma and the exchange's name.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let bytes = file::read(path)?;
         let mut exchanges = JointPrefixMap::new();
