@@ -64,11 +64,16 @@ fn hidden(document: &Document, hops: u8) -> Vec<IpAddr> {
     found
 }
 
-/// The TTL of the client on a reverse path, or of the last hop that is known.
+/// The TTL of the client on a reverse path, or of the last hop that is known: silent ones behind it may be none.
 fn last(path: &Path) -> Option<u8> {
-    let of_nodes =
-        path.multipath.iter().flat_map(|multipath| &multipath.nodes).map(|node| node.ttl);
-    path.hops.iter().map(|hop| hop.ttl).chain(of_nodes).max()
+    let of_nodes = path
+        .multipath
+        .iter()
+        .flat_map(|multipath| &multipath.nodes)
+        .filter(|node| node.address.is_some())
+        .map(|node| node.ttl);
+    let answered = path.hops.iter().filter(|hop| hop.probes.iter().any(Option::is_some));
+    answered.map(|hop| hop.ttl).chain(of_nodes).max()
 }
 
 fn cover(value: &mut Value, words: &[String]) {
@@ -89,7 +94,8 @@ fn cover(value: &mut Value, words: &[String]) {
         }
         Value::Array(items) => items.iter_mut().for_each(|item| cover(item, words)),
         Value::Object(fields) => {
-            fields.retain(|name, _| !words.contains(name));
+            // What is known of an address stands under it. The names of fields are not to be taken for those of hosts.
+            fields.retain(|name, _| name.parse::<IpAddr>().is_err() || !words.contains(name));
             fields.values_mut().for_each(|field| cover(field, words));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -118,7 +124,7 @@ fn without(text: &str, word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::samples::{document, path};
+    use crate::document::samples::{document, multipath, path};
     use crate::document::{Finding, FindingKind, Host};
 
     #[test]
@@ -149,5 +155,34 @@ mod tests {
         assert!(!text(&near).contains("192.0.2.10") && !text(&near).contains("home"));
         assert!(text(&near).contains("far.example.net") && text(&near).contains("192.0.2.2\""));
         assert!(text(&near).contains("192.0.2.11"));
+    }
+
+    #[test]
+    fn silence_at_the_end_of_a_reverse_path_does_not_count() {
+        let silent: &[_] = &[(0, 0.0)];
+        let hops: [&[_]; 6] =
+            [&[(12, 1.0)], &[(13, 1.0)], &[(14, 1.0)], &[(10, 2.0)], silent, silent];
+        let mut reverse = path(2, 1, &hops);
+        let text = |reverse: &Path| {
+            let near = redact(&document(None, Some(reverse.clone())), 1).unwrap();
+            serde_json::to_string(&near).unwrap()
+        };
+        assert!(!text(&reverse).contains("192.0.2.10\""));
+        assert!(text(&reverse).contains("192.0.2.13\""));
+        let nodes = [(0, 2), (1, 12), (2, 13), (3, 14), (4, 10), (5, 0), (6, 0)];
+        reverse.multipath = Some(multipath(&nodes, &[]));
+        assert!(!text(&reverse).contains("192.0.2.10\""));
+        assert!(text(&reverse).contains("192.0.2.13\""));
+    }
+
+    #[test]
+    fn a_host_that_is_named_like_a_field_hides_no_field() {
+        let reverse = path(2, 1, &[&[(12, 1.0)], &[(10, 2.0)], &[(1, 2.0)]]);
+        let mut whole = document(None, Some(reverse));
+        let host = Host { name: Some("reverse".to_owned()), ..Host::default() };
+        whole.hosts.insert([192, 0, 2, 10].into(), host);
+        let near = redact(&whole, 1).unwrap();
+        assert_eq!(near.reverse.map(|path| path.hops.len()), Some(3));
+        assert!(near.hosts.is_empty());
     }
 }
