@@ -5,14 +5,14 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::Error;
-use crate::Direction;
 use crate::document::{Document, Probe, Protocol, Reply};
+use crate::{Direction, printable};
 
 /// The columns; the same in each row, so that rows of many traces stand in one table.
 #[derive(Serialize)]
-struct Row<'a> {
+struct Row {
     started: jiff::Timestamp,
-    target: &'a str,
+    target: String,
     direction: Direction,
     from: IpAddr,
     to: IpAddr,
@@ -46,7 +46,7 @@ pub(super) fn render(document: &Document) -> Result<Vec<u8>, Error> {
                 let (reply, code, mtu) = reply(probe.as_ref());
                 out.serialize(Row {
                     started: document.head.started,
-                    target: &document.head.target.name,
+                    target: harmless(&document.head.target.name),
                     direction,
                     from: path.from,
                     to: path.to,
@@ -115,15 +115,30 @@ fn labels(probe: &Probe) -> String {
     labels.join(" ")
 }
 
-/// A name of somebody else's in a spreadsheet: what would be a formula there gets an apostrophe.
+/// A name of somebody else's, fit for a terminal and for a spreadsheet: what would be a formula there gets an apostrophe.
 fn harmless(name: &str) -> String {
+    let name = printable(name);
     let formula = name.starts_with(['=', '+', '-', '@']);
-    if formula { format!("'{name}") } else { name.to_owned() }
+    if formula { format!("'{name}") } else { name }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::Host;
+    use crate::document::samples::{document, path};
+
+    #[test]
+    fn names_of_a_crafted_document_are_only_names() {
+        let mut document = document(Some(path(1, 2, &[&[(2, 1.0)]])), None);
+        document.head.target.name = "=cmd()\u{1b}[2J".to_owned();
+        let name = Some("\u{1b}]0;owned\u{7}".to_owned());
+        document.hosts.insert([192, 0, 2, 2].into(), Host { name, ..Host::default() });
+        let table = String::from_utf8(render(&document).unwrap()).unwrap();
+        assert!(!table.contains(['\u{1b}', '\u{7}']), "{table}");
+        assert!(table.contains(r",'=cmd()\u{1b}[2J,"), "{table}");
+        assert!(table.contains(r",\u{1b}]0;owned\u{7},"), "{table}");
+    }
 
     #[test]
     fn a_name_is_no_formula() {
