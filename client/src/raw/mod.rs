@@ -134,7 +134,7 @@ impl RawNetwork {
                 };
                 if let Some(answer) = answer {
                     if let Some(recording) = &mut self.recording {
-                        keep(recording, self.codec, receiver.layer, from, packet);
+                        keep(recording, self.codec, receiver.layer, (from, ttl), packet);
                     }
                     return Ok(Read::Answer(answer));
                 }
@@ -144,15 +144,21 @@ impl RawNetwork {
     }
 }
 
-/// Records a `packet` from `from` as a receiver of `layer` delivers it.
-fn keep(recording: &mut Recording, codec: Codec, layer: Layer, from: IpAddr, packet: &[u8]) {
+/// Records a `packet` as a receiver of `layer` delivers it: whom it is from, and its TTL if the kernel told it.
+fn keep(
+    recording: &mut Recording,
+    codec: Codec,
+    layer: Layer,
+    (from, ttl): (IpAddr, Option<u8>),
+    packet: &[u8],
+) {
     let now = SystemTime::now();
     let protocol = match (codec.family(), layer) {
         (Family::V4, _) => return recording.add(now, packet),
         (Family::V6, Layer::Icmp) => protocol::ICMPV6,
         (Family::V6, Layer::Tcp) => protocol::TCP,
     };
-    recording.add_payload(now, [from, codec.source], protocol, None, packet);
+    recording.add_payload(now, [from, codec.source], protocol, ttl, packet);
 }
 
 /// What [`RawNetwork::read`] found.
@@ -331,5 +337,17 @@ mod tests {
         let kept: Vec<_> =
             network.recording().unwrap().packets().iter().map(|packet| &packet.octets).collect();
         assert_eq!(kept, [&answer]);
+    }
+
+    #[test]
+    fn a_kept_answer_has_the_hop_limit_that_it_came_with() {
+        let [source, target] = ["2001:db8::1", "2001:db8::2"].map(|end| end.parse().unwrap());
+        let codec = Codec { source, target };
+        for layer in [Layer::Icmp, Layer::Tcp] {
+            let mut recording = Recording::default();
+            keep(&mut recording, codec, layer, (target, Some(61)), b"message");
+            let packet = otherhalf_wire::ip::Packet::parse_v6(&recording.packets()[0].octets);
+            assert_eq!(packet.unwrap().ttl, 61);
+        }
     }
 }

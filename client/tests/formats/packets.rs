@@ -50,7 +50,10 @@ fn tcpdump_reads_both_families_and_the_times() {
     let ends: [IpAddr; 2] = ["2001:db8:b::80", "2001:db8:a::10"].map(|end| end.parse().unwrap());
     let echo_reply = [129, 0, 0, 0, 0, 5, 0, 0];
     recording.add_payload(at + Duration::from_millis(10), ends, 58, Some(60), &echo_reply);
-    let lines = tcpdump(&Format::Pcap.render(&document(), Some(&recording)).unwrap());
+    let capture = Format::Pcap.render(&document(), Some(&recording)).unwrap();
+    // The hop limit of the last packet: an IPv6 header and eight octets.
+    assert_eq!(capture[capture.len() - 48 + 7], 60);
+    let lines = tcpdump(&capture);
     assert_eq!(lines.len(), 3, "{lines:#?}");
     assert!(
         lines[0]
