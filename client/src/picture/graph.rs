@@ -193,11 +193,14 @@ impl Graph {
         nodes.push(end);
         let moved = |at: usize| now_at.get(at).copied().flatten();
         let mut links: Vec<Link> = Vec::new();
+        // Where the link between two nodes stands.
+        let mut known = BTreeMap::new();
         for link in &self.links {
             let (Some(from), to) = (moved(link.from), moved(link.to).unwrap_or(end_at)) else {
                 continue;
             };
-            match links.iter_mut().find(|known| (known.from, known.to) == (from, to)) {
+            let at = *known.entry((from, to)).or_insert(links.len());
+            match links.get_mut(at) {
                 Some(known) => known.share += link.share,
                 None => links.push(Link { from, to, ..*link }),
             }

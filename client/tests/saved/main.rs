@@ -167,6 +167,32 @@ fn names_from_the_network_are_only_names() {
 }
 
 #[test]
+fn wide_layers_are_drawn() {
+    let folder = TempDir::new().unwrap();
+    let file = changed(&folder, |trace| {
+        let node = |ttl: usize, address: String| json!({ "ttl": ttl, "address": address, "answered": 1, "rtt_ms": 1.0 });
+        let mut nodes = vec![json!({ "ttl": 0, "address": null, "answered": 0, "rtt_ms": null })];
+        for ttl in 1..=2 {
+            nodes.extend((0..400).map(|at| node(ttl, format!("2001:db8:{ttl}::{at:x}"))));
+        }
+        let links: Vec<_> = (1..=400)
+            .flat_map(|from| {
+                (401..=800).map(move |to| json!({ "from": from, "to": to, "flows": 1 }))
+            })
+            .collect();
+        trace["forward"]["multipath"] = json!({
+            "confidence": 0.95, "max_flows": 512, "flows": 400, "nodes": nodes, "links": links, "balancers": [],
+        });
+        drop(trace.as_object_mut().unwrap().remove("reverse"));
+        trace["finding"] = Value::Null;
+    });
+    for format in ["svg", "html"] {
+        let (text, _) = ends(&["convert", "--format", format, &file], 0);
+        assert!(text.contains("2001:db8:1::18f") && text.contains("2001:db8:2::18f"), "{format}");
+    }
+}
+
+#[test]
 fn pages_load_nothing() {
     for format in ["html", "svg"] {
         let (text, _) = ends(&written(format, &saved("multipath.json")), 0);
