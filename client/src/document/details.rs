@@ -141,6 +141,29 @@ impl From<&details::Object> for Extension {
     }
 }
 
+impl From<Nat> for Rewritten {
+    fn from(nat: Nat) -> Self {
+        let Nat {
+            source,
+            destination,
+            source_port,
+            destination_port,
+            checksum,
+            identification,
+            identifier,
+        } = nat;
+        Self {
+            source,
+            destination,
+            source_port,
+            destination_port,
+            checksum,
+            identification,
+            identifier,
+        }
+    }
+}
+
 impl From<Rewritten> for Nat {
     fn from(rewritten: Rewritten) -> Self {
         let Rewritten {

@@ -119,6 +119,7 @@ fn outcome(document: &Document, direction: Direction, path: &Path) -> Outcome {
         dst_addr: path.to,
         dst_name: match direction {
             Direction::Forward => document.head.target.name.clone(),
+            Direction::Reverse if document.head.via.is_some() => document.head.target.name.clone(),
             Direction::Reverse => path.to.to_string(),
         },
         result: path.hops.iter().map(hop).collect(),

@@ -161,3 +161,32 @@ fn lines_of(value: &impl Serialize) -> Result<String, Error> {
 fn line_of(value: &impl Serialize) -> Result<String, Error> {
     Ok(serde_json::to_string(value)? + "\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Target;
+    use crate::document::samples::{document, path};
+
+    #[test]
+    fn an_indirect_trace_goes_from_its_responder_to_the_target() {
+        let mut indirect = document(None, Some(path(3, 2, &[&[(10, 1.0)], &[(2, 1.0)]])));
+        indirect.head.via = Some(Target {
+            name: "responder.example.net".to_owned(),
+            address: [192, 0, 2, 3].into(),
+        });
+        let text =
+            |format: Format| String::from_utf8(format.render(&indirect, None).unwrap()).unwrap();
+        for (format, words) in [
+            (Format::Atlas, r#""dst_name": "www.example.com""#),
+            (Format::Mtr, r#""src": "responder.example.net""#),
+            (Format::Mtr, r#""dst": "www.example.com""#),
+            (Format::Trippy, r#""hostname": "www.example.com""#),
+            (Format::Svg, "Reverse: from responder.example.net to www.example.com"),
+        ] {
+            assert!(text(format).contains(words), "{format}: {}", text(format));
+        }
+        // On the node where it starts.
+        assert!(text(Format::Dot).contains(r"responder.example.net\n192.0.2.3"));
+    }
+}

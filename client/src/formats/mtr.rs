@@ -56,7 +56,10 @@ fn whole(document: &Document, direction: Direction, path: &Path) -> Whole {
     let target = document.head.target.name.clone();
     let (src, dst) = match direction {
         Direction::Forward => (path.from.to_string(), target),
-        Direction::Reverse => (target, path.to.to_string()),
+        Direction::Reverse => match &document.head.via {
+            Some(via) => (via.name.clone(), target),
+            None => (target, path.to.to_string()),
+        },
     };
     let hubs = path.hops.iter().map(|hop| hub(document, hop)).collect();
     Whole { report: Report { mtr: Mtr { src, dst, tests: path.queries }, hubs } }

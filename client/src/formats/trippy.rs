@@ -69,8 +69,10 @@ pub(super) fn render(document: &Document) -> Result<String, Error> {
 
 fn report(document: &Document, direction: Direction, path: &Path) -> Report {
     let target = match direction {
-        Direction::Forward => Host { ip: path.to, hostname: document.head.target.name.clone() },
-        Direction::Reverse => host(document, path.to),
+        Direction::Reverse if document.head.via.is_none() => host(document, path.to),
+        Direction::Forward | Direction::Reverse => {
+            Host { ip: path.to, hostname: document.head.target.name.clone() }
+        }
     };
     Report {
         info: Info { target, start_timestamp: document.head.started },

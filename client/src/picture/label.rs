@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::graph::{Graph, Kind, Node};
-use crate::document::{Balancer, Balancing, Document, End, Host};
+use crate::document::{Balancer, Balancing, Document, End, Host, Target};
 use crate::{Direction, printable};
 
 /// The most columns of a line; the whole text is in the title.
@@ -28,8 +28,8 @@ pub(crate) fn of(document: &Document, graph: &Graph, node: &Node) -> Label {
     let host = document.hosts.get(&address);
     let (name, role) = match node.kind {
         Kind::Start(_) | Kind::End(_) if address == document.head.source => (None, Some("client")),
-        Kind::Start(_) | Kind::End(_) if address == document.head.target.address => {
-            let name = &document.head.target.name;
+        Kind::Start(_) | Kind::End(_) if let Some(end) = end(document, address) => {
+            let name = &end.name;
             let known = host.and_then(|host| host.name.as_ref());
             (if *name == address.to_string() { known } else { Some(name) }, None)
         }
@@ -48,6 +48,12 @@ pub(crate) fn of(document: &Document, graph: &Graph, node: &Node) -> Label {
     let lines =
         lines.iter().filter(|line| !line.is_empty()).map(|line| cut(line, COLUMNS)).collect();
     Label { lines, title: title.trim_end().to_owned() }
+}
+
+/// The end that has this address, as the user named it.
+fn end(document: &Document, address: IpAddr) -> Option<&Target> {
+    let ends = [Some(&document.head.target), document.head.via.as_ref()];
+    ends.into_iter().flatten().find(|end| end.address == address)
 }
 
 /// An address; one that a report hides is unspecified.

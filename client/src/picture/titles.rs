@@ -31,9 +31,12 @@ pub(crate) fn titles(document: &Document, directions: &[(Direction, bool)]) -> V
 /// `Forward: to www.example.com`.
 pub(crate) fn way(document: &Document, direction: Direction) -> String {
     let name = printable(&document.head.target.name);
-    match direction {
-        Direction::Forward => format!("Forward: to {name}"),
-        Direction::Reverse => format!("Reverse: from {name}"),
+    match (direction, &document.head.via) {
+        (Direction::Forward, _) => format!("Forward: to {name}"),
+        (Direction::Reverse, None) => format!("Reverse: from {name}"),
+        (Direction::Reverse, Some(via)) => {
+            format!("Reverse: from {} to {name}", printable(&via.name))
+        }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use crate::document::{Document, Hop, Nat, Path, Protocol, Reply};
+use crate::document::{Document, Hop, Path, Protocol, Reply};
+use crate::multipath::Confidence;
 use crate::picture::label::{balancer, milliseconds, network, shown};
 use crate::picture::titles::{outcome, probes};
-use crate::{Direction, printable};
+use crate::{Direction, Rewritten, printable};
 
 /// The columns of a direction's table.
 pub(super) const COLUMNS: [&str; 8] =
@@ -21,7 +22,10 @@ pub(super) fn title(document: &Document) -> String {
     let target = printable(&document.head.target.name);
     match (&document.forward, &document.reverse) {
         (Some(_), Some(_)) => format!("The way to {target} and back"),
-        (None, Some(_)) => format!("The way back from {target}"),
+        (None, Some(_)) => match &document.head.via {
+            Some(via) => format!("The way from {} to {target}", printable(&via.name)),
+            None => format!("The way back from {target}"),
+        },
         _ => format!("The way to {target}"),
     }
 }
@@ -34,6 +38,9 @@ pub(super) fn head(document: &Document) -> Vec<(&'static str, String)> {
         ("Client", place(document, None, head.source)),
         ("Target", place(document, Some(&head.target.name), head.target.address)),
     ];
+    if let Some(via) = &head.via {
+        facts.push(("Responder", place(document, Some(&via.name), via.address)));
+    }
     for (direction, path) in document.paths() {
         let name = match direction {
             Direction::Forward => "Forward",
@@ -65,7 +72,10 @@ pub(super) fn way(document: &Document, direction: Direction) -> String {
     let target = printable(&document.head.target.name);
     match direction {
         Direction::Forward => format!("Forward: from the client to {target}"),
-        Direction::Reverse => format!("Reverse: from {target} to the client"),
+        Direction::Reverse => match &document.head.via {
+            Some(via) => format!("Reverse: from {} to {target}", printable(&via.name)),
+            None => format!("Reverse: from {target} to the client"),
+        },
     }
 }
 
@@ -148,9 +158,9 @@ fn notes(path: &Path, hop: &Hop, address: IpAddr) -> String {
         if !labels.is_empty() {
             notes.push(format!("MPLS {labels}"));
         }
-        notes.extend(
-            probe.details.nat.filter(|nat| is_translated(*nat)).map(|_| "behind NAT".to_owned()),
-        );
+        if probe.details.nat.is_some_and(|nat| Rewritten::from(nat).is_translated()) {
+            notes.push("behind NAT".to_owned());
+        }
     }
     if let Some(multipath) = &path.multipath {
         let is_here = |node: usize| {
@@ -171,16 +181,8 @@ fn notes(path: &Path, hop: &Hop, address: IpAddr) -> String {
     once.join("; ")
 }
 
-/// The identification alone is no sign of a translator.
-const fn is_translated(nat: Nat) -> bool {
-    nat.source.is_some()
-        || nat.destination.is_some()
-        || nat.source_port.is_some()
-        || nat.destination_port.is_some()
-        || nat.identifier.is_some()
-}
-
-/// The command line that traces the same again.
+/// The command line that traces it again, as far as a document knows how it was traced: not how fast, nor how many silent hops
+/// ended it.
 pub(super) fn command(document: &Document) -> String {
     let path = document.paths().next().map(|(_, path)| path);
     let mut words = vec!["otherhalf".to_owned(), command_name(document).to_owned()];
@@ -193,11 +195,19 @@ pub(super) fn command(document: &Document) -> String {
         words.push(protocol.to_owned());
         if let Some(multipath) = &path.multipath {
             words.push("--multipath".to_owned());
-            words.push(format!("--confidence {:.0}", multipath.confidence * 100.0));
-        } else if path.flow != usual {
+            let percent = (multipath.confidence * 1e8).round() / 1e6;
+            // A file may claim one that the program would refuse.
+            let confidence = Confidence::from_percent(percent);
+            words.extend(confidence.map(|percent| format!("--confidence {percent}")));
+            if multipath.max_flows != 512 {
+                words.push(format!("--max-flows {}", multipath.max_flows));
+            }
+        }
+        if path.flow != usual {
             words.push(format!("--flow {}", path.flow));
         }
-        if path.queries != 3 {
+        // Those of a multipath trace follow from what it found.
+        if path.queries != 3 && path.multipath.is_none() {
             words.push(format!("-q {}", path.queries));
         }
         if path.first_ttl != 1 {
@@ -206,6 +216,9 @@ pub(super) fn command(document: &Document) -> String {
         if path.max_ttl != 30 {
             words.push(format!("-m {}", path.max_ttl));
         }
+    }
+    if let Some(via) = document.head.via.as_ref().filter(|_| document.forward.is_none()) {
+        words.push(format!("--via {}", via.address));
     }
     // What stands there is run by somebody: the address, not a name that a file made up.
     words.push(document.head.target.address.to_string());
@@ -224,7 +237,8 @@ const fn command_name(document: &Document) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::samples::{document, path};
+    use crate::document::samples::{document, multipath, path};
+    use crate::document::{Nat, Target};
 
     #[test]
     fn a_hop_has_a_line_for_each_address() {
@@ -249,7 +263,59 @@ mod tests {
     }
 
     #[test]
-    fn the_command_runs_the_same_again() {
+    fn an_indirect_trace_starts_at_its_responder() {
+        let mut indirect = document(None, Some(path(3, 2, &[&[(10, 1.0)], &[(2, 1.0)]])));
+        indirect.head.via = Some(Target {
+            name: "responder.example.net".to_owned(),
+            address: [192, 0, 2, 3].into(),
+        });
+        assert_eq!(title(&indirect), "The way from responder.example.net to www.example.com");
+        assert_eq!(
+            way(&indirect, Direction::Reverse),
+            "Reverse: from responder.example.net to www.example.com"
+        );
+        assert!(
+            head(&indirect).contains(&("Responder", "responder.example.net (192.0.2.3)".into()))
+        );
+        assert_eq!(command(&indirect), "otherhalf reverse udp --via 192.0.2.3 192.0.2.2");
+    }
+
+    #[test]
+    fn the_command_asks_for_as_much_of_a_graph() {
+        let mut forward = path(1, 2, &[&[(2, 1.0)]]);
+        forward.multipath = Some(multipath(&[(0, 1), (1, 2)], &[(0, 1, 1)]));
+        (forward.flow, forward.queries) = (443, 16);
+        let mut told = |confidence, max_flows| {
+            let found = forward.multipath.as_mut().unwrap();
+            (found.confidence, found.max_flows) = (confidence, max_flows);
+            command(&document(Some(forward.clone()), None))
+        };
+        assert_eq!(
+            told(0.999, 512),
+            "otherhalf forward udp --multipath --confidence 99.9 --flow 443 192.0.2.2"
+        );
+        assert_eq!(
+            told(1.0, 256),
+            "otherhalf forward udp --multipath --max-flows 256 --flow 443 192.0.2.2"
+        );
+    }
+
+    #[test]
+    fn a_checksum_alone_is_a_translators_work_as_in_a_trace() {
+        let mut path = path(1, 2, &[&[(10, 1.0)], &[(11, 1.0)]]);
+        for (hop, nat) in path.hops.iter_mut().zip([
+            Nat { checksum: Some(1), ..Nat::default() },
+            Nat { identification: Some(1), ..Nat::default() },
+        ]) {
+            hop.probes[0].as_mut().unwrap().details.nat = Some(nat);
+        }
+        let notes: Vec<_> =
+            rows(&document(None, None), &path).into_iter().map(|row| row[7].clone()).collect();
+        assert_eq!(notes, ["behind NAT", ""]);
+    }
+
+    #[test]
+    fn the_command_traces_it_again() {
         let mut forward = path(1, 2, &[&[(2, 1.0)]]);
         let both = document(Some(forward.clone()), Some(path(2, 1, &[])));
         assert_eq!(command(&both), "otherhalf two-way udp 192.0.2.2");

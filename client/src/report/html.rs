@@ -47,7 +47,7 @@ fn article(document: &Document) -> Markup {
                 h2 { (way(document, direction)) }
                 (table(&rows(document, path)))
             }
-            h2 { "The same again" }
+            h2 { "Trace it again" }
             pre { (command(document)) }
         }
     }

@@ -30,7 +30,7 @@ fn write_all(documents: &[Document], out: &mut String) -> fmt::Result {
             writeln!(out, "\n## {}\n", escaped(&way(document, direction)))?;
             table(&rows(document, path), out)?;
         }
-        writeln!(out, "\n## The same again\n\n    {}\n", command(document))?;
+        writeln!(out, "\n## Trace it again\n\n    {}\n", command(document))?;
     }
     writeln!(out, "{ABOUT}")
 }
