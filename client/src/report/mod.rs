@@ -1,6 +1,6 @@
 //! Saved traces as a page that is sent to somebody: to a network operator, to a mailing list.
 //!
-//! It says who traced what and when, shows both directions, and how to do the same again. [`redact`] takes out what is
+//! It says who traced what and when, shows both directions, and how to trace it again. [`redact`] takes out what is
 //! nobody's business.
 
 mod facts;
