@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
+use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -271,10 +272,27 @@ impl Options {
         }
     }
 
+    /// Octets of each whole probe packet; `None` in reverse, where they are the responder's affair.
+    pub(crate) fn probe_size(&self) -> Option<u16> {
+        let least = || least_size(self.protocol, self.source);
+        (self.direction == Direction::Forward).then(|| self.size.unwrap_or_else(least))
+    }
+
+    /// Type of service or traffic class of the probes; `None` in reverse, where a responder may choose another.
+    pub(crate) fn probe_tos(&self) -> Option<u8> {
+        (self.direction == Direction::Forward).then_some(self.traffic_class)
+    }
+
     /// The least time between two queries.
     pub(crate) fn interval(&self) -> Duration {
         self.pause.max(self.rate.interval())
     }
+}
+
+/// Octets of a whole probe packet from `source` that is no longer than it needs to be.
+pub(crate) fn least_size(protocol: Protocol, source: IpAddr) -> u16 {
+    let octets = Family::of(source).header_len().saturating_add(protocol.probe_len());
+    u16::try_from(octets).unwrap_or(u16::MAX)
 }
 
 #[cfg(test)]
@@ -299,6 +317,21 @@ mod tests {
             (100, 200, 1)
         );
         assert_eq!(rate.interval(), Duration::from_millis(5));
+    }
+
+    #[test]
+    fn only_our_own_probes_have_a_known_shape() {
+        let ends = ["192.0.2.1", "192.0.2.2"].map(|end| end.parse().unwrap());
+        let options = |direction| Options {
+            traffic_class: 184,
+            ..Options::new(direction, Protocol::Tcp, ends[0], ends[1])
+        };
+        let forward = options(Direction::Forward);
+        assert_eq!((forward.probe_size(), forward.probe_tos()), (Some(44), Some(184)));
+        let longer = Options { size: Some(1400), ..forward };
+        assert_eq!(longer.probe_size(), Some(1400));
+        let reverse = options(Direction::Reverse);
+        assert_eq!((reverse.probe_size(), reverse.probe_tos()), (None, None));
     }
 
     #[test]

@@ -27,6 +27,12 @@ pub struct Path {
     pub queries: u8,
     /// Queries sent: probes forward, requests in reverse.
     pub sent: u64,
+    /// Octets of each whole probe packet, IP header included; null in reverse, where they are the responder's affair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u16>,
+    /// Type of service, or traffic class of IPv6, of the probes; null in reverse, where a responder may choose another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tos: Option<u8>,
     /// Where probes start.
     pub from: IpAddr,
     /// Where they go to: in reverse to us, or to the target of an indirect trace.
@@ -204,6 +210,8 @@ impl From<&Trace> for Path {
             max_ttl: options.last.get(),
             queries: options.queries.get(),
             sent: trace.sent(),
+            size: options.probe_size(),
+            tos: options.probe_tos(),
             from,
             to,
             reached: trace.is_reached(),
@@ -265,6 +273,16 @@ impl From<probe::Protocol> for Protocol {
             probe::Protocol::Udp => Self::Udp,
             probe::Protocol::Tcp => Self::Tcp,
             probe::Protocol::Icmp => Self::Icmp,
+        }
+    }
+}
+
+impl From<Protocol> for probe::Protocol {
+    fn from(protocol: Protocol) -> Self {
+        match protocol {
+            Protocol::Udp => Self::Udp,
+            Protocol::Tcp => Self::Tcp,
+            Protocol::Icmp => Self::Icmp,
         }
     }
 }

@@ -23,7 +23,12 @@ struct Report {
 struct Mtr {
     src: String,
     dst: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tos: Option<u8>,
     tests: u8,
+    /// A number as text, as mtr has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    psize: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -62,7 +67,18 @@ fn whole(document: &Document, direction: Direction, path: &Path) -> Whole {
         },
     };
     let hubs = path.hops.iter().map(|hop| hub(document, hop)).collect();
-    Whole { report: Report { mtr: Mtr { src, dst, tests: path.queries }, hubs } }
+    Whole {
+        report: Report {
+            mtr: Mtr {
+                src,
+                dst,
+                tos: path.tos,
+                tests: path.queries,
+                psize: path.size.map(|size| size.to_string()),
+            },
+            hubs,
+        },
+    }
 }
 
 fn hub(document: &Document, hop: &Hop) -> Hub {

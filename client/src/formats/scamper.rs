@@ -37,6 +37,10 @@ struct Trace<'a> {
     attempts: u8,
     hoplimit: u8,
     firsthop: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tos: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probe_size: Option<u16>,
     probe_count: u64,
     hops: Vec<Hop<'a>>,
 }
@@ -162,6 +166,8 @@ fn trace<'a>(document: &'a Document, path: &Path) -> Trace<'a> {
         attempts: path.queries,
         hoplimit: path.max_ttl,
         firsthop: path.first_ttl,
+        tos: path.tos,
+        probe_size: path.size,
         probe_count: path.sent,
         hops: hops.collect(),
     }

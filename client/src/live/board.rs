@@ -262,6 +262,8 @@ impl Side {
             max_ttl: self.options.last.get(),
             queries: 1,
             sent: self.sent,
+            size: self.options.probe_size(),
+            tos: self.options.probe_tos(),
             from,
             to,
             reached: self.is_reached(),

@@ -26,6 +26,8 @@ impl From<&Search> for Path {
             max_ttl: options.last.get(),
             queries: u8::try_from(queries).unwrap_or(u8::MAX),
             sent: search.sent(),
+            size: options.probe_size(),
+            tos: options.probe_tos(),
             from,
             to,
             reached: search.is_reached(),

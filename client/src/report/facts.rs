@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use crate::document::{Document, Hop, Path, Protocol, Reply};
 use crate::multipath::Confidence;
+use crate::options::least_size;
 use crate::picture::label::{balancer, milliseconds, network, shown};
 use crate::picture::titles::{outcome, probes};
 use crate::{Direction, Rewritten, printable};
@@ -216,6 +217,10 @@ pub(super) fn command(document: &Document) -> String {
         if path.max_ttl != 30 {
             words.push(format!("-m {}", path.max_ttl));
         }
+        let least = least_size(path.protocol.into(), path.from);
+        let longer = path.size.filter(|size| *size != least);
+        words.extend(longer.map(|size| format!("--size {size}")));
+        words.extend(path.tos.filter(|tos| *tos != 0).map(|tos| format!("--tos {tos}")));
     }
     if let Some(via) = document.head.via.as_ref().filter(|_| document.forward.is_none()) {
         words.push(format!("--via {}", via.address));
@@ -319,6 +324,18 @@ mod tests {
         let mut forward = path(1, 2, &[&[(2, 1.0)]]);
         let both = document(Some(forward.clone()), Some(path(2, 1, &[])));
         assert_eq!(command(&both), "otherhalf two-way udp 192.0.2.2");
+        (forward.size, forward.tos) =
+            (Some(least_size(forward.protocol.into(), forward.from)), Some(0));
+        assert_eq!(
+            command(&document(Some(forward.clone()), None)),
+            "otherhalf forward udp 192.0.2.2"
+        );
+        (forward.size, forward.tos) = (Some(1400), Some(184));
+        assert_eq!(
+            command(&document(Some(forward.clone()), None)),
+            "otherhalf forward udp --size 1400 --tos 184 192.0.2.2"
+        );
+        (forward.size, forward.tos) = (None, None);
         (forward.flow, forward.queries, forward.max_ttl) = (443, 1, 20);
         assert_eq!(
             command(&document(Some(forward), None)),
