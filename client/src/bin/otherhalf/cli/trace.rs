@@ -147,8 +147,8 @@ impl Trace {
         if self.via.is_some() && (forward || !reverse) {
             return Some("--via is for reverse: otherhalf reverse --via RESPONDER TARGET");
         }
-        if self.watching.live && (self.via.is_some() || self.mtu) {
-            return Some("--live shows neither --via nor --mtu");
+        if self.watching.live && (self.via.is_some() || self.mtu || self.hosts.aliases) {
+            return Some("--live goes with none of --via, --mtu and --aliases");
         }
         let others = self.watching.live || self.via.is_some() || self.mtu || self.hosts.aliases;
         if self.multipath.wanted && (others || self.output.stream) {
@@ -221,5 +221,27 @@ fn protocol(text: &str) -> Option<Protocol> {
         "tcp" => Some(Protocol::Tcp),
         "icmp" => Some(Protocol::Icmp),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::{Arguments, Command};
+
+    #[test]
+    fn a_live_view_looks_for_no_aliases() {
+        let contradiction = |options: &[&str]| {
+            let arguments = [&["otherhalf", "forward"], options, &["192.0.2.1"]].concat();
+            let Command::Forward(trace) = Arguments::parse_from(arguments).command else {
+                panic!("forward was asked for")
+            };
+            trace.contradiction([true, false])
+        };
+        let said = contradiction(&["--live", "--aliases"]);
+        assert!(said.is_some_and(|said| said.contains("--aliases")), "{said:?}");
+        assert_eq!(contradiction(&["--live"]), None);
+        assert_eq!(contradiction(&["--aliases"]), None);
     }
 }
