@@ -278,3 +278,11 @@ fn directories_of_responders() {
         says(&[&["reverse", "--nearest"], what].concat(), 2, words);
     }
 }
+
+#[test]
+fn a_stderr_that_nobody_reads_is_no_error_of_its_own() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut run = Command::new(OTHERHALF);
+    let status = run.args(["forward", "fe80::1"]).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(2));
+}

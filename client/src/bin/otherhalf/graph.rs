@@ -96,17 +96,26 @@ fn describe(balancer: &Balancer) -> String {
 }
 
 /// What the whole graph says, in a sentence.
-pub(crate) fn summary(graph: &Multipath, sent: u64, seconds: f64) -> String {
+///
+/// `complete` says whether the search came to its own end: one that was stopped, or ran out of flows, promises nothing.
+pub(crate) fn summary(graph: &Multipath, complete: bool, sent: u64, seconds: f64) -> String {
     let paths = match paths(graph) {
         None => "too many paths to count".to_owned(),
         Some(1) => "1 path".to_owned(),
         Some(paths) => format!("{paths} paths"),
     };
     let balancers = u32::try_from(graph.balancers.len()).unwrap_or(u32::MAX);
+    let promise = if complete && graph.flows < graph.max_flows {
+        format!(
+            "With a confidence of {} there is no more to find, if balancers spread flows evenly.",
+            percent(graph.confidence)
+        )
+    } else {
+        "The search was cut short, so there may be more to find.".to_owned()
+    };
     format!(
-        "{paths}, {}. With a confidence of {} there is no more to find, if balancers spread flows evenly. {} in {seconds:.1} s.",
+        "{paths}, {}. {promise} {} in {seconds:.1} s.",
         count(balancers, "balancer"),
-        percent(graph.confidence),
         if sent == 1 { "1 query".to_owned() } else { format!("{sent} queries") },
     )
 }
@@ -208,9 +217,17 @@ mod tests {
     }
 
     #[test]
+    fn a_search_that_was_cut_short_promises_nothing() {
+        let all = Multipath { flows: 512, ..graph() };
+        for text in [summary(&graph(), false, 42, 1.26), summary(&all, true, 42, 1.26)] {
+            assert!(text.contains("there may be more to find") && !text.contains("95 %"), "{text}");
+        }
+    }
+
+    #[test]
     fn the_summary_counts_paths() {
         assert_eq!(
-            summary(&graph(), 42, 1.26),
+            summary(&graph(), true, 42, 1.26),
             "3 paths, 2 balancers. With a confidence of 95 % there is no more to find, if balancers spread flows \
              evenly. 42 queries in 1.3 s."
         );

@@ -15,6 +15,7 @@ mod graph;
 mod json;
 mod live;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
         Err(failure) => {
             if !failure.is_quiet() {
                 json::error(failure.code() as u8, &failure.to_string());
-                eprintln!("otherhalf: {failure}");
+                // A reader that has gone wants no more.
+                let _ = writeln!(io::stderr(), "otherhalf: {failure}");
             }
             failure.code().into()
         }

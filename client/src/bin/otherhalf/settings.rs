@@ -33,14 +33,14 @@ struct Setting {
 
 /// `command` with the environment and the configuration file of this user in force.
 pub(crate) fn apply(command: Command) -> Result<Command, Error> {
-    let asked = asked(std::env::args_os().skip(1));
-    let file = match asked.or_else(|| std::env::var_os("OTHERHALF_CONFIG")).map(PathBuf::from) {
-        Some(file) => Some((read(&file)?, file)),
-        None => match folder().map(|folder| folder.join("config.toml")) {
-            Some(file) if file.exists() => Some((read(&file)?, file)),
-            _ => None,
-        },
-    };
+    let file =
+        match asked_file().or_else(|| std::env::var_os("OTHERHALF_CONFIG")).map(PathBuf::from) {
+            Some(file) => Some((read(&file)?, file)),
+            None => match folder().map(|folder| folder.join("config.toml")) {
+                Some(file) if file.exists() => Some((read(&file)?, file)),
+                _ => None,
+            },
+        };
     let settings = match &file {
         Some((text, file)) => parse(&command, text, file)?,
         None => Vec::new(),
@@ -73,6 +73,11 @@ pub(crate) fn misspelt_variables(command: &Command) -> Vec<(String, String)> {
             Some((name, meant))
         })
         .collect()
+}
+
+/// The file that the command line names.
+pub(crate) fn asked_file() -> Option<OsString> {
+    asked(std::env::args_os().skip(1))
 }
 
 /// The value of `--config`, which decides how the rest is read.

@@ -77,7 +77,8 @@ fn write_json(document: &impl Serialize, out: &mut impl Write) -> Result<(), Fai
 /// What there is to say beside the output.
 fn tell(sentence: Option<&str>) {
     if let Some(sentence) = sentence {
-        eprintln!("otherhalf: {sentence}");
+        // A reader that has gone wants no more.
+        let _ = writeln!(io::stderr(), "otherhalf: {sentence}");
     }
 }
 

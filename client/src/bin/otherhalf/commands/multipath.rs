@@ -146,7 +146,9 @@ impl Session<'_> {
         }
         let style = Style { names: &self.names, numeric: self.common.numeric };
         write!(out, "{}", render(&graph, style))?;
-        write!(out, "{}", table::wrap(&summary(&graph, search.sent(), seconds), width()))
+        let complete = !matches!(search.end(), None | Some(End::Stopped | End::LastTtl));
+        let summary = summary(&graph, complete, search.sent(), seconds);
+        write!(out, "{}", table::wrap(&summary, width()))
     }
 
     /// What the end of search `number` means; a reverse one without any answer needs another question.

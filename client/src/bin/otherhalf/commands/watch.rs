@@ -13,8 +13,8 @@ use otherhalf_client::difference::Difference;
 use otherhalf_client::{Document, document, printable};
 
 use super::{interruption, proceed, saved, tell};
-use crate::cli;
 use crate::failure::{Code, Failure};
+use crate::{cli, settings};
 
 /// Between two traces, if nothing else is said.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -71,7 +71,11 @@ fn what(words: &[OsString]) -> Vec<OsString> {
     let commands = ["forward", "reverse", "two-way"];
     let named = words.first().is_some_and(|word| commands.iter().any(|command| word == command));
     let usual = (!named).then(|| OsString::from("two-way"));
-    usual.into_iter().chain(words.iter().cloned()).chain(iter::once("--json".into())).collect()
+    usual
+        .into_iter()
+        .chain(words.iter().cloned())
+        .chain(["--format".into(), "json".into()])
+        .collect()
 }
 
 /// Ends the program with the usual words if that command is not understood.
@@ -98,17 +102,23 @@ impl Failed {
 /// Runs the command in a process of its own: it gives up its rights once its sockets are open, and finds its source
 /// address, its route and the target's address anew.
 fn trace(what: &[OsString]) -> Result<Result<Document, Failed>, Failure> {
-    let output = Command::new(env::current_exe()?)
-        .args(what)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(Failure::Child)?;
+    let mut command = Command::new(env::current_exe()?);
+    command.args(what).stdin(Stdio::null());
+    if let Some(file) = settings::asked_file() {
+        command.env("OTHERHALF_CONFIG", file);
+    }
+    let output = command.output().map_err(Failure::Child)?;
     if let Ok(document) = document::read(&String::from_utf8_lossy(&output.stdout)) {
         return Ok(Ok(document));
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let said = said.lines().map(printable).collect::<Vec<_>>().join(" ");
     let code = output.status.code().and_then(Code::of_number).unwrap_or(Code::NoAnswer);
+    if matches!(code, Code::Reached | Code::NotReached) && said.is_empty() {
+        let sentence =
+            "the trace leaves no document to compare: leave -o and --stream out".to_owned();
+        return Ok(Err(Failed { code: Code::Usage, sentence }));
+    }
     let sentence = said.strip_prefix("otherhalf: ").unwrap_or(&said).to_owned();
     Ok(Err(Failed { code, sentence }))
 }
