@@ -83,3 +83,48 @@ fn rounds_are_counted() {
     ]);
     assert_eq!(ends(&command.output().unwrap(), 0), "");
 }
+
+#[test]
+fn a_trace_that_leaves_no_document_is_no_path_that_stayed() {
+    let lab = build();
+    let folder = TempDir::new().unwrap();
+    let state = folder.path().join("www.json");
+    let watch = |variable: Option<(&str, &str)>| {
+        let mut command = lab.command("client", OTHERHALF);
+        command
+            .args(["watch", "--state"])
+            .arg(&state)
+            .args(["forward", "-4", "-n", "-q", "1", "-o"]);
+        command.arg(folder.path().join("elsewhere.json")).arg(WWW).envs(variable);
+        command.output().unwrap()
+    };
+    // A warning beside it makes it no better.
+    for variable in [None, Some(("OTHERHALF_QUERYS", "1"))] {
+        let output = watch(variable);
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{err}");
+        assert!(err.contains("leave -o and --stream out"), "{err}");
+        assert!(!state.exists());
+    }
+    let delete = lab.command("client", "ip").args(["route", "del", "default"]).status().unwrap();
+    assert!(delete.success());
+    let mut command = lab.command("client", OTHERHALF);
+    let output = command.args(["watch", "--count", "1", "forward", "-n", "203.0.113.200"]).output();
+    let output = output.unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "1 would say that the path changed: {err}");
+    assert!(err.contains("no route to 203.0.113.200"), "{err}");
+}
+
+#[test]
+fn the_configuration_file_is_the_traces_too() {
+    let lab = build();
+    let folder = TempDir::new().unwrap();
+    let [state, config] = ["www.json", "config.toml"].map(|name| folder.path().join(name));
+    std::fs::write(&config, "queries = 2\n").unwrap();
+    let mut command = lab.command("client", OTHERHALF);
+    command.arg("--config").arg(&config).args(["watch", "--state"]).arg(&state);
+    ends(&command.args(["forward", "-4", "-n", WWW]).output().unwrap(), 0);
+    let saved: serde_json::Value = serde_json::from_slice(&std::fs::read(&state).unwrap()).unwrap();
+    assert_eq!(saved["forward"]["queries"], 2);
+}

@@ -302,3 +302,17 @@ fn watch_knows_its_arguments() {
     let (_, err) = ends(&["watch", "--state", state.to_str().unwrap(), "192.0.2.1"], 2);
     assert!(err.contains("no saved trace"), "{err}");
 }
+
+#[test]
+fn what_is_wrong_with_a_file_gives_a_terminal_no_orders() {
+    let folder = TempDir::new().unwrap();
+    let file = changed(&folder, |trace| trace["forward"]["protocol"] = "\u{1b}[31mx".into());
+    for arguments in [
+        vec!["report", &file],
+        vec!["convert", "--format", "csv", &file],
+        vec!["diff", &file, &file],
+    ] {
+        let (_, err) = ends(&arguments, 2);
+        assert!(err.contains(r"\u{1b}[31mx") && !err.contains('\u{1b}'), "{err:?}");
+    }
+}

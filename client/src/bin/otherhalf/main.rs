@@ -29,11 +29,17 @@ fn main() -> ExitCode {
             if !failure.is_quiet() {
                 json::error(failure.code() as u8, &failure.to_string());
                 // A reader that has gone wants no more.
-                let _ = writeln!(io::stderr(), "otherhalf: {failure}");
+                let _ = writeln!(io::stderr(), "otherhalf: {}", in_lines(&failure));
             }
             failure.code().into()
         }
     }
+}
+
+/// What there is to say. A file of somebody else's may be quoted in it, so each line is made fit for a terminal.
+fn in_lines(failure: &Failure) -> String {
+    let text = failure.to_string();
+    text.lines().map(otherhalf_client::printable).collect::<Vec<_>>().join("\n")
 }
 
 fn run() -> Result<Code, Failure> {

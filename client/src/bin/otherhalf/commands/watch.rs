@@ -114,12 +114,16 @@ fn trace(what: &[OsString]) -> Result<Result<Document, Failed>, Failure> {
     let said = String::from_utf8_lossy(&output.stderr);
     let said = said.lines().map(printable).collect::<Vec<_>>().join(" ");
     let code = output.status.code().and_then(Code::of_number).unwrap_or(Code::NoAnswer);
-    if matches!(code, Code::Reached | Code::NotReached) && said.is_empty() {
-        let sentence =
-            "the trace leaves no document to compare: leave -o and --stream out".to_owned();
-        return Ok(Err(Failed { code: Code::Usage, sentence }));
-    }
-    let sentence = said.strip_prefix("otherhalf: ").unwrap_or(&said).to_owned();
+    let said = said.strip_prefix("otherhalf: ").unwrap_or(&said);
+    // Of watch, these two say whether the path changed, which nobody knows without a document.
+    let (code, sentence) = match code {
+        Code::Reached | Code::NotReached if said.is_empty() || code == Code::Reached => {
+            let sentence = "the trace leaves no document to compare: leave -o and --stream out";
+            (Code::Usage, sentence.to_owned())
+        }
+        Code::NotReached => (Code::NoAnswer, said.to_owned()),
+        code => (code, said.to_owned()),
+    };
     Ok(Err(Failed { code, sentence }))
 }
 
