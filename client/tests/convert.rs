@@ -44,6 +44,32 @@ fn a_saved_trace_in_another_format() {
 }
 
 #[test]
+fn the_ending_says_the_format() {
+    let saved = fixed("documents/two-way-v4.json");
+    let saved = saved.to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, format) in [("a.svg", "svg"), ("b.GV", "dot"), ("c.htm", "html"), ("d.csv", "csv")] {
+        let file = folder.path().join(name);
+        // What is set for good says less than the name that was typed.
+        let mut run = Command::new(OTHERHALF);
+        run.args(["convert", saved, "-o"]).arg(&file).env("OTHERHALF_FORMAT", "mtr");
+        assert!(run.status().unwrap().success(), "{name}");
+        let asked = otherhalf(&["convert", saved, "--format", format]).stdout;
+        assert!(!asked.is_empty());
+        assert_eq!(fs::read(&file).unwrap(), asked, "{name}");
+    }
+    // Asked for is asked for.
+    let file = folder.path().join("e.svg");
+    let output = otherhalf(&["convert", saved, "--format", "csv", "-o", file.to_str().unwrap()]);
+    assert!(output.status.success());
+    assert_eq!(fs::read(&file).unwrap(), fs::read(folder.path().join("d.csv")).unwrap());
+    fails(&["convert", saved], "--format is missing, or a file whose ending says it");
+    let odd = folder.path().join("trace.warts");
+    fails(&["convert", saved, "-o", odd.to_str().unwrap()], "the file's ending says no format");
+    assert!(!odd.exists());
+}
+
+#[test]
 fn one_direction_alone() {
     let saved = fixed("documents/two-way-v4.json");
     let saved = saved.to_str().unwrap();
@@ -73,6 +99,12 @@ fn what_cannot_be_done_is_said() {
     let no_trace = fixed("readers.py");
     fails(&["convert", no_trace.to_str().unwrap(), "--format", "mtr"], "no saved trace");
     for pair in [["--json", "--stream"], ["--stream", "--format=csv"], ["--json", "--format=csv"]] {
-        fails(&["forward", pair[0], pair[1], "192.0.2.1"], "cannot be used with");
+        let output = otherhalf(&["forward", pair[0], pair[1], "192.0.2.1"]);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("cannot be used with"), "{stderr}");
+        // Whoever asks for JSON is told in JSON, too.
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(document["error"].as_str().unwrap().contains("cannot be used with"), "{document}");
     }
 }

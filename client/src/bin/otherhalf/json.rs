@@ -1,12 +1,15 @@
 //! One JSON document for one run, whatever the command.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::IpAddr;
 
 use otherhalf_client::document::{Document, Head, Host, Path, Router};
 use otherhalf_client::resolve::Names;
 use otherhalf_client::{Trace, document};
+
+use crate::settings::Json;
 
 /// The document of `traces` and, if there are two, of what they say together.
 pub(crate) fn traces(
@@ -63,17 +66,45 @@ pub(crate) fn head(
     }
 }
 
-/// Writes the document of an `error` to stdout if the command line, or the environment, asks for JSON: a program that reads us gets a
-/// document whatever happens. The arguments may be what is wrong, so nothing else is known of them.
-pub(crate) fn error(exit_code: u8, error: &str) {
-    let asked = std::env::args_os().skip(1).any(|argument| argument == "--json")
-        || std::env::var_os("OTHERHALF_JSON").is_some_and(|value| value == "true");
-    if !asked {
-        return;
+/// What the words of `arguments` and the environment ask for, where more is not known: they, or the configuration file, may
+/// be what is wrong.
+pub(crate) fn asked(arguments: impl Iterator<Item = OsString>) -> Option<Json> {
+    let mut json = None;
+    let mut is_format = false;
+    for argument in arguments {
+        match argument.to_str() {
+            Some("--stream") => json = Some(Json::Line),
+            Some("--json" | "--format=json") => json = Some(Json::Document),
+            Some("json") if is_format => json = Some(Json::Document),
+            Some("--") => break,
+            _ => {}
+        }
+        is_format = argument == "--format";
     }
+    let says = |name: &str| {
+        const ON: [&str; 6] = ["y", "yes", "t", "true", "on", "1"];
+        let value = std::env::var(name).unwrap_or_default().to_lowercase();
+        ON.contains(&value.as_str())
+    };
+    let is_set = |name| says(name).then_some(());
+    json.or_else(|| is_set("OTHERHALF_STREAM").map(|()| Json::Line))
+        .or_else(|| is_set("OTHERHALF_JSON").map(|()| Json::Document))
+        .or_else(|| {
+            let format = std::env::var_os("OTHERHALF_FORMAT");
+            (format? == "json").then_some(Json::Document)
+        })
+}
+
+/// Writes the document of an `error` to stdout if `json` is asked for: a program that reads us gets a document whatever happens.
+pub(crate) fn error(json: Option<Json>, exit_code: u8, error: &str) {
+    let Some(json) = json else { return };
     let document =
         document::Failure::new(env!("CARGO_PKG_VERSION"), exit_code, error.trim_end().to_owned());
-    if let Ok(text) = serde_json::to_string_pretty(&document) {
+    let text = match json {
+        Json::Document => serde_json::to_string_pretty(&document),
+        Json::Line => serde_json::to_string(&document),
+    };
+    if let Ok(text) = text {
         // If nobody reads it, nobody misses it.
         let _ = writeln!(std::io::stdout(), "{text}");
     }

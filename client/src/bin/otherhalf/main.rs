@@ -15,6 +15,7 @@ mod graph;
 mod json;
 mod live;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -23,11 +24,13 @@ use clap::{CommandFactory, FromArgMatches};
 use failure::{Code, Failure};
 
 fn main() -> ExitCode {
-    match run() {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let mut json = json::asked(words.iter().skip(1).cloned());
+    match run(&words, &mut json) {
         Ok(code) => code.into(),
         Err(failure) => {
             if !failure.is_quiet() {
-                json::error(failure.code() as u8, &failure.to_string());
+                json::error(json, failure.code() as u8, &failure.to_string());
                 // A reader that has gone wants no more.
                 let _ = writeln!(io::stderr(), "otherhalf: {}", in_lines(&failure));
             }
@@ -42,20 +45,33 @@ fn in_lines(failure: &Failure) -> String {
     text.lines().map(otherhalf_client::printable).collect::<Vec<_>>().join("\n")
 }
 
-fn run() -> Result<Code, Failure> {
-    let command = settings::apply(cli::Arguments::command())?;
-    let misspelt = settings::misspelt_variables(&command);
-    let arguments =
-        cli::Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| {
-            if error.use_stderr() {
-                json::error(Code::Usage as u8, &error.to_string());
-            }
-            error.exit()
-        });
+/// Does what `words` say; `json` becomes what they and all settings ask for, once that is known.
+fn run(words: &[OsString], json: &mut Option<settings::Json>) -> Result<Code, Failure> {
+    let settled = settings::apply(&cli::Arguments::command(), words)?;
+    *json = settled.json;
+    let misspelt = settings::misspelt_variables(&settled.command);
+    let program = settled.command.clone();
+    let matches = settled.command.try_get_matches_from(words);
+    let matches = matches.unwrap_or_else(|error| refuse(&error, settled.json));
+    let arguments = cli::Arguments::from_arg_matches(&matches);
+    let arguments = arguments.unwrap_or_else(|error| refuse(&error, settled.json));
+    if let Some(sentence) = cli::without_effect(&program, &matches) {
+        return Err(Failure::Usage(sentence));
+    }
     anstream::ColorChoice::from(arguments.color).write_global();
     logs::start(arguments.verbose);
+    let file = settled.file.as_ref().map(|file| file.display().to_string());
+    tracing::debug!("configuration file: {}", file.as_deref().unwrap_or("none"));
     for (name, meant) in misspelt {
         tracing::warn!("{} sets nothing: {meant}, perhaps?", otherhalf_client::printable(&name));
     }
     commands::run(&arguments)
+}
+
+/// Ends the program with what the parser of the command line says: what is wrong, or the help.
+fn refuse(error: &clap::Error, json: Option<settings::Json>) -> ! {
+    if error.use_stderr() {
+        json::error(json, Code::Usage as u8, &error.to_string());
+    }
+    error.exit()
 }

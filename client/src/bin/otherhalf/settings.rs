@@ -2,18 +2,20 @@
 //!
 //! Every long option of every command is a key of the file and a variable `OTHERHALF_…`. The command line decides over
 //! the environment, that over the file, and that over the built-in defaults, which it replaces: so `--help` shows what is
-//! in force, and each value is checked by the very parser of its option.
+//! in force, and each value is checked by the very parser of its option. `sources` says what becomes of options that exclude
+//! each other.
 
 mod error;
+mod sources;
 mod template;
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::builder::BoolishValueParser;
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, Command, Id};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -23,6 +25,28 @@ pub(crate) use template::template;
 /// Options that cannot be set for good.
 const NEVER: [&str; 3] = ["help", "version", "config"];
 
+use sources::{Outcome, Sources};
+
+/// How a program that reads us wants what goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Json {
+    /// As one document.
+    Document,
+    /// The same in a line.
+    Line,
+}
+
+/// What comes of the command line and of all that is set for good.
+pub(crate) struct Settled {
+    /// The program with the environment and the configuration file of this user in force, as far as they do not contradict
+    /// something stronger.
+    pub(crate) command: Command,
+    /// What is in force asks for this.
+    pub(crate) json: Option<Json>,
+    /// The configuration file that was read.
+    pub(crate) file: Option<PathBuf>,
+}
+
 /// A key of the file that was found sound.
 struct Setting {
     /// The command whose table it stands in; `None` for all that know it.
@@ -31,21 +55,44 @@ struct Setting {
     value: String,
 }
 
-/// `command` with the environment and the configuration file of this user in force.
-pub(crate) fn apply(command: Command) -> Result<Command, Error> {
-    let file =
-        match asked_file().or_else(|| std::env::var_os("OTHERHALF_CONFIG")).map(PathBuf::from) {
-            Some(file) => Some((read(&file)?, file)),
-            None => match folder().map(|folder| folder.join("config.toml")) {
-                Some(file) if file.exists() => Some((read(&file)?, file)),
-                _ => None,
-            },
-        };
+/// `command` with all in force that goes with `words`, a command line that begins with the program's name.
+pub(crate) fn apply(command: &Command, words: &[OsString]) -> Result<Settled, Error> {
+    let words_of_options = words.iter().skip(1).cloned();
+    let named = asked(words_of_options).or_else(|| std::env::var_os("OTHERHALF_CONFIG"));
+    let file = match named.map(PathBuf::from) {
+        Some(file) => Some((read(&file)?, file)),
+        None => match folder().map(|folder| folder.join("config.toml")) {
+            Some(file) if file.exists() => Some((read(&file)?, file)),
+            _ => None,
+        },
+    };
     let settings = match &file {
-        Some((text, file)) => parse(&command, text, file)?,
+        Some((text, file)) => parse(command, text, file)?,
         None => Vec::new(),
     };
-    Ok(with(command, None, &settings))
+    let file = file.map(|(_, file)| file);
+    let sources = Sources {
+        program: command,
+        settings: &settings,
+        file: file.as_deref(),
+        environment: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+            .filter(|(name, _)| name.starts_with("OTHERHALF_"))
+            .collect(),
+    };
+    let (command, json) = settle(&sources, words)?;
+    Ok(Settled { command, json, file })
+}
+
+/// The program with `sources` in force for `words`, and the JSON that is asked for.
+fn settle(sources: &Sources, words: &[OsString]) -> Result<(Command, Option<Json>), Error> {
+    // What is wrong with the command line is said when it is parsed for good. Who asks for help runs no command.
+    let typed = sources.program.clone().ignore_errors(true).try_get_matches_from(words);
+    let outcome = match typed {
+        Ok(matches) => sources.weigh(&matches)?,
+        Err(_) => Outcome::default(),
+    };
+    Ok((with(sources.program.clone(), None, sources, &outcome), outcome.json))
 }
 
 /// The folder of this user's files: `$XDG_CONFIG_HOME/otherhalf`, or `~/.config/otherhalf`.
@@ -172,6 +219,9 @@ fn checked(
             return Err(wrong("it takes a text, a number, true or false".to_owned()));
         }
     };
+    // One key may mean options of several commands, each with values of its own.
+    let mut reasons = Vec::new();
+    let many = users.len();
     for (user, arg) in users {
         let is_switch = matches!(arg.get_action(), ArgAction::SetTrue);
         if is_switch != matches!(value.get_ref(), DeValue::Boolean(_)) {
@@ -179,10 +229,14 @@ fn checked(
             return Err(wrong(takes.to_owned()));
         }
         if !is_switch && let Some(reason) = refused(user, name, &word) {
-            return Err(wrong(reason));
+            reasons.push(reason);
         }
     }
-    Ok(word)
+    let is_taken = reasons.len() < many;
+    match reasons.into_iter().next() {
+        Some(reason) if !is_taken => Err(wrong(reason)),
+        _ => Ok(word),
+    }
 }
 
 /// What the parser of the option says against a value, in one line.
@@ -197,31 +251,26 @@ fn refused(command: &Command, long: &str, value: &str) -> Option<String> {
 }
 
 /// `command`, called `name`, and those below it with their options set.
-fn with(command: Command, name: Option<&str>, settings: &[Setting]) -> Command {
+fn with(command: Command, name: Option<&str>, sources: &Sources, outcome: &Outcome) -> Command {
     let below: Vec<_> =
         command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    let command = command.mut_args(|arg| set(arg, name, settings));
+    let is_the_one = name.is_some() && name == outcome.command.as_deref();
+    let fallen = |id: &Id| is_the_one && outcome.fallen.contains(id);
+    let unset = command.clone();
+    let command = command.mut_args(|arg| {
+        let arg = match arg.get_action() {
+            ArgAction::SetTrue if settable(&arg).is_some() => {
+                arg.value_parser(BoolishValueParser::new())
+            }
+            _ => arg,
+        };
+        if fallen(arg.get_id()) { arg } else { sources.set(&unset, name, arg) }
+    });
     below.into_iter().fold(command, |command, below| {
         // The tables are those of the first level.
         let name = name.unwrap_or(&below).to_owned();
-        command.mut_subcommand(below, |command| with(command, Some(&name), settings))
+        command.mut_subcommand(below, |command| with(command, Some(&name), sources, outcome))
     })
-}
-
-fn set(arg: Arg, command: Option<&str>, settings: &[Setting]) -> Arg {
-    let Some(long) = settable(&arg).map(str::to_owned) else { return arg };
-    let arg = match arg.get_action() {
-        ArgAction::SetTrue => arg.value_parser(BoolishValueParser::new()),
-        _ => arg,
-    };
-    let arg = arg.env(variable(&long)).hide_env(true);
-    let of = |wanted: Option<&str>| {
-        settings.iter().find(|setting| setting.key == long && setting.command.as_deref() == wanted)
-    };
-    match command.and_then(|command| of(Some(command))).or_else(|| of(None)) {
-        Some(setting) => arg.default_value(OsStr::new(&setting.value).to_owned()),
-        None => arg,
-    }
 }
 
 #[cfg(test)]
@@ -231,14 +280,26 @@ mod tests {
     use super::*;
     use crate::cli::Arguments;
 
+    fn parsed_for(text: &str, words: &[&str]) -> Result<Command, Error> {
+        let program = Arguments::command();
+        let file = Path::new("config.toml");
+        let settings = parse(&program, text, file)?;
+        let sources = Sources {
+            program: &program,
+            settings: &settings,
+            file: Some(file),
+            environment: std::collections::BTreeMap::new(),
+        };
+        let words: Vec<_> = words.iter().map(OsString::from).collect();
+        Ok(settle(&sources, &words)?.0)
+    }
+
     fn parsed(text: &str) -> Result<Command, Error> {
-        let command = Arguments::command();
-        let settings = parse(&command, text, Path::new("config.toml"))?;
-        Ok(with(command, None, &settings))
+        parsed_for(text, &["otherhalf", "--help"])
     }
 
     fn queries(text: &str, arguments: &[&str]) -> String {
-        let matches = parsed(text).unwrap().get_matches_from(arguments);
+        let matches = parsed_for(text, arguments).unwrap().get_matches_from(arguments);
         let (_, matches) = matches.subcommand().unwrap();
         matches.get_one::<otherhalf_client::Queries>("queries").unwrap().to_string()
     }

@@ -5,6 +5,7 @@ mod convert;
 mod endpoints;
 mod generate;
 mod hosts;
+mod meaning;
 mod multipath;
 mod output;
 mod saved;
@@ -22,12 +23,13 @@ use otherhalf_client::raw::Route;
 use otherhalf_wire::ip::Family;
 
 pub(crate) use check::Check;
-pub(crate) use convert::{Convert, Only};
+pub(crate) use convert::{Convert, Only, format_of};
 pub(crate) use endpoints::{Directory, Endpoints, EndpointsWhat};
 pub(crate) use generate::{Generate, What};
 pub(crate) use hosts::Hosts;
+pub(crate) use meaning::{is_answered, is_idle, without_effect};
 pub(crate) use output::Output;
-pub(crate) use saved::{Diff, Report, ReportFormat};
+pub(crate) use saved::{Diff, Report, ReportFormat, report_format_of};
 pub(crate) use trace::Trace;
 pub(crate) use watch::Watch;
 

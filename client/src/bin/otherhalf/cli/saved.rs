@@ -1,6 +1,7 @@
 //! `report` and `diff`: commands that look at saved traces.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
@@ -53,6 +54,15 @@ pub(crate) enum ReportFormat {
     Html,
     /// Text that reads well as it is
     Markdown,
+}
+
+/// The format that the ending of `file` says.
+pub(crate) fn report_format_of(file: &Path) -> Option<ReportFormat> {
+    match file.extension().and_then(OsStr::to_str)?.to_ascii_lowercase().as_str() {
+        "html" | "htm" => Some(ReportFormat::Html),
+        "md" | "markdown" | "txt" => Some(ReportFormat::Markdown),
+        _ => None,
+    }
 }
 
 #[derive(Debug, Args)]

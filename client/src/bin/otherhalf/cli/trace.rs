@@ -123,7 +123,7 @@ pub(crate) struct Trace {
 #[derive(Debug, Args)]
 pub(crate) struct Watching {
     /// Trace again and again, on the whole terminal, one probe a hop and round; ? there shows the keys
-    #[arg(long, conflicts_with = "stream")]
+    #[arg(long, conflicts_with_all = ["stream", "via", "mtu", "aliases"])]
     pub(crate) live: bool,
     /// From one round to the next, in seconds
     #[arg(short = 'i', long, value_name = "SECONDS", default_value = "1", value_parser = interval, allow_negative_numbers = true)]
@@ -140,29 +140,6 @@ impl Trace {
     /// The type of service of what is sent.
     pub(crate) fn traffic_class(&self) -> u8 {
         self.tos.or(self.dscp).unwrap_or_default()
-    }
-
-    /// What is wrong with the arguments of a command that traces `forward`, `reverse` or both.
-    pub(crate) fn contradiction(&self, [forward, reverse]: [bool; 2]) -> Option<&'static str> {
-        if self.via.is_some() && (forward || !reverse) {
-            return Some("--via is for reverse: otherhalf reverse --via RESPONDER TARGET");
-        }
-        if self.watching.live && (self.via.is_some() || self.mtu || self.hosts.aliases) {
-            return Some("--live goes with none of --via, --mtu and --aliases");
-        }
-        let others = self.watching.live || self.via.is_some() || self.mtu || self.hosts.aliases;
-        if self.multipath.wanted && (others || self.output.stream) {
-            return Some(
-                "--multipath goes with none of --live, --via, --mtu, --aliases and --stream",
-            );
-        }
-        if !forward && self.size.is_some() {
-            return Some("--size is for forward: a responder decides how long its probes are");
-        }
-        if !forward && self.mtu {
-            return Some("--mtu is for forward: a responder sends no probes of other sizes");
-        }
-        None
     }
 
     /// The protocol and the target, `None` for the nearest responder; or what is wrong with the arguments of `command`.
@@ -215,7 +192,7 @@ impl Trace {
     }
 }
 
-fn protocol(text: &str) -> Option<Protocol> {
+pub(super) fn protocol(text: &str) -> Option<Protocol> {
     match text.to_ascii_lowercase().as_str() {
         "udp" => Some(Protocol::Udp),
         "tcp" => Some(Protocol::Tcp),
@@ -227,21 +204,22 @@ fn protocol(text: &str) -> Option<Protocol> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use clap::error::ErrorKind;
 
-    use super::super::{Arguments, Command};
+    use super::super::Arguments;
 
     #[test]
-    fn a_live_view_looks_for_no_aliases() {
-        let contradiction = |options: &[&str]| {
-            let arguments = [&["otherhalf", "forward"], options, &["192.0.2.1"]].concat();
-            let Command::Forward(trace) = Arguments::parse_from(arguments).command else {
-                panic!("forward was asked for")
-            };
-            trace.contradiction([true, false])
-        };
-        let said = contradiction(&["--live", "--aliases"]);
-        assert!(said.is_some_and(|said| said.contains("--aliases")), "{said:?}");
-        assert_eq!(contradiction(&["--live"]), None);
-        assert_eq!(contradiction(&["--aliases"]), None);
+    fn what_looks_at_a_path_in_ways_that_exclude_each_other() {
+        let ways = ["--via=192.0.2.2", "--mtu", "--aliases", "--stream"];
+        let pairs = ways.iter().flat_map(|way| [["--live", *way], ["--multipath", *way]]);
+        for pair in pairs.chain([["--live", "--multipath"]]) {
+            let words = [&["otherhalf", "reverse"][..], &pair, &["192.0.2.1"]].concat();
+            let kind = Arguments::try_parse_from(words).map(drop).map_err(|error| error.kind());
+            assert_eq!(kind, Err(ErrorKind::ArgumentConflict), "{pair:?}");
+        }
+        for alone in [&["--live"][..], &["--multipath"], &["--aliases", "--mtu", "--stream"]] {
+            let words = [&["otherhalf", "reverse"][..], alone, &["192.0.2.1"]].concat();
+            assert!(Arguments::try_parse_from(words).is_ok(), "{alone:?}");
+        }
     }
 }

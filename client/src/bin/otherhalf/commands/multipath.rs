@@ -30,10 +30,6 @@ pub(super) fn run(
 ) -> Result<Code, Failure> {
     let common = &arguments.common;
     let (protocol, name) = arguments.what(command).map_err(Failure::Usage)?;
-    let both = [Direction::Forward, Direction::Reverse].map(|way| directions.contains(&way));
-    if let Some(contradiction) = arguments.contradiction(both) {
-        return Err(Failure::Usage(contradiction.to_owned()));
-    }
     let interrupted = interruption()?;
     let name = match name {
         Some(name) => name.to_owned(),

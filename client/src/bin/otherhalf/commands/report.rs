@@ -1,9 +1,7 @@
 //! `report`: saved traces as a page for others.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
 
 use otherhalf_client::{Document, report};
 
@@ -47,12 +45,9 @@ fn format(arguments: &cli::Report) -> Result<ReportFormat, Failure> {
         return Ok(format);
     }
     let Some(file) = &arguments.output else { return Ok(ReportFormat::Markdown) };
-    let ending = Path::new(file).extension().and_then(OsStr::to_str).unwrap_or_default();
-    match ending.to_ascii_lowercase().as_str() {
-        "html" | "htm" => Ok(ReportFormat::Html),
-        "md" | "markdown" | "txt" => Ok(ReportFormat::Markdown),
-        _ => Err(Failure::Usage(
+    cli::report_format_of(file).ok_or_else(|| {
+        Failure::Usage(
             "the file's ending says no format: end it in .html or .md, or add --format".to_owned(),
-        )),
-    }
+        )
+    })
 }

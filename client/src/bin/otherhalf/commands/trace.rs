@@ -118,10 +118,6 @@ impl<'a> Session<'a> {
     ) -> Result<Self, Failure> {
         let common = &arguments.common;
         let (protocol, name) = arguments.what(command).map_err(Failure::Usage)?;
-        let both = [Direction::Forward, Direction::Reverse].map(|way| directions.contains(&way));
-        if let Some(contradiction) = arguments.contradiction(both) {
-            return Err(Failure::Usage(contradiction.to_owned()));
-        }
         let name = match name {
             Some(name) => name.to_owned(),
             None => super::endpoints::nearest(&arguments.directory, common, &interrupted)?,

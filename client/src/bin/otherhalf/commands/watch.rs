@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use std::{env, iter, thread};
 
 use clap::CommandFactory;
+use clap::parser::ValueSource;
 use otherhalf_client::difference::Difference;
 use otherhalf_client::{Document, document, printable};
 
@@ -24,7 +25,7 @@ const NAP: Duration = Duration::from_millis(50);
 /// Traces again and again, or once against what was saved.
 pub(super) fn run(arguments: &cli::Watch) -> Result<Code, Failure> {
     let what = what(&arguments.what);
-    check(&what);
+    check(&what)?;
     let interrupted = interruption()?;
     let state = arguments.state.as_deref();
     let mut known = match state {
@@ -71,18 +72,35 @@ fn what(words: &[OsString]) -> Vec<OsString> {
     let commands = ["forward", "reverse", "two-way"];
     let named = words.first().is_some_and(|word| commands.iter().any(|command| word == command));
     let usual = (!named).then(|| OsString::from("two-way"));
-    usual
-        .into_iter()
-        .chain(words.iter().cloned())
-        .chain(["--format".into(), "json".into()])
-        .collect()
+    usual.into_iter().chain(words.iter().cloned()).collect()
 }
 
-/// Ends the program with the usual words if that command is not understood.
-fn check(what: &[OsString]) {
-    let words = iter::once(OsString::from("otherhalf")).chain(what.iter().cloned());
-    if let Err(error) = cli::Arguments::command().try_get_matches_from(words) {
-        error.exit();
+/// Ends the program with the usual words if that command is not understood; fails if it would leave nothing to compare.
+fn check(what: &[OsString]) -> Result<(), Failure> {
+    let words: Vec<_> =
+        iter::once(OsString::from("otherhalf")).chain(what.iter().cloned()).collect();
+    let settled = settings::apply(&cli::Arguments::command(), &words)?;
+    let program = settled.command.clone();
+    let matches = match settled.command.try_get_matches_from(&words) {
+        Ok(matches) => matches,
+        Err(error) => error.exit(),
+    };
+    if let Some(sentence) = cli::without_effect(&program, &matches) {
+        return Err(Failure::Usage(sentence));
+    }
+    let Some((_, trace)) = matches.subcommand() else { return Ok(()) };
+    let typed = |option: &&&str| trace.value_source(option) == Some(ValueSource::CommandLine);
+    let mut kept = ["stream", "format", "json"].iter().filter(typed).copied().chain(
+        // These would be in force whoever set them.
+        [("output", trace.get_raw("output").is_some()), ("live", trace.get_flag("live"))]
+            .into_iter()
+            .filter_map(|(option, is_set)| is_set.then_some(option)),
+    );
+    match kept.next() {
+        Some(option) => Err(Failure::Usage(format!(
+            "watch keeps the traces itself: leave --{option} out (--state FILE saves the last one)"
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -103,7 +121,9 @@ impl Failed {
 /// address, its route and the target's address anew.
 fn trace(what: &[OsString]) -> Result<Result<Document, Failed>, Failure> {
     let mut command = Command::new(env::current_exe()?);
-    command.args(what).stdin(Stdio::null());
+    // In front of the target, before a -- that may be there.
+    let (name, rest) = what.split_at(1.min(what.len()));
+    command.args(name).args(["--format", "json"]).args(rest).stdin(Stdio::null());
     if let Some(file) = settings::asked_file() {
         command.env("OTHERHALF_CONFIG", file);
     }
@@ -118,7 +138,7 @@ fn trace(what: &[OsString]) -> Result<Result<Document, Failed>, Failure> {
     // Of watch, these two say whether the path changed, which nobody knows without a document.
     let (code, sentence) = match code {
         Code::Reached | Code::NotReached if said.is_empty() || code == Code::Reached => {
-            let sentence = "the trace leaves no document to compare: leave -o and --stream out";
+            let sentence = "the trace leaves no document to compare";
             (Code::Usage, sentence.to_owned())
         }
         Code::NotReached => (Code::NoAnswer, said.to_owned()),

@@ -19,6 +19,8 @@ pub(crate) enum Error {
         file.display()
     )]
     Key { file: PathBuf, line: usize, key: String, of: String, hint: String },
+    #[error("{source_name}: {one} and {other} exclude each other; leave one of them out")]
+    Contradiction { source_name: String, one: String, other: String },
     #[error("{}:{line}: {key}: {reason}", file.display())]
     Value { file: PathBuf, line: usize, key: String, reason: String },
 }

@@ -1,0 +1,80 @@
+//! Where an option means something, and where another one says the same.
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command as Definition};
+
+use super::convert::format_of;
+use super::saved::report_format_of;
+use super::trace::protocol;
+
+const TRACES: [&str; 3] = ["forward", "reverse", "two-way"];
+
+/// Options that a command does not have for itself, by their ids, with what to say to whoever types them.
+const IDLE: [(&str, &str, &str); 4] = [
+    ("forward", "via", VIA),
+    ("two-way", "via", VIA),
+    ("reverse", "size", "--size is for forward: a responder decides how long its probes are"),
+    ("reverse", "mtu", "--mtu is for forward: a responder sends no probes of other sizes"),
+];
+const VIA: &str = "--via is for reverse: otherhalf reverse --via RESPONDER TARGET";
+
+/// Options of traces that mean nothing without a switch, both by their ids.
+const PARTS: [(&str, &str); 6] = [
+    ("interval", "live"),
+    ("cycles", "live"),
+    ("flows", "live"),
+    ("confidence", "wanted"),
+    ("max_flows", "wanted"),
+    ("retry", "wanted"),
+];
+
+/// Whether the option `id` means nothing to `command`, whatever else is set.
+pub(crate) fn is_idle(command: &str, id: &str) -> bool {
+    IDLE.iter().any(|(of, option, _)| (*of, *option) == (command, id))
+}
+
+/// Whether the command line, by something else than the option `id` of `command`, says what a setting of it would say.
+pub(crate) fn is_answered(command: &str, id: &str, matches: &ArgMatches) -> bool {
+    match id {
+        "nearest" if TRACES.contains(&command) => {
+            let words = matches.get_many::<String>("what").into_iter().flatten();
+            words.into_iter().any(|word| protocol(word).is_none())
+        }
+        "format" if command == "convert" || command == "report" => {
+            let file = matches.get_one::<std::path::PathBuf>("output");
+            file.is_some_and(|file| match command {
+                "convert" => format_of(file).is_some(),
+                _ => report_format_of(file).is_some(),
+            })
+        }
+        _ => false,
+    }
+}
+
+/// What to say if an option was typed that does nothing. What is set for good does nothing silently, as a default does.
+pub(crate) fn without_effect(program: &Definition, matches: &ArgMatches) -> Option<String> {
+    let (name, matches) = matches.subcommand()?;
+    let command = program.find_subcommand(name)?;
+    let is_typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    if name == "endpoints" && is_typed("toml") {
+        let what = matches.get_one::<super::EndpointsWhat>("what");
+        let is_list = what == Some(&super::EndpointsWhat::List);
+        return (!is_list)
+            .then(|| "--toml is for list: otherhalf endpoints list --toml".to_owned());
+    }
+    if !TRACES.contains(&name) {
+        return None;
+    }
+    let mut idle = IDLE.iter().filter(|(of, id, _)| *of == name && is_typed(id));
+    if let Some((.., sentence)) = idle.next() {
+        return Some((*sentence).to_owned());
+    }
+    let (part, switch) =
+        PARTS.iter().find(|(part, switch)| is_typed(part) && !matches.get_flag(switch))?;
+    let shown = |id: &str| {
+        let arg = command.get_arguments().find(|arg| arg.get_id() == id);
+        arg.and_then(|arg| arg.get_long()).map(|long| format!("--{long}")).unwrap_or_default()
+    };
+    let [part, switch] = [part, switch].map(|id| shown(id));
+    Some(format!("{part} means nothing without {switch}: add {switch}, or leave {part} out"))
+}
