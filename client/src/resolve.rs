@@ -20,6 +20,18 @@ pub enum Error {
         /// What the resolver said.
         source: io::Error,
     },
+    /// The name is the address of a page, or has a port.
+    #[error(
+        "{name} is no host: give its name alone, {host}",
+        name = printable(.name),
+        host = printable(.host)
+    )]
+    Url {
+        /// What was given.
+        name: String,
+        /// The host in it.
+        host: String,
+    },
     /// The name has no address of the family that was asked for.
     #[error("{name} has no {family} address", name = printable(.name))]
     Family {
@@ -64,6 +76,25 @@ fn refuse(name: &str, address: SocketAddr) -> Result<SocketAddr, Error> {
     }
 }
 
+/// The host in what is a URL (RFC 3986, section 3.2) or begins or ends like one; `None` for what may be a host itself.
+fn host_within(name: &str) -> Option<String> {
+    let (is_url, rest) = match name.split_once("://") {
+        Some((_, rest)) => (true, rest),
+        None => (false, name),
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = match (host.strip_prefix('['), host.split_once(':')) {
+        (Some(v6), _) => v6.split(']').next().unwrap_or_default(),
+        // More than one colon: an IPv6 address.
+        (None, Some((before, port))) if !port.contains(':') => before,
+        _ => host,
+    };
+    let brackets = name.starts_with('[') && name.ends_with(']');
+    let is_other = is_url || (host != name && !brackets);
+    (is_other && !host.is_empty()).then(|| host.to_owned())
+}
+
 /// The address of `name`, which may be an address itself; the first of `family`, or of any.
 pub fn target(name: &str, family: Option<Family>) -> Result<SocketAddr, Error> {
     let unknown = |source| Error::Unknown { name: name.to_owned(), source };
@@ -71,6 +102,9 @@ pub fn target(name: &str, family: Option<Family>) -> Result<SocketAddr, Error> {
     let plain = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
     if plain.is_empty() {
         return Err(unknown(io::Error::new(io::ErrorKind::InvalidInput, "it is empty")));
+    }
+    if let Some(host) = host_within(name) {
+        return Err(Error::Url { name: name.to_owned(), host });
     }
     let mut addresses = (plain, 0).to_socket_addrs().map_err(unknown)?;
     addresses
@@ -98,6 +132,25 @@ mod tests {
             Err(Error::Family { .. } | Error::Unknown { .. })
         ));
         assert!(matches!(target("", None), Err(Error::Unknown { .. })));
+    }
+
+    #[test]
+    fn of_a_url_the_host_is_wanted() {
+        for (name, host) in [
+            ("https://www.example.com/a?b=c:d", "www.example.com"),
+            ("http://user@www.example.com:8080", "www.example.com"),
+            ("www.example.com/", "www.example.com"),
+            ("www.example.com:443", "www.example.com"),
+            ("192.0.2.0/24", "192.0.2.0"),
+            ("https://[2001:db8::1]:443/", "2001:db8::1"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+        ] {
+            let error = target(name, None).unwrap_err().to_string();
+            assert_eq!(error, format!("{name} is no host: give its name alone, {host}"));
+        }
+        for host in ["2001:db8::1", "[2001:db8::1]", "fe80::1%1", "192.0.2.1", "::1"] {
+            assert_eq!(host_within(host), None, "{host}");
+        }
     }
 
     #[test]

@@ -8,6 +8,11 @@ fn otherhalf(arguments: &[&str]) -> Output {
     Command::new(OTHERHALF).args(arguments).output().unwrap()
 }
 
+/// A name that no resolver asks anybody for: a label has 63 octets, at most (RFC 1035, section 2.3.4).
+fn nowhere() -> String {
+    "x".repeat(64) + ".invalid"
+}
+
 /// The one line on stderr of a run that ends with `code` and prints nothing else.
 #[track_caller]
 fn fails(arguments: &[&str], code: i32) -> String {
@@ -73,7 +78,7 @@ fn usage() {
     );
     says(&["two-way", "-T", "192.0.2.1"], 2, "otherhalf two-way tcp 192.0.2.1");
     // Read as a protocol: the next mistake is found.
-    says(&["forward", "UDP", "no-such-name.invalid"], 2, "unknown name: no-such-name.invalid");
+    says(&["forward", "UDP", &nowhere()], 2, &format!("unknown name: {}", nowhere()));
     says(&["forward", "sctp", "192.0.2.1"], 2, "udp, tcp or icmp, not sctp");
     says(&["forward", "\x1b[2J", "192.0.2.1"], 2, r"not \u{1b}[2J");
     says(
@@ -96,14 +101,14 @@ fn a_live_view_needs_a_terminal() {
 #[test]
 fn names_that_lead_nowhere() {
     for command in ["forward", "reverse", "two-way", "check"] {
-        says(&[command, "no-such-name.invalid"], 2, "unknown name: no-such-name.invalid");
+        says(&[command, &nowhere()], 2, &format!("unknown name: {}", nowhere()));
     }
     says(&["forward", "fe80::1"], 2, "as in fe80::1%eth0");
     says(&["reverse", "255.255.255.255"], 2, "broadcast");
     says(&["check", "ff02::1"], 2, "multicast");
     says(&["check", ""], 2, "unknown name");
     says(&["reverse", "-6", "192.0.2.1"], 2, "192.0.2.1");
-    says(&["check", "bad\x1bname"], 2, r"bad\u{1b}name");
+    says(&["check", &format!("bad\x1b{}", nowhere())], 2, r"bad\u{1b}xxx");
 }
 
 #[test]
@@ -200,7 +205,7 @@ fn a_configuration_file() {
 fn variables() {
     let run = |variable: &str, value: &str| {
         let mut run = Command::new(OTHERHALF);
-        run.args(["forward", "no-such-name.invalid"]).env(variable, value);
+        run.args(["forward", &nowhere()]).env(variable, value);
         let output = run.output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
@@ -277,6 +282,33 @@ fn directories_of_responders() {
         let words = "--nearest chooses the TARGET: otherhalf reverse --nearest [udp|tcp|icmp]";
         says(&[&["reverse", "--nearest"], what].concat(), 2, words);
     }
+}
+
+#[test]
+fn of_a_url_the_host_is_wanted() {
+    let words = "https://www.example.com/x is no host: give its name alone, www.example.com";
+    for command in ["forward", "check"] {
+        says(&[command, "https://www.example.com/x"], 2, words);
+    }
+}
+
+#[test]
+fn output_that_cannot_be_written() {
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = Command::new(OTHERHALF).arg("endpoints").stdout(full()).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.starts_with("otherhalf: cannot write the output: "), "{text}");
+    // Whoever closed the pipe has what they wanted.
+    let closed = || std::io::pipe().unwrap().1;
+    for json in [&["endpoints"][..], &["endpoints", "--json"]] {
+        let mut run = Command::new(OTHERHALF);
+        let status = run.args(json).stdout(closed()).stderr(closed()).status().unwrap();
+        assert_eq!(status.code(), Some(0), "{json:?}");
+    }
+    let mut run = Command::new(OTHERHALF);
+    let wrong = run.args(["forward", "fe80::1", "--json"]).stdout(closed()).stderr(closed());
+    assert_eq!(wrong.status().unwrap().code(), Some(2));
 }
 
 #[test]

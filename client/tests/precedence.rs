@@ -180,6 +180,11 @@ fn watch_keeps_its_traces_itself_and_says_so_before_it_sends_anything() {
         let words = [&["watch", "--count", "1", "forward"][..], words, &[NOWHERE]].concat();
         fails(text, &[], &words, &format!("leave --{option} out"));
     }
+    for option in ["--state=x.json", "--count=1", "--interval=2"] {
+        let name = option.split('=').next().unwrap();
+        let words = ["watch", "forward", NOWHERE, option];
+        fails("", &[], &words, &format!("{name} is an option of watch: write it in front"));
+    }
     // These are put out of force.
     for variable in ["OTHERHALF_JSON", "OTHERHALF_STREAM"] {
         let words = &["watch", "--count", "1", "forward", NOWHERE];

@@ -44,6 +44,7 @@ pub(crate) fn way(document: &Document, direction: Direction) -> String {
 pub(crate) fn probes(path: &Path) -> String {
     let protocol = protocol(path.protocol);
     match &path.multipath {
+        Some(multipath) if multipath.flows == 1 => format!("{protocol}, 1 flow"),
         Some(multipath) => format!("{protocol}, {} flows", multipath.flows),
         None => format!("{protocol}, flow {}", path.flow),
     }

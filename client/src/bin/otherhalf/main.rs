@@ -9,6 +9,8 @@ mod settings;
 mod commands;
 mod verdict;
 mod lines;
+mod looping;
+mod words;
 mod finding;
 mod table;
 mod graph;

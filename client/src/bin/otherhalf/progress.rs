@@ -3,6 +3,8 @@
 use indicatif::{ProgressBar, ProgressStyle};
 use otherhalf_client::Trace;
 
+use crate::words::count;
+
 /// A line on stderr that says how far the work is, if stderr is a terminal; it goes away with this.
 pub(crate) struct Progress(ProgressBar);
 
@@ -23,7 +25,8 @@ impl Progress {
         }
         let one = |trace: &Trace| {
             let answered = trace.hops().iter().filter(|hop| hop.is_answered()).count();
-            format!("{}: {answered} hops, {} sent,", trace.options().direction, trace.sent())
+            let hops = count(u64::try_from(answered).unwrap_or(u64::MAX), "hop");
+            format!("{}: {hops}, {} sent,", trace.options().direction, trace.sent())
         };
         self.say(traces.iter().map(one).collect::<Vec<_>>().join(" "));
     }

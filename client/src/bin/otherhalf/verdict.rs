@@ -9,6 +9,8 @@ use otherhalf_wire::extension::Class;
 use otherhalf_wire::trace::Refusal;
 
 use crate::failure::Code;
+use crate::looping;
+use crate::words::count;
 
 /// The object that asks for an indirect trace, as refusals have it.
 const INDIRECT: u16 = Class::INDIRECT_TARGET.value();
@@ -17,7 +19,12 @@ const INDIRECT: u16 = Class::INDIRECT_TARGET.value();
 /// paths end: here, or elsewhere. Both are fit for a terminal.
 pub(crate) fn of_trace(trace: &Trace, target: &str, far: &str) -> (Code, Option<String>) {
     let Some(end) = trace.end() else { return interrupted() };
-    of_end(trace.options(), end, trace.is_answered(), [target, far])
+    let (code, sentence) = of_end(trace.options(), end, trace.is_answered(), [target, far]);
+    let sentence = sentence.map(|sentence| match end {
+        End::Silent | End::LastTtl => sentence + &looping::words(trace.hops()),
+        _ => sentence,
+    });
+    (code, sentence)
 }
 
 /// The same for a trace of which this is known.
@@ -50,13 +57,16 @@ pub(crate) fn of_end(
         End::Silent => (
             code,
             Some(format!(
-                "given up after {} silent hops in a row on the way from {from} to {to}",
-                options.gap
+                "given up after {} in a row on the way from {from} to {to}",
+                count(options.gap.get(), "silent hop")
             )),
         ),
         End::LastTtl => (
             code,
-            Some(format!("the way from {from} to {to} is longer than {} hops", options.last)),
+            Some(format!(
+                "the way from {from} to {to} is longer than {}",
+                count(options.last.get(), "hop")
+            )),
         ),
         End::Repeating(address) => (
             code,
@@ -69,6 +79,23 @@ pub(crate) fn of_end(
             (Code::Refused, Some(refused(options, target, *refusal, text)))
         }
         End::Stopped => interrupted(),
+    }
+}
+
+/// Why a trace stopped, in a few words.
+pub(crate) fn reason(end: &End) -> String {
+    match end {
+        End::Reached => "ended as its end was reached".to_owned(),
+        End::ReachedTranslator(address) => format!("ended at an address translator, {address}"),
+        End::Unreachable { from, .. } => format!("ended as {from} says that nothing gets through"),
+        End::Silent => "given up: too many silent hops in a row".to_owned(),
+        End::LastTtl => "ended at the last TTL".to_owned(),
+        End::Repeating(address) => format!("given up: {address} answers at every hop"),
+        End::Mirrored => "ended: a plain echo reply came, no responder".to_owned(),
+        End::Refused { refusal, .. } => {
+            format!("ended: refused with status {}, value {}", refusal.status(), refusal.value())
+        }
+        End::Stopped => "interrupted".to_owned(),
     }
 }
 
@@ -149,7 +176,7 @@ fn abilities(features: &Features) -> String {
     });
     if let Some(padding) = features.padding {
         // Writing to a String cannot fail.
-        let _ = write!(lines, "\n  demands {padding} octets of padding");
+        let _ = write!(lines, "\n  demands {} of padding", count(padding, "octet"));
     }
     lines
 }
@@ -218,7 +245,8 @@ fn refused(options: &Options, target: &str, refusal: Refusal, text: &str) -> Str
             )
         }
         Refusal::Padding(octets) => format!(
-            "{target} refuses: it demands requests that are {octets} octets longer, against amplification, even after it got what it demanded, or more than we send"
+            "{target} refuses: it demands requests that are {} longer, against amplification, even after it got what it demanded, or more than we send",
+            count(octets, "octet")
         ),
         Refusal::Other(status, value) => format!(
             "{target} refuses with status {status} (value {value}), which this version does not know"

@@ -44,7 +44,7 @@ Examples:
 
 Exit codes:
   0    reached (check: the target speaks reverse traceroute)
-  1    not reached, or only in part
+  1    not reached, or only in part; or the output cannot be written
   2    usage, or an unknown name
   3    the target answers ping, but does not speak reverse traceroute
   4    no answer

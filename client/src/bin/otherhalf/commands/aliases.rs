@@ -10,6 +10,7 @@ use otherhalf_client::{Names, RawNetwork, Trace};
 use super::proceed;
 use crate::failure::Failure;
 use crate::progress::Progress;
+use crate::words::count;
 
 /// By names; if `ask`, also by datagrams to the addresses that answered, ours (`source`) left out.
 pub(super) fn find(
@@ -30,7 +31,8 @@ pub(super) fn find(
         return Ok(aliases);
     }
     let progress = Progress::new();
-    progress.say(format!("asking {} addresses whose they are,", addresses.len().min(alias::MOST)));
+    let asking = u64::try_from(addresses.len().min(alias::MOST)).unwrap_or(u64::MAX);
+    progress.say(format!("asking {} whose they are,", count(asking, "address")));
     let mut asked = Vec::new();
     let mut networks = Vec::new();
     for address in addresses.into_iter().take(alias::MOST) {
@@ -48,8 +50,11 @@ pub(super) fn find(
     Ok(aliases)
 }
 
-/// A line for each router.
+/// A line for each router, or one that says that there is none.
 pub(super) fn lines(routers: &[Router]) -> Vec<String> {
+    if routers.is_empty() {
+        return vec!["No two addresses are known to be of one router.".to_owned()];
+    }
     routers
         .iter()
         .map(|router| {
@@ -77,6 +82,11 @@ mod tests {
     use otherhalf_client::document::Evidence;
 
     use super::*;
+
+    #[test]
+    fn no_router_is_said_so() {
+        assert_eq!(lines(&[]), ["No two addresses are known to be of one router."]);
+    }
 
     #[test]
     fn a_router_in_a_line() {

@@ -82,7 +82,10 @@ pub(super) fn nearest(
     let endpoint = &directory.endpoints()[found.index];
     let rtt = found.standing.rtt().map(milliseconds).unwrap_or_default();
     let shown = printable(&endpoint.address);
-    tell(Some(&format!("the nearest of {alive} responders that answer is {shown}: {rtt}")));
+    tell(Some(&match alive {
+        1 => format!("the only responder that answers is {shown}: {rtt}"),
+        _ => format!("the nearest of {alive} responders that answer is {shown}: {rtt}"),
+    }));
     Ok(endpoint.address.clone())
 }
 

@@ -20,6 +20,7 @@ use super::{interruption, proceed, shown, tell};
 use crate::failure::{Code, Failure};
 use crate::graph::{Style, render, summary};
 use crate::lines::NAME_PATIENCE;
+use crate::words::count;
 use crate::{cli, json, privileges, table, verdict};
 
 /// Finds all paths of `directions`, side by side, and shows them.
@@ -176,9 +177,9 @@ impl Session<'_> {
             _ => "reverse from",
         };
         format!(
-            "otherhalf {way} {}, {} hops max, {}, all flows from {} on, confidence {} %",
+            "otherhalf {way} {}, {} max, {}, all flows from {} on, confidence {} %",
             shown(&self.name, self.target),
-            options.trace.last,
+            count(options.trace.last.get(), "hop"),
             options.trace.protocol,
             options.trace.flow,
             options.confidence

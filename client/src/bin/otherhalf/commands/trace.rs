@@ -26,6 +26,7 @@ use crate::failure::{Code, Failure};
 use crate::finding::Words;
 use crate::lines::{NAME_PATIENCE, Printer, is_shown};
 use crate::progress::Progress;
+use crate::words::count;
 use crate::{cli, json, privileges, table, verdict};
 
 /// The width of the table where no terminal says its own.
@@ -145,6 +146,12 @@ impl<'a> Session<'a> {
         // A key of the live view asks for names after all.
         let names =
             super::names::open(&arguments.hosts, common.numeric && !arguments.watching.live)?;
+        tracing::debug!(
+            "to {} from {}, over {protocol}, at most {} queries a second",
+            shown(&printable(peer), target.ip()),
+            network.source(),
+            arguments.rate
+        );
         let mut traces = Vec::new();
         for direction in directions {
             let ends = (network.source(), target.ip(), indirect);
@@ -274,6 +281,13 @@ impl<'a> Session<'a> {
             if failed.is_err() { ControlFlow::Break(()) } else { proceed(interrupted) }
         })?;
         failed?;
+        for trace in traces.iter() {
+            let answered = trace.hops().iter().filter(|hop| hop.is_answered()).count();
+            let answered = count(u64::try_from(answered).unwrap_or(u64::MAX), "hop");
+            let ended = trace.end().map_or_else(String::new, verdict::reason);
+            let direction = trace.options().direction;
+            tracing::debug!("{direction}: sent {}, {answered} answered, {ended}", trace.sent());
+        }
         if proceed(interrupted).is_continue() {
             self.names.wait(NAME_PATIENCE);
         }
@@ -342,9 +356,9 @@ impl<'a> Session<'a> {
             .as_ref()
             .map_or_else(String::new, |(name, address)| format!(" to {}", shown(name, *address)));
         format!(
-            "otherhalf {way} {}{to}, {} hops max, {}, flow {}",
+            "otherhalf {way} {}{to}, {} max, {}, flow {}",
             shown(&self.name, self.target),
-            options.last,
+            count(options.last.get(), "hop"),
             options.protocol,
             options.flow
         )

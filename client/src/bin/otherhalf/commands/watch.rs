@@ -47,7 +47,9 @@ pub(super) fn run(arguments: &cli::Watch) -> Result<Code, Failure> {
                 if proceed(&interrupted).is_break() {
                     break;
                 }
-                if look(&mut known, new, state)? {
+                let changed =
+                    look(&mut known, new, state).map_err(|failure| about(failure, state))?;
+                if changed {
                     code = Code::NotReached;
                 }
             }
@@ -79,6 +81,17 @@ fn what(words: &[OsString]) -> Vec<OsString> {
 fn check(what: &[OsString]) -> Result<(), Failure> {
     let words: Vec<_> =
         iter::once(OsString::from("otherhalf")).chain(what.iter().cloned()).collect();
+    for option in ["--state", "--count", "--interval"] {
+        let is_it = |word: &OsString| {
+            let word = word.to_string_lossy();
+            word.split('=').next() == Some(option)
+        };
+        if words.iter().any(is_it) {
+            return Err(Failure::Usage(format!(
+                "{option} is an option of watch: write it in front, as in otherhalf watch {option} … reverse TARGET"
+            )));
+        }
+    }
     let settled = settings::apply(&cli::Arguments::command(), &words)?;
     let program = settled.command.clone();
     let matches = match settled.command.try_get_matches_from(&words) {
@@ -101,6 +114,17 @@ fn check(what: &[OsString]) -> Result<(), Failure> {
             "watch keeps the traces itself: leave --{option} out (--state FILE saves the last one)"
         ))),
         None => Ok(()),
+    }
+}
+
+/// The same failure; of a state that is of another direction, with the file's name.
+fn about(failure: Failure, state: Option<&Path>) -> Failure {
+    match (failure, state) {
+        (Failure::NothingInCommon(_), Some(file)) => Failure::Usage(format!(
+            "{} has a trace of another direction: name another file with --state, or remove it",
+            file.display()
+        )),
+        (failure, _) => failure,
     }
 }
 
