@@ -130,16 +130,20 @@ fn help_has_examples_and_exit_codes() {
     assert_eq!(version.trim(), concat!("otherhalf ", env!("CARGO_PKG_VERSION")));
 }
 
-#[test]
-fn without_permission_it_says_how_to_grant_it() {
-    let mut command = if rustix::process::geteuid().is_root() {
+/// The program without the capability that it needs.
+fn without_permission() -> Command {
+    if rustix::process::geteuid().is_root() {
         let mut command = Command::new("setpriv");
         command.args(["--bounding-set=-net_raw", "--inh-caps=-net_raw", OTHERHALF]);
         command
     } else {
         Command::new(OTHERHALF)
-    };
-    let output = command.args(["forward", "127.0.0.1"]).output().unwrap();
+    }
+}
+
+#[test]
+fn without_permission_it_says_how_to_grant_it() {
+    let output = without_permission().args(["forward", "127.0.0.1"]).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(5), "{stderr}");
     assert_eq!(
@@ -148,6 +152,17 @@ fn without_permission_it_says_how_to_grant_it() {
          Grant it once with: sudo setcap cap_net_raw+ep $(command -v otherhalf)\n"
     );
     assert!(output.stdout.is_empty());
+    // So does a directory, which needs more than one socket.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("endpoints.toml");
+    std::fs::write(&file, "[[endpoint]]\naddress = \"127.0.0.1\"\n").unwrap();
+    for what in ["check", "nearest"] {
+        let mut command = without_permission();
+        let output = command.args(["endpoints", what, "--directory"]).arg(&file).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(5), "{stderr}");
+        assert!(stderr.starts_with("otherhalf: no permission for raw sockets"), "{stderr}");
+    }
 }
 
 #[test]

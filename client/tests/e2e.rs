@@ -202,6 +202,44 @@ fn the_capability_alone_is_enough() {
 }
 
 #[test]
+fn a_routing_loop_is_named() {
+    let lab = build(&topology());
+    let [client, www] = ["client", "www"].map(|node| lab.address(node, Family::V4).to_string());
+    // R2 sends what is for www back where it came from.
+    let route = lab.command("R2", "ip").args(["-o", "route", "get", &client]).output().unwrap();
+    let route = String::from_utf8(route.stdout).unwrap();
+    let mut words = route.split_whitespace().skip_while(|word| *word != "via");
+    let via = words.nth(1).unwrap();
+    let change = ["route", "replace", &format!("{www}/32"), "via", via];
+    assert!(lab.command("R2", "ip").args(change).status().unwrap().success());
+    let output = otherhalf(&lab, &["forward", "-n", "-q", "1", "-w", "1", "-m", "9", &www]);
+    let (_, err) = ends(&output, 1);
+    assert!(
+        err.contains("longer than 9 hops; it is a routing loop: from hop 1 on, packets"),
+        "{err}"
+    );
+    assert!(err.contains("go round through 2 routers ("), "{err}");
+}
+
+#[test]
+fn verbose_it_says_what_it_does() {
+    let lab = build(&topology());
+    let run = |level| otherhalf(&lab, &["forward", "-n", "-q", "1", "-4", level, WWW]);
+    let (_, err) = ends(&run("-v"), 0);
+    for words in [
+        "configuration file: none",
+        "over UDP, at most 200 queries a second",
+        "forward: sent ",
+        "ended as its end was reached",
+    ] {
+        assert!(err.contains(words), "{words}: {err}");
+    }
+    assert!(!err.contains("TRACE"), "{err}");
+    let (_, err) = ends(&run("-vv"), 0);
+    assert!(err.contains("sent query=") && err.contains("came answer="), "{err}");
+}
+
+#[test]
 fn interrupted_it_prints_what_it_knows() {
     let mut topology = topology();
     topology.node_mut("www").unwrap().silent = true;

@@ -6,7 +6,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -20,6 +20,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto, recvfrom, sendto,
     socket_with, sockopt,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const OTHERHALF: &str = env!("CARGO_BIN_EXE_otherhalf");
@@ -159,6 +160,27 @@ fn all_are_asked_side_by_side() {
     assert!(entries[0]["checked"]["reverse_traceroute"]["rtt_ms"].as_f64().unwrap() > 60.0);
     assert!(entries[4]["checked"]["problem"].as_str().unwrap().contains("unknown name"));
     assert_eq!((&document["nearest"], &document["exit_code"]), (&"R2".into(), &1.into()));
+}
+
+#[test]
+fn interrupted_it_says_who_was_not_asked() {
+    let network = Network::up();
+    network.know(&["R2", "192.0.2.99"]);
+    let mut command = network.lab.command("client", OTHERHALF);
+    command.env("XDG_CONFIG_HOME", network.folder.path());
+    command.args(["endpoints", "check", "-4", "-q", "10", "-w", "60"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Long after R2 answered, long before the wait for the other is over.
+    thread::sleep(Duration::from_secs(1));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let start = Instant::now();
+    let output = child.wait_with_output().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert_eq!(output.status.code(), Some(130), "{out}{err}");
+    assert_eq!(err, "otherhalf: interrupted\n");
+    assert!(out.lines().next().is_some_and(|line| line.ends_with("alive at 192.0.2.1")), "{out}");
+    assert!(out.lines().nth(1).is_some_and(|line| line.starts_with("192.0.2.99")), "{out}");
 }
 
 #[test]

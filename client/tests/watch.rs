@@ -103,7 +103,7 @@ fn a_trace_that_leaves_no_document_is_no_path_that_stayed() {
         let output = watch(variable);
         let err = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{err}");
-        assert!(err.contains("leave -o and --stream out"), "{err}");
+        assert!(err.contains("leave --output out"), "{err}");
         assert!(!state.exists());
     }
     let delete = lab.command("client", "ip").args(["route", "del", "default"]).status().unwrap();

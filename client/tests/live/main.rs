@@ -33,6 +33,22 @@ fn start(
     Terminal::start(&mut command, size)
 }
 
+#[test]
+fn a_trace_of_both_ways_shows_how_far_it_is() {
+    let lab = lab();
+    // www answers no request, nor as ping does: the reverse trace waits.
+    let silence = ["-q", "-w", "net.ipv4.icmp_echo_ignore_all=1"];
+    assert!(lab.command("www", "sysctl").args(silence).status().unwrap().success());
+    let arguments = ["two-way", "-4", "-n", "-q", "1", "-w", "2", TARGET];
+    let mut terminal = start(&lab, &arguments, &[], (100, 30));
+    let text = terminal.wait_for(|text| text.contains("reverse: 0 hops, "));
+    assert!(text.contains("forward: "), "{text}");
+    terminal.end();
+    // It goes away.
+    let text = terminal.screen().contents();
+    assert!(!text.contains("reverse: 0 hops"), "{text}");
+}
+
 const FORWARD: [&str; 5] = ["forward", "-4", "--live", "-i", "0.2"];
 const TARGET: &str = "www.example.com";
 
