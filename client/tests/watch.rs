@@ -1,9 +1,12 @@
 //! `watch` in a network of kernel routers whose path really changes. Needs root; fails without.
 
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use otherhalf_lab::{Family, Kind, Lab, Topology};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 const OTHERHALF: &str = env!("CARGO_BIN_EXE_otherhalf");
@@ -82,6 +85,39 @@ fn rounds_are_counted() {
         WWW,
     ]);
     assert_eq!(ends(&command.output().unwrap(), 0), "");
+}
+
+#[test]
+fn interrupted_it_says_what_is_known() {
+    let lab = build();
+    let mut command = lab.command("client", OTHERHALF);
+    command.args(["watch", "--interval", "60", "forward", "icmp", "-4", "-n", "-q", "1", WWW]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Long after the first trace, long before the second.
+    thread::sleep(Duration::from_secs(3));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(err, "otherhalf: interrupted after 1 trace, 0 changes\n");
+}
+
+#[test]
+fn a_state_of_another_direction_is_named() {
+    let lab = build();
+    let folder = TempDir::new().unwrap();
+    let state = folder.path().join("www.json");
+    let watch = |way: &str| {
+        let mut command = lab.command("client", OTHERHALF);
+        command.args(["watch", "--state"]).arg(&state);
+        command.args([way, "-4", "-n", "-q", "1", "-w", "1", WWW]).output().unwrap()
+    };
+    assert_eq!(ends(&watch("forward"), 0), "");
+    let output = watch("reverse");
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    let words = "www.json has a trace of another direction: name another file with --state";
+    assert!(err.contains(words), "{err}");
 }
 
 #[test]

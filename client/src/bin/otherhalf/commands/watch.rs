@@ -15,7 +15,7 @@ use otherhalf_client::{Document, document, printable};
 
 use super::{interruption, proceed, saved, tell};
 use crate::failure::{Code, Failure};
-use crate::{cli, settings};
+use crate::{cli, settings, words};
 
 /// Between two traces, if nothing else is said.
 const INTERVAL: Duration = Duration::from_mins(1);
@@ -40,6 +40,7 @@ pub(super) fn run(arguments: &cli::Watch) -> Result<Code, Failure> {
     };
     let interval = arguments.interval.unwrap_or(INTERVAL);
     let mut code = Code::Reached;
+    let mut count = Rounds::default();
     for round in 1..=most {
         let next = Instant::now() + interval;
         match trace(&what)? {
@@ -47,10 +48,12 @@ pub(super) fn run(arguments: &cli::Watch) -> Result<Code, Failure> {
                 if proceed(&interrupted).is_break() {
                     break;
                 }
+                count.traces += 1;
                 let changed =
                     look(&mut known, new, state).map_err(|failure| about(failure, state))?;
                 if changed {
                     code = Code::NotReached;
+                    count.changes += 1;
                 }
             }
             Err(failed) if failed.is_lasting() || most == 1 => {
@@ -63,10 +66,32 @@ pub(super) fn run(arguments: &cli::Watch) -> Result<Code, Failure> {
             sleep_until(next, &interrupted);
         }
         if proceed(&interrupted).is_break() {
-            return Ok(Code::Interrupted);
+            break;
         }
     }
-    Ok(if proceed(&interrupted).is_break() { Code::Interrupted } else { code })
+    if proceed(&interrupted).is_break() {
+        tell(Some(&count.said()));
+        return Ok(Code::Interrupted);
+    }
+    Ok(code)
+}
+
+/// What came of the rounds so far.
+#[derive(Default)]
+struct Rounds {
+    traces: u64,
+    changes: u64,
+}
+
+impl Rounds {
+    fn said(&self) -> String {
+        let Self { traces, changes } = *self;
+        format!(
+            "interrupted after {}, {}",
+            words::count(traces, "trace"),
+            words::count(changes, "change")
+        )
+    }
 }
 
 /// The arguments of the command that is run each time.
