@@ -39,8 +39,10 @@ fn format(arguments: &Convert) -> Result<Format, Failure> {
         None => Err("--format is missing, or a file whose ending says it: -o FILE.svg"),
     }
     };
-    match arguments.format {
-        Some(format) => Ok(format),
-        None => said().map_err(|sentence| Failure::Usage(sentence.to_owned())),
+    if let Some(format) = arguments.format {
+        return Ok(format);
     }
+    let format = said().map_err(|sentence| Failure::Usage(sentence.to_owned()))?;
+    tracing::debug!("{format}, as the file's ending says");
+    Ok(format)
 }
