@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use otherhalf_lab::{Family, Kind, Lab, Topology};
 use otherhalf_wire::icmp::{Kind as Icmp, Message};
-use otherhalf_wire::ip::{Family as IpFamily, Packet};
-use otherhalf_wire::trace::{CODE, Refusal, Response, Verdict};
+use otherhalf_wire::ip::{Family as IpFamily, Packet, protocol};
+use otherhalf_wire::trace::{CODE, Refusal, Request, Response, Verdict};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto, recvfrom, sendto,
     socket_with, sockopt,
@@ -25,7 +25,7 @@ use serde_json::Value;
 
 const OTHERHALF: &str = env!("CARGO_BIN_EXE_otherhalf");
 
-/// Answers requests of TTL 0 as a responder does, each `delay` later, until it is dropped.
+/// Answers requests as a responder does that sends no TCP and towards no others, each `delay` later, until it is dropped.
 struct Responder {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -72,14 +72,21 @@ impl Drop for Responder {
     }
 }
 
-/// The response to a request, and to whom it goes.
+/// The response to a request, and to whom it goes; none where a probe would go out that nobody answers.
 fn answer(packet: &[u8]) -> Option<(Vec<u8>, Ipv4Addr)> {
     let packet = Packet::parse_v4(packet).ok()?;
     let message = Message::parse(IpFamily::V4, packet.payload).ok()?;
     if message.kind != Icmp::EchoRequest || message.header.code != CODE {
         return None;
     }
-    let verdict = Verdict::Refused { refusal: Refusal::Ttl, text: b"" };
+    let (request, extensions) = Request::parse(&message).ok()?;
+    let refusal = match request {
+        Request { ttl: 0, .. } => Refusal::Ttl,
+        Request { protocol: protocol::TCP, .. } => Refusal::Protocol,
+        _ if !extensions.is_empty() => Refusal::Extension(0),
+        _ => return None,
+    };
+    let verdict = Verdict::Refused { refusal, text: b"" };
     let response = Response { identifier: message.header.identifier.get(), verdict };
     let mut reply = [0; 64];
     let len = response.emit(packet.dst, packet.src, &mut reply)?;
@@ -136,8 +143,16 @@ fn all_are_asked_side_by_side() {
     assert_eq!(err, "", "no terminal, no progress");
     let lines: Vec<_> = out.lines().collect();
     for (line, begin, end) in [
-        (0, "www.example.com       AS64500  ", " ms  alive at 192.0.2.80"),
-        (1, "R2                    AS64500  ", " ms  alive at 192.0.2.1"),
+        (
+            0,
+            "www.example.com       AS64500  ",
+            " ms  alive at 192.0.2.80; probes: UDP (its first router kept silent), ICMP (its first router kept silent), not TCP; towards others: no",
+        ),
+        (
+            1,
+            "R2                    AS64500  ",
+            " ms  alive at 192.0.2.1; probes: UDP (its first router kept silent), ICMP (its first router kept silent), not TCP; towards others: no",
+        ),
         (
             2,
             "R1                    AS64500  ",
@@ -156,10 +171,50 @@ fn all_are_asked_side_by_side() {
         entries.iter().map(|entry| &entry["checked"]["reverse_traceroute"]["answer"]).collect();
     assert_eq!(answers[..4], ["speaks", "speaks", "ping_only", "none"]);
     assert!(answers[4].is_null());
+    assert_eq!(
+        entries[1]["checked"]["reverse_traceroute"]["features"],
+        serde_json::json!({"udp": "silent", "tcp": "no", "icmp": "silent", "indirect": "no", "padding": 0})
+    );
     assert_eq!(entries[1]["checked"]["resolved"], "192.0.2.1");
     assert!(entries[0]["checked"]["reverse_traceroute"]["rtt_ms"].as_f64().unwrap() > 60.0);
     assert!(entries[4]["checked"]["problem"].as_str().unwrap().contains("unknown name"));
     assert_eq!((&document["nearest"], &document["exit_code"]), (&"R2".into(), &1.into()));
+}
+
+/// Whether a thread of process `id` has no capability left.
+fn gave_up(id: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return false };
+    threads.flatten().any(|thread| {
+        let status = fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        status.contains("CapEff:\t0000000000000000\n")
+    })
+}
+
+#[test]
+fn they_are_asked_by_the_route_that_the_user_chose_and_without_privileges() {
+    let network = Network::up();
+    network.know(&["R2", "www.example.com"]);
+    let quick = ["-4", "-q", "1", "-w", "2"];
+    // Not an address of ours: what says so has looked at the option.
+    let foreign = ["-s", "192.0.2.77"];
+    let (out, _) = network.run(&[&["endpoints", "check"], &quick[..], &foreign].concat(), 4);
+    assert_eq!(out.matches("192.0.2.77").count(), 2, "{out}");
+    network.run(&[&["reverse", "--nearest"], &quick[..], &foreign].concat(), 4);
+    // Nobody is to be reached by the loopback interface.
+    network.run(&[&["endpoints", "nearest"], &quick[..], &["--interface", "lo"]].concat(), 4);
+    network.run(&[&["endpoints", "check"], &quick[..]].concat(), 0);
+
+    network.know(&["192.0.2.99"]);
+    let mut command = network.lab.command("client", OTHERHALF);
+    command.env("XDG_CONFIG_HOME", network.folder.path());
+    command.args([&["endpoints", "check"], &quick[..]].concat());
+    let mut child = command.spawn().unwrap();
+    let mut seen = false;
+    while child.try_wait().unwrap().is_none() {
+        seen |= gave_up(child.id());
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert!(seen, "asked with all privileges");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -13,10 +14,10 @@ use otherhalf_wire::ip::Family;
 use super::Endpoint;
 use crate::check::{self, Check, Speaks};
 use crate::options::Queries;
-use crate::raw::{self, RawNetwork};
+use crate::raw::{self, RawNetwork, Route};
 use crate::resolve;
 
-/// Responders asked at once: each costs a thread and a raw socket or two.
+/// Responders asked at once: each costs two threads and a raw socket or two.
 const AT_ONCE: NonZeroUsize = NonZeroUsize::new(16).unwrap();
 
 /// The least time from the begin of one to that of the next: 20 a second, of a few packets each.
@@ -38,6 +39,10 @@ pub struct Options {
     pub at_once: NonZeroUsize,
     /// The least time from the begin of one to that of the next.
     pub pause: Duration,
+    /// How packets leave this machine.
+    pub route: Route,
+    /// Whether those that are alive are asked what they can do as well.
+    pub features: bool,
 }
 
 impl Default for Options {
@@ -49,6 +54,8 @@ impl Default for Options {
             wait: Duration::from_secs(5),
             at_once: AT_ONCE,
             pause: PAUSE,
+            route: Route::default(),
+            features: false,
         }
     }
 }
@@ -93,22 +100,33 @@ impl Standing {
     }
 }
 
-/// Asks one responder, as [`check::check`] does.
+/// Asks one responder, as [`check::check`] and, where that is wanted, [`check::features`] do.
+///
+/// `opened` is called once there are sockets, before anything is read: the place to give privileges up.
 pub fn ask(
     endpoint: &Endpoint,
     options: &Options,
-    watch: impl FnMut() -> ControlFlow<()>,
+    opened: impl FnOnce(),
+    mut watch: impl FnMut() -> ControlFlow<()>,
 ) -> Standing {
     let target = match resolve::target(&endpoint.address, options.family) {
         Ok(target) => target,
         Err(error) => return Standing::NoAddress(error),
     };
     let asked = || {
-        let mut network = RawNetwork::open(target, &[])?;
+        let mut network = RawNetwork::open_by(target, &[], &options.route)?;
+        opened();
         let secret = network.secret()?;
-        let options =
+        let questions =
             check::Options { target: target.ip(), attempts: options.attempts, wait: options.wait };
-        check::check(&mut network, &options, &secret, watch)
+        let mut found = check::check(&mut network, &questions, &secret, &mut watch)?;
+        if let Speaks::Yes { rtt, .. } = found.speaks
+            && options.features
+        {
+            let ends = [network.source(), target.ip()];
+            found.features = Some(check::features(&mut network, ends, rtt, &secret, watch)?);
+        }
+        Ok(found)
     };
     match asked() {
         Ok(check) => Standing::Checked { address: target.ip(), check },
@@ -116,7 +134,7 @@ pub fn ask(
     }
 }
 
-/// Asks all `endpoints` by `ask`, on threads of its own; tells `told` of each as soon as it is known. In the directory's order.
+/// Asks all `endpoints` by `ask`, each on a thread of its own; tells `told` of each as soon as it is known. In the directory's order.
 ///
 /// Once `watch` breaks, no other is asked; `ask` should look at it too.
 pub fn survey(
@@ -139,7 +157,9 @@ pub fn survey(
             let standing = if wait_until(turn, &watch).is_break() {
                 Standing::Interrupted
             } else {
-                ask(endpoint)
+                // A thread that lives no longer: what it gives up, the next one still has.
+                let asked = thread::scope(|scope| scope.spawn(|| ask(endpoint)).join());
+                asked.unwrap_or_else(|panic| resume_unwind(panic))
             };
             // The receiver lives as long as the scope.
             let _ = sender.send(Found { index, standing });
@@ -299,7 +319,7 @@ mod tests {
         let endpoint = &endpoints(1)[0];
         // Too long a label to ask a server for (RFC 1035, section 2.3.4).
         let endpoint = Endpoint { address: "x".repeat(64), ..endpoint.clone() };
-        let standing = ask(&endpoint, &Options::default(), || ControlFlow::Continue(()));
+        let standing = ask(&endpoint, &Options::default(), || (), || ControlFlow::Continue(()));
         assert!(matches!(standing, Standing::NoAddress(resolve::Error::Unknown { .. })));
     }
 }

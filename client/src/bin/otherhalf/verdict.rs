@@ -147,12 +147,13 @@ pub(crate) fn of_check(check: &Check, target: &str) -> (Code, [String; 2]) {
             (Code::NoAnswer, format!("{target} does not answer reverse traceroute either"))
         }
     };
-    let features = check.features.as_ref().map_or_else(String::new, abilities);
-    (code, [ping, speaks + &features])
+    let features = check.features.as_ref().map_or_else(Vec::new, abilities);
+    let speaks = [vec![speaks], features].concat().join("\n  ");
+    (code, [ping, speaks])
 }
 
-/// What a responder can do: lines to follow the one that says that it is one.
-fn abilities(features: &Features) -> String {
+/// What a responder can do: to follow what says that it is one.
+pub(crate) fn abilities(features: &Features) -> Vec<String> {
     let all = [("UDP", features.udp), ("TCP", features.tcp), ("ICMP", features.icmp)];
     let (mut can, mut cannot) = (Vec::new(), Vec::new());
     for (name, ability) in all {
@@ -162,21 +163,20 @@ fn abilities(features: &Features) -> String {
             Ability::No(_) => cannot.push(name),
         }
     }
-    let mut lines =
-        format!("\n  probes: {}", if can.is_empty() { "none".to_owned() } else { can.join(", ") });
+    let mut probes =
+        format!("probes: {}", if can.is_empty() { "none".to_owned() } else { can.join(", ") });
     if !cannot.is_empty() {
-        lines.push_str("; not ");
-        lines.push_str(&cannot.join(", "));
+        probes.push_str(", not ");
+        probes.push_str(&cannot.join(", "));
     }
-    lines.push_str("\n  towards others: ");
-    lines.push_str(match features.indirect {
+    let indirect = match features.indirect {
         Ability::Yes => "yes",
         Ability::No(_) => "no",
         Ability::Silent => "not refused, nothing came of it",
-    });
+    };
+    let mut lines = vec![probes, format!("towards others: {indirect}")];
     if let Some(padding) = features.padding {
-        // Writing to a String cannot fail.
-        let _ = write!(lines, "\n  demands {} of padding", count(padding, "octet"));
+        lines.push(format!("demands {} of padding", count(padding, "octet")));
     }
     lines
 }
@@ -351,7 +351,7 @@ mod tests {
         assert_eq!(
             line,
             "www speaks reverse traceroute: 3.000 ms\n  \
-             probes: UDP, ICMP (its first router kept silent); not TCP\n  \
+             probes: UDP, ICMP (its first router kept silent), not TCP\n  \
              towards others: no\n  demands 24 octets of padding"
         );
         let codes = [

@@ -11,12 +11,14 @@ use super::proceed;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::words::count;
+use crate::{cli, privileges};
 
-/// By names; if `ask`, also by datagrams to the addresses that answered, ours (`source`) left out.
+/// By names; if `ask`, also by datagrams to the addresses that answered, ours (`source`) left out; no more sockets can be opened after that.
 pub(super) fn find(
     traces: &[Trace],
     names: &Names,
     ask: bool,
+    common: &cli::Common,
     source: IpAddr,
     interrupted: &AtomicBool,
 ) -> Result<Aliases, Failure> {
@@ -37,11 +39,13 @@ pub(super) fn find(
     let mut networks = Vec::new();
     for address in addresses.into_iter().take(alias::MOST) {
         // No route to it, or an address of a link: nothing to ask then.
-        if let Ok(network) = RawNetwork::open(SocketAddr::new(address, 0), &[]) {
+        if let Ok(network) = RawNetwork::open_by(SocketAddr::new(address, 0), &[], &common.route())
+        {
             asked.push(address);
             networks.push(network);
         }
     }
+    privileges::drop_all();
     let Some(first) = networks.first() else { return Ok(aliases) };
     let secret = first.secret()?;
     let options = alias::Options::default();

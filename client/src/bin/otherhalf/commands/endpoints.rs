@@ -13,7 +13,7 @@ use super::{interruption, proceed, tell, write_json};
 use crate::cli::{self, EndpointsWhat};
 use crate::failure::{Code, Failure};
 use crate::lines::milliseconds;
-use crate::settings;
+use crate::{privileges, settings, verdict};
 
 /// Does what the arguments say.
 pub(super) fn run(arguments: &cli::Endpoints) -> Result<Code, Failure> {
@@ -33,7 +33,9 @@ pub(super) fn run(arguments: &cli::Endpoints) -> Result<Code, Failure> {
         return Ok(Code::Reached);
     }
     let interrupted = interruption()?;
-    let found = survey(&directory, &arguments.common, &interrupted)?;
+    let features = arguments.what == EndpointsWhat::Check;
+    let found = survey(&directory, &arguments.common, features, &interrupted)?;
+    privileges::drop_all();
     let nearest = endpoints::nearest(&found).map(|found| &directory.endpoints()[found.index]);
     let code = if proceed(&interrupted).is_break() {
         Code::Interrupted
@@ -70,7 +72,7 @@ pub(super) fn nearest(
     interrupted: &AtomicBool,
 ) -> Result<String, Failure> {
     let directory = open(directory)?;
-    let found = survey(&directory, common, interrupted)?;
+    let found = survey(&directory, common, false, interrupted)?;
     let alive = found.iter().filter(|found| found.standing.rtt().is_some()).count();
     let Some(found) = endpoints::nearest(&found) else {
         return Err(if proceed(interrupted).is_break() {
@@ -103,16 +105,19 @@ fn open(directory: &cli::Directory) -> Result<Directory, Failure> {
     Ok(opened)
 }
 
-/// Asks all of them, with progress on a terminal.
+/// Asks all of them, if `features` also for what they can do, with progress on a terminal.
 fn survey(
     directory: &Directory,
     common: &cli::Common,
+    features: bool,
     interrupted: &AtomicBool,
 ) -> Result<Vec<Found>, Failure> {
     let options = Options {
         family: common.family(),
         attempts: common.queries,
         wait: common.wait,
+        route: common.route(),
+        features,
         ..Options::default()
     };
     let endpoints = directory.endpoints();
@@ -123,7 +128,7 @@ fn survey(
     }
     progress.tick();
     let watch = || proceed(interrupted);
-    let ask = |endpoint: &Endpoint| endpoints::ask(endpoint, &options, watch);
+    let ask = |endpoint: &Endpoint| endpoints::ask(endpoint, &options, privileges::drop_all, watch);
     let found = endpoints::survey(endpoints, &options, ask, watch, |_| progress.inc(1));
     progress.finish_and_clear();
     // What keeps one from being asked for lack of permission keeps all.
@@ -184,32 +189,37 @@ fn lines(directory: &Directory, found: &[Found]) -> Vec<String> {
 
 fn standing(standing: &Standing) -> String {
     match standing {
-        Standing::Checked { check: Check { speaks, ping, .. }, address } => match speaks {
-            Speaks::Yes { refusal, .. } => {
-                let condition = match refusal {
-                    Some(refusal) if refusal.status() != 1 => {
-                        format!(
-                            ", with a condition (status {}, value {})",
-                            refusal.status(),
-                            refusal.value()
-                        )
-                    }
-                    None => ", but not to the letter (it sends probes of TTL 0)".to_owned(),
-                    Some(_) => String::new(),
-                };
-                format!("alive at {address}{condition}")
+        Standing::Checked { check: Check { speaks, ping, features, .. }, address } => {
+            match speaks {
+                Speaks::Yes { refusal, .. } => {
+                    let condition = match refusal {
+                        Some(refusal) if refusal.status() != 1 => {
+                            format!(
+                                ", with a condition (status {}, value {})",
+                                refusal.status(),
+                                refusal.value()
+                            )
+                        }
+                        None => ", but not to the letter (it sends probes of TTL 0)".to_owned(),
+                        Some(_) => String::new(),
+                    };
+                    let features = features.as_ref().map_or_else(String::new, |features| {
+                        format!("; {}", verdict::abilities(features).join("; "))
+                    });
+                    format!("alive at {address}{condition}{features}")
+                }
+                Speaks::PingOnly { .. } => {
+                    format!("{address} answers ping only: no responder runs there")
+                }
+                Speaks::Undelivered { from, .. } => {
+                    format!("requests do not reach {address}: {from} sends them back")
+                }
+                Speaks::Silent if ping.is_some() => {
+                    format!("{address} answers ping, but not reverse traceroute")
+                }
+                Speaks::Silent => format!("no answer from {address}"),
             }
-            Speaks::PingOnly { .. } => {
-                format!("{address} answers ping only: no responder runs there")
-            }
-            Speaks::Undelivered { from, .. } => {
-                format!("requests do not reach {address}: {from} sends them back")
-            }
-            Speaks::Silent if ping.is_some() => {
-                format!("{address} answers ping, but not reverse traceroute")
-            }
-            Speaks::Silent => format!("no answer from {address}"),
-        },
+        }
         Standing::NoAddress(error) => error.to_string(),
         Standing::Failed(error) => error.to_string(),
         Standing::Interrupted => "not asked".to_owned(),

@@ -292,7 +292,8 @@ impl<'a> Session<'a> {
             self.names.wait(NAME_PATIENCE);
         }
         let (asks, source) = (self.asks_aliases, self.network.source());
-        self.aliases = aliases::find(&self.traces, &self.names, asks, source, &self.interrupted)?;
+        self.aliases =
+            aliases::find(&self.traces, &self.names, asks, self.common, source, &self.interrupted)?;
         Ok(())
     }
 
