@@ -122,9 +122,12 @@ pub fn ask(
         let mut found = check::check(&mut network, &questions, &secret, &mut watch)?;
         if let Speaks::Yes { rtt, .. } = found.speaks
             && options.features
+            && watch().is_continue()
         {
             let ends = [network.source(), target.ip()];
-            found.features = Some(check::features(&mut network, ends, rtt, &secret, watch)?);
+            let features = check::features(&mut network, ends, rtt, &secret, &mut watch)?;
+            // Questions broken off are no silence.
+            found.features = watch().is_continue().then_some(features);
         }
         Ok(found)
     };
