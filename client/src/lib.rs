@@ -30,6 +30,7 @@ pub mod details;
 pub mod query;
 pub mod identifiers;
 pub mod secret;
+mod flight;
 pub mod hop;
 mod repetition;
 pub mod trace;

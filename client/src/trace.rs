@@ -8,34 +8,20 @@
 
 pub(crate) mod name;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use otherhalf_wire::trace::{Refusal, Rtt};
+use otherhalf_wire::trace::Refusal;
 
-use crate::details::{Details, Rewritten};
+use crate::flight::{self, Flight, LEAST_WAIT, News};
 use crate::hop::{Hop, Outcome, Sample};
-use crate::identifiers::{Identifiers, REST};
 use crate::options::{Direction, Options};
-use crate::query::{Answer, Query, Reply, Unreachable};
+use crate::query::{Answer, Query, Reply};
 use crate::repetition;
 use crate::secret::Secret;
 use crate::ttl::Ttl;
 pub(crate) use name::body;
-use name::{Asked, Name};
-
-/// An answer is waited for at most this many times as long as the hop's slowest one took ...
-const TIMES_SAME_HOP: u32 = 3;
-/// ... or, if the hop gave none, as one of a later hop took (traceroute's factors).
-const TIMES_LATER_HOP: u32 = 10;
-/// But at least so long: a host that is busy for a moment is not silent.
-const LEAST_WAIT: Duration = Duration::from_millis(250);
-/// After some answers, so many errors about requests in a row end a reverse trace: one alone may be transient, or forged
-/// by somebody who guessed an identifier.
-const ERRORS_IN_A_ROW: u8 = 3;
-/// The most padding that is sent when a responder demands it: with it, requests still fit the smallest link of IPv6 (RFC 8200 §5).
-pub(crate) const MOST_PADDING: u16 = 1024;
 
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,44 +67,38 @@ pub enum End {
     Stopped,
 }
 
-/// A query that is on its way.
-#[derive(Debug, Clone)]
-struct Outstanding {
-    identifier: u16,
-    name: Name,
-    ttl: Ttl,
-    index: u8,
-    /// The padding that went with it.
-    padding: u16,
-    sent: Instant,
+impl End {
+    /// The end of a path that is traced by `options`, if `sample` is from there.
+    pub(crate) fn by(sample: &Sample, options: &Options) -> Option<Self> {
+        let from = sample.from;
+        match sample.reply {
+            None => (from == options.end()).then_some(Self::Reached),
+            Some(Reply::TimeExceeded) => None,
+            Some(Reply::Direct) => Some(Self::Reached),
+            // A target with several addresses may answer from another one.
+            Some(Reply::Unreachable(reason))
+                if from == options.target || reason.is_at_destination() =>
+            {
+                Some(Self::Reached)
+            }
+            Some(reply) => Some(Self::Unreachable { from, reply }),
+        }
+    }
 }
 
 /// A trace, see the [module](self).
 #[derive(Debug)]
 pub struct Trace {
     options: Options,
-    secret: Secret,
-    identifiers: Identifiers,
-    outstanding: Vec<Outstanding>,
+    /// What is on its way: its number at its TTL.
+    flight: Flight<u8>,
     hops: Vec<Hop>,
     /// The next query: its TTL (`None` past 255) and its number at that TTL.
     next: (Option<Ttl>, u8),
     /// Queries that are to be sent once more: TTL and number.
     again: VecDeque<(Ttl, u8)>,
-    /// The padding that the responder demanded, in octets; it is believed once.
-    padding: u16,
-    /// Queries so far, those that were sent once more included.
-    sent: u64,
     /// Queries so far, each once.
     asked: u64,
-    /// When the first of them was sent.
-    started: Option<Instant>,
-    /// Before that, the next query must not be sent.
-    not_before: Option<Instant>,
-    /// Errors about requests since the last answer to one.
-    errors: u8,
-    /// The TTL that each result was for, and when it came: a duplicate may come when its identifier asks for another.
-    results: HashMap<(u16, IpAddr, Rtt), (Ttl, Instant)>,
     /// Where the path ends and how, as far as known.
     last: Option<(Ttl, End)>,
     /// How it ended.
@@ -130,19 +110,11 @@ impl Trace {
     #[must_use]
     pub fn new(options: Options, secret: Secret) -> Self {
         Self {
-            identifiers: Identifiers::new(secret.first_identifier()),
-            secret,
-            outstanding: Vec::new(),
+            flight: Flight::new(secret),
             hops: Vec::new(),
             next: (Some(options.first), 0),
             again: VecDeque::new(),
-            padding: 0,
-            sent: 0,
             asked: 0,
-            started: None,
-            not_before: None,
-            errors: 0,
-            results: HashMap::new(),
             last: None,
             end: None,
             options,
@@ -152,14 +124,10 @@ impl Trace {
     /// Forgets all but its identifiers and the results of late, and is a new trace. So identifiers that were answered are
     /// used again, and those that were not rest: an answer to what it was is not taken for one to what it is.
     pub fn begin_again(&mut self, options: Options, secret: Secret, now: Instant) {
-        let mut identifiers = std::mem::replace(&mut self.identifiers, Identifiers::new(0));
-        // What a trace left open that ended early.
-        for query in &self.outstanding {
-            identifiers.rest(query.identifier, now);
-        }
-        let mut results = std::mem::take(&mut self.results);
-        results.retain(|_, (_, at)| now.saturating_duration_since(*at) < REST);
-        *self = Self { identifiers, results, ..Self::new(options, secret) };
+        let mut new = Self::new(options, secret.clone());
+        self.flight.begin_again(secret, now);
+        std::mem::swap(&mut self.flight, &mut new.flight);
+        *self = new;
     }
 
     /// What it was asked to do.
@@ -191,13 +159,13 @@ impl Trace {
     /// Queries sent.
     #[must_use]
     pub const fn sent(&self) -> u64 {
-        self.sent
+        self.flight.sent()
     }
 
     /// When the first query was sent.
     #[must_use]
     pub const fn started(&self) -> Option<Instant> {
-        self.started
+        self.flight.started()
     }
 
     /// The [hops](Self::hops) with no more queries than were sent: a trace that ended early did not lose the others.
@@ -233,20 +201,21 @@ impl Trace {
             return Step::Done;
         }
         self.expire(now);
-        let next = self.next_query();
-        let room = self.outstanding.len() < usize::from(self.options.parallel.get());
-        let mut wake = self.outstanding.iter().map(|query| self.deadline(query)).min();
-        match next {
-            Some((ttl, index)) if room => match self.not_before.filter(|at| *at > now) {
-                Some(at) => wake = Some(wake.map_or(at, |wake| wake.min(at))),
-                None => match self.ask(ttl, index, now) {
-                    Some(query) => return Step::Send(query),
-                    // All 65535 identifiers are resting: one will wake up.
-                    None => wake = Some(now + LEAST_WAIT),
-                },
-            },
-            None if self.outstanding.is_empty() => {
-                self.finish(now);
+        let mut wake = self.flight.deadline(|ttl| self.patience(ttl));
+        match self.next_query() {
+            Some((ttl, index)) if self.flight.has_room(&self.options) => {
+                let at = match self.flight.held_until(now) {
+                    Some(at) => at,
+                    None => match self.ask(ttl, index, now) {
+                        Some(query) => return Step::Send(query),
+                        // All 65535 identifiers are resting: one will wake up.
+                        None => now + LEAST_WAIT,
+                    },
+                };
+                wake = Some(wake.map_or(at, |wake| wake.min(at)));
+            }
+            None if self.flight.is_empty() => {
+                self.finish();
                 return Step::Done;
             }
             _ => {}
@@ -259,96 +228,27 @@ impl Trace {
         if self.end.is_some() {
             return false;
         }
-        let Some(position) = self.outstanding.iter().position(|query| query.name.is_in(answer))
-        else {
-            return false;
-        };
-        let before = self.answered_before(answer);
-        let ttl = self.outstanding.get(position).map(|query| query.ttl);
-        if before.is_some() && before != ttl {
-            return false;
-        }
-        let query = self.outstanding.swap_remove(position);
-        let elapsed = now.saturating_duration_since(query.sent);
-        // An error may be forged, and a result a duplicate: the true answer may still come.
-        let doubtful = before.is_some() || matches!(answer, Answer::Undelivered { .. });
-        if doubtful || self.options.direction == Direction::Forward {
-            self.identifiers.rest(query.identifier, now);
-        } else {
-            self.identifiers.answered(query.identifier);
-        }
-        match answer {
-            Answer::Probe { from, reply, details, .. } => {
-                let sample = Sample {
-                    from: *from,
-                    sent: query.sent,
-                    rtt: Some(elapsed),
-                    elapsed,
-                    reply: Some(*reply),
-                    details: details.clone(),
-                    rewritten: query.name.rewritten(answer),
-                };
-                self.settle(&query, Outcome::Answered(sample));
-                self.forward_end(query.ttl, *from, *reply, now);
-            }
-            Answer::Result { identifier, from, rtt } => {
-                self.errors = 0;
-                self.results.insert((*identifier, *from, *rtt), (query.ttl, now));
-                let rtt = rtt.ns().map(|ns| Duration::from_nanos(ns.into()));
-                let sample = Sample {
-                    from: *from,
-                    sent: query.sent,
-                    rtt,
-                    elapsed,
-                    reply: None,
-                    details: Details::default(),
-                    rewritten: Rewritten::default(),
-                };
-                self.settle(&query, Outcome::Answered(sample));
-                if *from == self.options.end() {
-                    self.shorten(query.ttl, End::Reached, now);
+        let is_answered = self.is_answered();
+        let taken = self.flight.take(answer, now, self.options.direction, is_answered);
+        let Some((query, news)) = taken else { return false };
+        let (ttl, index) = (query.ttl, query.what);
+        match news {
+            News::Answered(sample) | News::Repeated(sample) => {
+                let end = End::by(&sample, &self.options);
+                self.settle(ttl, index, Outcome::Answered(sample));
+                if let Some(end) = end {
+                    self.shorten(ttl, end);
                 }
             }
-            Answer::Refused { refusal: Refusal::Padding(missing), .. }
-                if self.accepts(query.padding.saturating_add(*missing)) =>
-            {
-                self.again.push_back((query.ttl, query.index));
+            News::Longer => self.again.push_back((ttl, index)),
+            News::Undelivered { end, believed } if believed && self.last.is_none() => {
+                self.stop_with(end);
             }
-            Answer::Refused { refusal, text, .. } => {
-                self.stop_with(End::Refused { refusal: *refusal, text: text.clone() });
-            }
-            Answer::Mirrored { .. } => self.stop_with(End::Mirrored),
-            Answer::Undelivered { from, reply, .. } => {
-                self.errors = self.errors.saturating_add(1);
-                let many = self.errors >= ERRORS_IN_A_ROW || !self.is_answered();
-                if many && self.last.is_none() {
-                    self.stop_with(End::Unreachable { from: *from, reply: *reply });
-                } else {
-                    self.settle(&query, Outcome::Silent);
-                }
-            }
+            News::Undelivered { .. } => self.settle(ttl, index, Outcome::Silent),
+            News::Over(end) => self.stop_with(end),
         }
-        self.look_for_repetition(now);
+        self.look_for_repetition();
         true
-    }
-
-    /// Whether requests with so much padding are worth a try: a demand is met once, and those that were on their way
-    /// meanwhile get no other.
-    fn accepts(&mut self, padding: u16) -> bool {
-        if self.padding == 0 && padding <= MOST_PADDING {
-            self.padding = padding;
-        }
-        padding <= self.padding
-    }
-
-    /// The TTL for which `answer` came before: the very nanosecond tells.
-    fn answered_before(&self, answer: &Answer) -> Option<Ttl> {
-        match answer {
-            Answer::Result { identifier, from, rtt } if rtt.ns().is_some() => {
-                self.results.get(&(*identifier, *from, *rtt)).map(|(ttl, _)| *ttl)
-            }
-            _ => None,
-        }
     }
 
     /// Ends the trace with what is known.
@@ -381,16 +281,11 @@ impl Trace {
 
     /// Makes the query of `ttl` and `index`.
     fn ask(&mut self, ttl: Ttl, index: u8, now: Instant) -> Option<Query> {
-        let identifier = self.identifiers.take(now)?;
-        let (query, name) = self.query(ttl, identifier);
+        let at = (ttl, self.options.flow);
+        let query = self.flight.send(&self.options, at, index, now)?;
         if self.again.pop_front().is_none() {
             self.advance(ttl, index);
         }
-        let padding = self.padding;
-        self.outstanding.push(Outstanding { identifier, name, ttl, index, padding, sent: now });
-        self.sent += 1;
-        self.started.get_or_insert(now);
-        self.not_before = Some(now + self.options.interval());
         Some(query)
     }
 
@@ -407,77 +302,42 @@ impl Trace {
         self.asked += 1;
     }
 
-    fn query(&self, ttl: Ttl, identifier: u16) -> (Query, Name) {
-        let Self { sent, padding, .. } = *self;
-        let asked = Asked { ttl, flow: self.options.flow, identifier, sent, padding };
-        name::query(&self.options, &self.secret, asked)
-    }
-
-    /// When `query` is given up.
-    fn deadline(&self, query: &Outstanding) -> Instant {
-        query.sent + self.patience(query.ttl)
-    }
-
     /// How long an answer from `ttl` is waited for.
     fn patience(&self, ttl: Ttl) -> Duration {
-        let slowest = |hop: &Hop| hop.samples().map(|sample| sample.elapsed).max();
-        let mut from_here = self.hops.iter().skip_while(|hop| hop.ttl() < ttl);
-        let wait =
-            from_here.find_map(|hop| Some((hop.ttl(), slowest(hop)?))).map(|(at, slowest)| {
-                slowest * if at == ttl { TIMES_SAME_HOP } else { TIMES_LATER_HOP }
-            });
-        wait.map_or(self.options.wait, |wait| wait.max(LEAST_WAIT).min(self.options.wait))
+        patience(&self.hops, ttl, self.options.wait)
     }
 
     fn expire(&mut self, now: Instant) {
-        let mut position = 0;
+        let wait = self.options.wait;
         let mut expired = false;
-        while let Some(query) = self.outstanding.get(position) {
-            if self.deadline(query) > now {
-                position += 1;
-                continue;
-            }
-            let query = self.outstanding.swap_remove(position);
-            self.identifiers.rest(query.identifier, now);
-            self.settle(&query, Outcome::Silent);
+        while let Some(query) = self.flight.expired(now, |ttl| patience(&self.hops, ttl, wait)) {
+            self.settle(query.ttl, query.what, Outcome::Silent);
             expired = true;
         }
         if expired {
-            self.look_for_repetition(now);
+            self.look_for_repetition();
         }
     }
 
-    fn settle(&mut self, query: &Outstanding, outcome: Outcome) {
-        if let Some(hop) = self.hops.iter_mut().find(|hop| hop.ttl() == query.ttl) {
-            hop.settle(query.index.into(), outcome);
+    /// Notes what became of the query of `ttl` and `index`.
+    fn settle(&mut self, ttl: Ttl, index: u8, outcome: Outcome) {
+        if let Some(hop) = self.hops.iter_mut().find(|hop| hop.ttl() == ttl) {
+            hop.settle(index.into(), outcome);
         }
-    }
-
-    /// Whether an answer to a probe is the end of the forward path.
-    fn forward_end(&mut self, ttl: Ttl, from: IpAddr, reply: Reply, now: Instant) {
-        let end = match reply {
-            Reply::TimeExceeded => return,
-            Reply::Direct => End::Reached,
-            Reply::Unreachable(Unreachable { .. }) if from == self.options.target => End::Reached,
-            // A target with several addresses may answer from another one.
-            Reply::Unreachable(reason) if reason.is_at_destination() => End::Reached,
-            Reply::Unreachable(_) | Reply::TooBig { .. } => End::Unreachable { from, reply },
-        };
-        self.shorten(ttl, end, now);
     }
 
     /// In reverse nothing says why a probe was answered: what ends a path shows as one address from there on.
-    fn look_for_repetition(&mut self, now: Instant) {
+    fn look_for_repetition(&mut self) {
         if self.options.direction == Direction::Forward || self.last.is_some() {
             return;
         }
         if let Some((ttl, end)) = repetition::end(&self.hops, &self.options) {
-            self.shorten(ttl, end, now);
+            self.shorten(ttl, end);
         }
     }
 
     /// The path ends at `ttl`: nothing beyond is of interest.
-    fn shorten(&mut self, ttl: Ttl, end: End, now: Instant) {
+    fn shorten(&mut self, ttl: Ttl, end: End) {
         if self.last.as_ref().is_some_and(|(known, known_end)| {
             *known < ttl || *known == ttl && *known_end == End::Reached
         }) {
@@ -486,24 +346,18 @@ impl Trace {
         self.last = Some((ttl, end));
         self.hops.retain(|hop| hop.ttl() <= ttl);
         self.again.retain(|(asked, _)| *asked <= ttl);
-        let (keep, beyond) =
-            std::mem::take(&mut self.outstanding).into_iter().partition(|query| query.ttl <= ttl);
-        self.outstanding = keep;
-        let beyond: Vec<Outstanding> = beyond;
-        for query in beyond {
-            self.identifiers.rest(query.identifier, now);
-        }
+        self.flight.retain(|query| query.ttl <= ttl);
     }
 
     /// All was asked and answered, or given up.
-    fn finish(&mut self, now: Instant) {
+    fn finish(&mut self) {
         let at_last = self.limit() == self.options.last && self.ends_answered();
         if self.options.direction == Direction::Reverse
             && self.last.is_none()
             && !at_last
             && let Some((ttl, end)) = repetition::end_before_silence(&self.hops, &self.options)
         {
-            self.shorten(ttl, end, now);
+            self.shorten(ttl, end);
         }
         self.end = Some(match &self.last {
             Some((_, end)) => end.clone(),
@@ -526,4 +380,9 @@ impl Trace {
         self.hops.truncate(answered);
         self.end = Some(end);
     }
+}
+
+fn patience(hops: &[Hop], ttl: Ttl, wait: Duration) -> Duration {
+    let slowest = |hop: &Hop| hop.samples().map(|sample| sample.elapsed).max();
+    flight::patience(hops.iter().map(|hop| (hop.ttl(), slowest(hop))), ttl, wait)
 }

@@ -12,6 +12,7 @@ use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::trace::{Refusal, Request};
 
+use crate::flight::MOST_PADDING;
 use crate::network::{Network, TICK};
 use crate::options::Flow;
 use crate::query::{Answer, Extras, Query};
@@ -21,8 +22,6 @@ use crate::secret::Secret;
 const PATIENCE: Duration = Duration::from_millis(500);
 /// ... and how many of its round trips.
 const ROUND_TRIPS: u32 = 2;
-/// As in traces.
-const MOST_PADDING: u16 = 1024;
 /// Where identifiers begin, away from those of the check.
 const FIRST: u16 = 0x0100;
 

@@ -1,57 +1,29 @@
 //! The search itself: what is asked, what comes back, and when it is over.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
-
-use otherhalf_wire::trace::{Refusal, Rtt};
 
 use super::flow;
 use super::graph::{Graph, Node};
 use super::layer::{Ask, Layer, Number};
 use super::options::Options;
 use super::stopping::Shared;
-use crate::details::{Details, Rewritten};
+use crate::flight::{self, Flight, News};
 use crate::hop::Sample;
-use crate::identifiers::Identifiers;
 use crate::network::Probing;
-use crate::options::Direction;
-use crate::query::{Answer, Query, Reply};
+use crate::query::{Answer, Query};
 use crate::secret::Secret;
-use crate::trace::name::{Asked, Name, query};
-use crate::trace::{End, MOST_PADDING, Step};
+use crate::trace::{End, Step};
 use crate::ttl::Ttl;
-
-/// An answer is waited for at most this many times as long as the TTL's slowest one took ...
-const TIMES_SAME_HOP: u32 = 3;
-/// ... or, if it gave none, as one of a later TTL took (traceroute's factors).
-const TIMES_LATER_HOP: u32 = 10;
-/// But at least so long: a host that is busy for a moment is not silent.
-const LEAST_WAIT: Duration = Duration::from_millis(250);
-/// So many errors about requests in a row, after some answers, end a reverse trace.
-const ERRORS_IN_A_ROW: u8 = 3;
-
-/// A query on its way.
-#[derive(Debug, Clone)]
-struct Outstanding {
-    ttl: u8,
-    ask: Ask,
-    name: Name,
-    identifier: u16,
-    /// The padding that went with it.
-    padding: u16,
-    sent: Instant,
-}
 
 /// A multipath trace in one direction, see the [module](super).
 #[derive(Debug)]
 pub struct Search {
     pub(super) options: Options,
-    secret: Secret,
-    identifiers: Identifiers,
+    flight: Flight<Ask>,
     pub(super) shared: Shared,
     pub(super) layers: BTreeMap<u8, Layer>,
-    outstanding: Vec<Outstanding>,
     /// Nodes that no flow gets past, and why.
     pub(super) ends: BTreeMap<Node, End>,
     /// The TTL at which each flow ends.
@@ -60,14 +32,6 @@ pub struct Search {
     pub(super) tried: BTreeMap<Node, Number>,
     /// Whether something was learnt since the last plan.
     news: bool,
-    sent: u64,
-    started: Option<Instant>,
-    not_before: Option<Instant>,
-    errors: u8,
-    /// The padding that the responder demanded, in octets; it is believed once.
-    padding: u16,
-    /// Results that were taken: another like it is a duplicate.
-    results: HashSet<(u16, IpAddr, Rtt)>,
     end: Option<End>,
 }
 
@@ -75,25 +39,16 @@ impl Search {
     /// A search that has not begun.
     #[must_use]
     pub fn new(options: Options, secret: Secret) -> Self {
-        let identifiers = Identifiers::new(secret.first_identifier());
         let shared = Shared::new(options.confidence.get());
         Self {
             options,
-            secret,
-            identifiers,
+            flight: Flight::new(secret),
             shared,
             layers: BTreeMap::new(),
-            outstanding: Vec::new(),
             ends: BTreeMap::new(),
             ended: BTreeMap::new(),
             tried: BTreeMap::new(),
             news: true,
-            sent: 0,
-            started: None,
-            not_before: None,
-            errors: 0,
-            padding: 0,
-            results: HashSet::new(),
             end: None,
         }
     }
@@ -113,13 +68,13 @@ impl Search {
     /// Queries so far.
     #[must_use]
     pub const fn sent(&self) -> u64 {
-        self.sent
+        self.flight.sent()
     }
 
     /// When the first query was sent.
     #[must_use]
     pub const fn started(&self) -> Option<Instant> {
-        self.started
+        self.flight.started()
     }
 
     /// Whether anybody answered.
@@ -157,57 +112,34 @@ impl Search {
     fn next(&mut self, now: Instant) -> Option<Query> {
         let (ttl, ask) =
             self.layers.iter_mut().find_map(|(ttl, layer)| Some((*ttl, layer.next(now)?)))?;
-        let Some(identifier) = self.identifiers.take(now) else {
+        let flow = flow::of_number(self.options.trace.flow, ask.flow);
+        let at = (Ttl::new(ttl).unwrap_or(Ttl::MIN), flow);
+        let query = self.flight.send(&self.options.trace, at, ask, now);
+        if query.is_none() {
             // All 65535 identifiers are resting: one will wake up.
             self.layers.entry(ttl).or_default().put_back(ask);
-            return None;
-        };
-        let flow = flow::of_number(self.options.trace.flow, ask.flow);
-        let (sent, padding) = (self.sent, self.padding);
-        let at = Ttl::new(ttl).unwrap_or(Ttl::MIN);
-        let asked = Asked { ttl: at, flow, identifier, sent, padding };
-        let (query, name) = query(&self.options.trace, &self.secret, asked);
-        self.outstanding.push(Outstanding { ttl, ask, name, identifier, padding, sent: now });
-        self.sent += 1;
-        self.started.get_or_insert(now);
-        self.not_before = Some(now + self.options.trace.interval());
-        Some(query)
-    }
-
-    fn patience(&self, ttl: u8) -> Duration {
-        let slowest = self
-            .layers
-            .range(ttl..)
-            .find_map(|(at, layer)| Some((*at == ttl, layer.slowest?)))
-            .map(|(same, slowest)| slowest * if same { TIMES_SAME_HOP } else { TIMES_LATER_HOP });
-        let wait = self.options.trace.wait;
-        slowest.map_or(wait, |slowest| slowest.max(LEAST_WAIT).min(wait))
+        }
+        query
     }
 
     fn expire(&mut self, now: Instant) {
-        let mut position = 0;
-        while let Some(query) = self.outstanding.get(position) {
-            if query.sent + self.patience(query.ttl) > now {
-                position += 1;
-                continue;
-            }
-            let query = self.outstanding.swap_remove(position);
-            self.lost(&query, now);
+        let wait = self.options.trace.wait;
+        while let Some(query) = self.flight.expired(now, |ttl| patience(&self.layers, ttl, wait)) {
+            self.lost(query.ttl.get(), query.what);
         }
     }
 
-    /// No answer to `query` came, nor will.
-    fn lost(&mut self, query: &Outstanding, now: Instant) {
-        self.identifiers.rest(query.identifier, now);
-        let layer = self.layers.entry(query.ttl).or_default();
+    /// No answer to `ask` at `ttl` came, nor will.
+    fn lost(&mut self, ttl: u8, ask: Ask) {
+        let layer = self.layers.entry(ttl).or_default();
         // A TTL that nobody answers at is asked once for each flow, but for the first one.
-        let worth = layer.is_answered() || query.ask.flow == 0;
-        layer.unanswered(query.ask, if worth { self.options.retry } else { 0 });
+        let worth = layer.is_answered() || ask.flow == 0;
+        layer.unanswered(ask, if worth { self.options.retry } else { 0 });
         self.news = true;
     }
 
-    fn answered(&mut self, query: &Outstanding, sample: Sample) {
-        let (ttl, ask, from, reply) = (query.ttl, query.ask, sample.from, sample.reply);
+    fn answered(&mut self, ttl: u8, ask: Ask, sample: Sample) {
+        let (from, end) = (sample.from, End::by(&sample, &self.options.trace));
         let layer = self.layers.entry(ttl).or_default();
         if layer.answered(ask, sample) {
             layer.take_up(self.options.retry);
@@ -216,7 +148,7 @@ impl Search {
         if ask.again {
             return;
         }
-        if let Some(end) = self.end_at(from, reply) {
+        if let Some(end) = end {
             self.close(ask.flow, (ttl, Some(from)), end);
         } else {
             self.look_for_repetition(ask.flow, ttl);
@@ -234,26 +166,10 @@ impl Search {
         for (_, layer) in self.layers.range_mut(ttl.saturating_add(1)..) {
             layer.forget(flow);
         }
-        self.outstanding.retain(|query| {
-            let keep = query.ttl <= ttl || query.ask.flow != flow;
-            if !keep {
-                self.identifiers.rest(query.identifier, query.sent);
-            }
-            keep
-        });
-    }
-
-    /// Whether requests with so much padding are worth a try: a demand is met once, and those that were on their way
-    /// meanwhile are asked again.
-    fn accepts(&mut self, padding: u16) -> bool {
-        if self.padding == 0 && padding <= MOST_PADDING {
-            self.padding = padding;
-        }
-        padding <= self.padding
+        self.flight.retain(|query| query.ttl.get() <= ttl || query.what.flow != flow);
     }
 
     fn stop_with(&mut self, end: End) {
-        self.outstanding.clear();
         self.layers.values_mut().for_each(Layer::give_up);
         self.end = Some(end);
     }
@@ -270,12 +186,11 @@ impl Probing for Search {
             return Step::Done;
         }
         self.expire(now);
-        let room = self.outstanding.len() < usize::from(self.options.trace.parallel.get());
-        let mut wake =
-            self.outstanding.iter().map(|query| query.sent + self.patience(query.ttl)).min();
+        let wait = self.options.trace.wait;
+        let mut wake = self.flight.deadline(|ttl| patience(&self.layers, ttl, wait));
         let mut sooner = |at: Instant| wake = Some(wake.map_or(at, |wake| wake.min(at)));
-        if room {
-            if let Some(at) = self.not_before.filter(|at| *at > now) {
+        if self.flight.has_room(&self.options.trace) {
+            if let Some(at) = self.flight.held_until(now) {
                 sooner(at);
             } else {
                 if !self.layers.values().any(|layer| layer.due(now).is_some_and(|at| at <= now))
@@ -303,68 +218,18 @@ impl Probing for Search {
         if self.end.is_some() {
             return false;
         }
-        let Some(position) = self.outstanding.iter().position(|query| query.name.is_in(answer))
-        else {
-            return false;
-        };
-        if let Answer::Result { identifier, from, rtt } = answer
-            && rtt.ns().is_some()
-            && !self.results.insert((*identifier, *from, *rtt))
-        {
-            return false;
-        }
-        let query = self.outstanding.swap_remove(position);
-        let elapsed = now.saturating_duration_since(query.sent);
-        let undelivered = matches!(answer, Answer::Undelivered { .. });
-        if undelivered || self.options.trace.direction == Direction::Forward {
-            self.identifiers.rest(query.identifier, now);
-        } else {
-            self.identifiers.answered(query.identifier);
-        }
-        match answer {
-            Answer::Probe { from, reply, details, .. } => {
-                let sample = Sample {
-                    from: *from,
-                    sent: query.sent,
-                    rtt: Some(elapsed),
-                    elapsed,
-                    reply: Some(*reply),
-                    details: details.clone(),
-                    rewritten: query.name.rewritten(answer),
-                };
-                self.answered(&query, sample);
+        let is_answered = self.is_answered();
+        let taken = self.flight.take(answer, now, self.options.trace.direction, is_answered);
+        let Some((query, news)) = taken else { return false };
+        let (ttl, ask) = (query.ttl.get(), query.what);
+        match news {
+            News::Answered(sample) => self.answered(ttl, ask, sample),
+            // A duplicate would prove that packets of one flow keep together.
+            News::Repeated(_) | News::Longer => {
+                self.layers.entry(ttl).or_default().put_back(ask);
             }
-            Answer::Result { from, rtt, .. } => {
-                self.errors = 0;
-                let rtt = rtt.ns().map(|ns| Duration::from_nanos(ns.into()));
-                let sample = Sample {
-                    from: *from,
-                    sent: query.sent,
-                    rtt,
-                    elapsed,
-                    reply: None,
-                    details: Details::default(),
-                    rewritten: Rewritten::default(),
-                };
-                self.answered(&query, sample);
-            }
-            Answer::Refused { refusal: Refusal::Padding(missing), .. }
-                if self.accepts(query.padding.saturating_add(*missing)) =>
-            {
-                self.layers.entry(query.ttl).or_default().put_back(query.ask);
-            }
-            Answer::Refused { refusal, text, .. } => {
-                self.stop_with(End::Refused { refusal: *refusal, text: text.clone() });
-            }
-            Answer::Mirrored { .. } => self.stop_with(End::Mirrored),
-            Answer::Undelivered { from, reply, .. } => {
-                self.errors = self.errors.saturating_add(1);
-                if self.errors >= ERRORS_IN_A_ROW || !self.is_answered() {
-                    self.stop_with(End::Unreachable { from: *from, reply: *reply });
-                } else {
-                    self.lost(&query, now);
-                }
-            }
+            News::Undelivered { end, believed: true } | News::Over(end) => self.stop_with(end),
+            News::Undelivered { .. } => self.lost(ttl, ask),
         }
         true
     }
@@ -380,22 +245,7 @@ impl Probing for Search {
     }
 }
 
-impl Search {
-    /// Whether whoever says `reply` is the end of a path.
-    fn end_at(&self, from: IpAddr, reply: Option<Reply>) -> Option<End> {
-        let options = &self.options.trace;
-        match reply {
-            None => (from == options.end()).then_some(End::Reached),
-            Some(Reply::TimeExceeded) => None,
-            Some(Reply::Direct) => Some(End::Reached),
-            Some(Reply::Unreachable(reason))
-                if from == options.target || reason.is_at_destination() =>
-            {
-                Some(End::Reached)
-            }
-            Some(reply @ (Reply::Unreachable(_) | Reply::TooBig { .. })) => {
-                Some(End::Unreachable { from, reply })
-            }
-        }
-    }
+fn patience(layers: &BTreeMap<u8, Layer>, ttl: Ttl, wait: Duration) -> Duration {
+    let slowest = layers.iter().filter_map(|(at, layer)| Some((Ttl::new(*at)?, layer.slowest)));
+    flight::patience(slowest, ttl, wait)
 }

@@ -322,12 +322,12 @@ fn after_a_forged_error_the_true_answer_is_no_other_requests() {
     let mut trace = Trace::new(options, Secret::from_bytes([1; 16]));
     let now = simulation.now();
     let [first, second] = [(); 2].map(|()| next_identifier(&mut trace, now));
-    assert!(trace.handle(&result(first, 1, 1_000_000), now));
+    assert!(trace.handle(&result(first, 1, 1_000_007), now));
     let (from, reply) = (address(Family::V4, 9, 9), Reply::TimeExceeded);
     assert!(trace.handle(&Answer::Undelivered { identifier: second, from, reply }, now));
     assert_eq!(next_identifier(&mut trace, now), first);
     assert_ne!(next_identifier(&mut trace, now), second);
-    assert!(!trace.handle(&result(second, 2, 2_000_000), now));
+    assert!(!trace.handle(&result(second, 2, 2_000_007), now));
     assert_eq!(trace.end(), None);
 }
 
@@ -341,13 +341,13 @@ fn after_a_duplicate_the_true_answer_is_no_other_hops() {
     let mut trace = Trace::new(options, Secret::from_bytes([1; 16]));
     let now = simulation.now();
     let identifier = next_identifier(&mut trace, now);
-    assert!(trace.handle(&result(identifier, 1, 1_000_000), now));
+    assert!(trace.handle(&result(identifier, 1, 1_000_007), now));
     assert_eq!(next_identifier(&mut trace, now), identifier, "the second query of the first hop");
     // The first one's answer again; then the second one's, when the second hop is being asked.
-    assert!(trace.handle(&result(identifier, 1, 1_000_000), now));
+    assert!(trace.handle(&result(identifier, 1, 1_000_007), now));
     let other = next_identifier(&mut trace, now);
-    assert!(!trace.handle(&result(identifier, 1, 1_000_001), now));
-    assert!(trace.handle(&result(other, 2, 2_000_000), now));
+    assert!(!trace.handle(&result(identifier, 1, 1_000_008), now));
+    assert!(trace.handle(&result(other, 2, 2_000_007), now));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::trace::Refusal;
 
-use super::simulation::{Router, Simulation, address, ms};
+use super::simulation::{Responder, Router, Simulation, address, ms};
 use super::{options, path, routers, run, trace};
 
 #[test]
@@ -108,6 +108,16 @@ fn a_demand_without_end_is_met_once() {
     assert_eq!(demand(20), None);
     let refusal = Refusal::Padding(1);
     assert_eq!(demand(1), Some(End::Refused { refusal, text: String::new() }));
+}
+
+#[test]
+fn a_demand_of_no_padding_is_a_refusal_and_not_a_question() {
+    let mut simulation = Simulation::new(Family::V4, 3, 4);
+    let refusal = Refusal::Padding(0);
+    simulation.responder = Responder::Refuses(refusal, String::new());
+    let back = trace(&mut simulation, Direction::Reverse);
+    assert_eq!(back.end(), Some(&End::Refused { refusal, text: String::new() }));
+    assert!(simulation.sent.len() <= 16, "{}", simulation.sent.len());
 }
 
 #[test]
