@@ -1,5 +1,6 @@
 //! The longest packets that a path takes.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use schemars::JsonSchema;
@@ -52,6 +53,16 @@ impl PathMtu {
             black_hole: found.black_hole,
             sent: found.sent,
         }
+    }
+
+    /// A router that said something else of its next link each of three times or more: what it says is not to be believed.
+    #[must_use]
+    pub fn contradicts_itself(&self) -> Option<IpAddr> {
+        let said = |address| self.limits.iter().filter(move |limit| limit.address == address);
+        let differ = |address: &IpAddr| {
+            said(*address).map(|limit| limit.octets).collect::<BTreeSet<_>>().len() > 2
+        };
+        self.limits.iter().map(|limit| limit.address).find(differ)
     }
 
     /// The longest packets that come to the hop of `ttl`, as far as routers say.

@@ -1,17 +1,25 @@
 //! The path MTU over links that take less, and routers that say so, say it badly, or do not.
 
+use std::convert::Infallible;
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use otherhalf_client::mtu::{self, Limit, Options, PathMtu};
-use otherhalf_client::query::{Query, Reply};
-use otherhalf_client::{Flow, Network, Queries, Secret, Ttl};
+use otherhalf_client::query::{Answer, Query, Reply};
+use otherhalf_client::{Details, Flow, Network, Queries, Secret, Ttl, document};
 use otherhalf_wire::ip::Family;
-use otherhalf_wire::probe::Protocol;
+use otherhalf_wire::probe::{Identity, Protocol};
 
 use super::simulation::{Narrow, Simulation, address, ms};
 
 fn discover(simulation: &mut Simulation, protocol: Protocol) -> PathMtu {
-    let options = Options {
+    let options = options(simulation, protocol);
+    let secret = Secret::from_bytes([2; 16]);
+    mtu::discover(simulation, &options, &secret, || ControlFlow::Continue(())).unwrap()
+}
+
+fn options(simulation: &Simulation, protocol: Protocol) -> Options {
+    Options {
         source: simulation.source,
         target: simulation.target,
         protocol,
@@ -21,9 +29,7 @@ fn discover(simulation: &mut Simulation, protocol: Protocol) -> PathMtu {
         largest: 1500,
         attempts: Queries::new(2).unwrap(),
         wait: ms(300),
-    };
-    let secret = Secret::from_bytes([2; 16]);
-    mtu::discover(simulation, &options, &secret, || ControlFlow::Continue(())).unwrap()
+    }
 }
 
 /// What a router says: the number, or, as old ones, none.
@@ -97,4 +103,49 @@ fn silence_at_every_size_is_no_black_hole() {
     let found = discover(&mut simulation, Protocol::Udp);
     assert_eq!(found, PathMtu { mtu: None, limits: vec![], black_hole: false, sent: 4 });
     assert!(simulation.now() - start < ms(1000));
+}
+
+/// A router that answers each probe at once: it is one octet too long.
+struct Grudging {
+    now: Instant,
+    answer: Option<Answer>,
+}
+
+impl Network for Grudging {
+    type Error = Infallible;
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn send(&mut self, query: &Query) -> Result<(), Infallible> {
+        let Query::Probe { probe, .. } = query else { panic!("no request") };
+        let (identity, from) = (Identity::of(probe), address(Family::V4, 1, 1));
+        let reply = too_big(Some(u32::from(size(query)) - 1));
+        self.answer = Some(Answer::Probe { identity, from, reply, details: Details::default() });
+        Ok(())
+    }
+
+    fn receive(&mut self, deadline: Instant) -> Result<Option<(Answer, Instant)>, Infallible> {
+        let answer = self.answer.take();
+        self.now = if answer.is_some() { self.now + ms(1) } else { deadline };
+        Ok(answer.map(|answer| (answer, self.now)))
+    }
+}
+
+#[test]
+fn a_router_that_takes_one_octet_less_each_time_is_not_followed() {
+    for largest in [1500, u16::MAX] {
+        let simulation = Simulation::new(Family::V4, 4, 4);
+        let options = Options { largest, ..options(&simulation, Protocol::Udp) };
+        let mut network = Grudging { now: simulation.now(), answer: None };
+        let secret = Secret::from_bytes([2; 16]);
+        let found =
+            mtu::discover(&mut network, &options, &secret, || ControlFlow::Continue(())).unwrap();
+        // Ten words, and the halves of 65535.
+        assert!((11..=27).contains(&found.sent), "{}", found.sent);
+        assert_eq!((found.mtu, found.black_hole), (None, false));
+        let document = document::PathMtu::new(&found, &[], 1500);
+        assert_eq!(document.contradicts_itself(), Some(address(Family::V4, 1, 1)));
+    }
 }

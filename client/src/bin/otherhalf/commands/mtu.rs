@@ -52,6 +52,7 @@ pub(super) fn write(
     numeric: bool,
     out: &mut impl Write,
 ) -> io::Result<()> {
+    contradiction(found, names, numeric, out)?;
     let Some(octets) = found.octets else {
         return writeln!(out, "Path MTU: not known, no probe of its own was answered");
     };
@@ -79,4 +80,19 @@ pub(super) fn write(
         )?;
     }
     Ok(())
+}
+
+/// Says who is not to be believed, if somebody is not.
+fn contradiction(
+    found: &PathMtu,
+    names: &Names,
+    numeric: bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let Some(router) = found.contradicts_itself() else { return Ok(()) };
+    let router = who(router, names, numeric);
+    writeln!(
+        out,
+        "{router} named another length each time, so its word on the path MTU counts for nothing."
+    )
 }
