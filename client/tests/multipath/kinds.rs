@@ -4,7 +4,7 @@ use otherhalf_client::Direction;
 use otherhalf_client::document::Balancing;
 use otherhalf_simnet::Balance;
 
-use crate::kit::{Run, run, topology};
+use crate::kit::{Run, allowed, run, topology};
 use crate::shapes::{nested, row};
 
 const BOTH: [Direction; 2] = [Direction::Forward, Direction::Reverse];
@@ -12,7 +12,7 @@ const BOTH: [Direction; 2] = [Direction::Forward, Direction::Reverse];
 #[test]
 fn by_flow() {
     for direction in BOTH {
-        let mut wrong = 0;
+        let mut wrong: u32 = 0;
         for seed in 0..50 {
             let found = run(&row(&[2, 4, 3]), Run { direction, seed, ..Run::default() });
             for balancer in &found.graph.balancers {
@@ -21,9 +21,9 @@ fn by_flow() {
                 assert!(sure > 0.95 && sure < 1.0, "{sure}");
                 assert!(balancer.confidence > 0.95, "{balancer:?}");
             }
-            wrong += usize::from(found.graph.balancers.len() != 3);
+            wrong += u32::from(found.graph.balancers.len() != 3);
         }
-        assert!(wrong <= 12, "{wrong}");
+        assert!(wrong <= allowed(50, 0.05), "{wrong}");
     }
 }
 
@@ -38,7 +38,9 @@ fn by_packet() {
             assert!(kinds.len() <= 1, "{kinds:?}");
             missed += u32::from(kinds != [Balancing::PerPacket]);
         }
-        assert!(missed <= 12, "{direction}: {missed}");
+        // Not all found, or seven packets of one flow on one of two ways.
+        let most = allowed(50, 0.05 + 0.5f64.powi(7));
+        assert!(missed <= most, "{direction}: {missed} of 50 missed, {most} are allowed");
     }
 }
 
@@ -65,7 +67,8 @@ fn behind_one_that_goes_by_packet_nothing_is_claimed() {
         }
         assert!(doubtful > 100 && unknown > 50, "{doubtful} {unknown}");
         // Once in 2^7 = 128 runs.
-        assert!(fooled <= 5 && claimed <= 5, "{fooled} {claimed}");
+        let most = allowed(50, 0.5f64.powi(7));
+        assert!(fooled <= most && claimed <= most, "{fooled} {claimed}");
     }
 }
 

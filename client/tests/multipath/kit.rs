@@ -151,3 +151,22 @@ impl Found {
         }
     }
 }
+
+/// A right algorithm fails a test of [`allowed`] once in so many choices of the seeds.
+const NEVER: f64 = 1e-4;
+
+/// The chance of more than `count` events among `all` of this `chance` each.
+pub(crate) fn more_than(count: u32, all: u32, chance: f64) -> f64 {
+    let mut exactly = (1.0 - chance).powf(f64::from(all));
+    let mut up_to = exactly;
+    for happened in 0..count {
+        exactly *= f64::from(all - happened) / f64::from(happened + 1) * chance / (1.0 - chance);
+        up_to += exactly;
+    }
+    1.0 - up_to
+}
+
+/// How many of `runs` may fail where each may with a chance of `bound`: the binomial quantile of 1 - 1e-4.
+pub(crate) fn allowed(runs: u32, bound: f64) -> u32 {
+    (0..runs).find(|count| more_than(*count, runs, bound) < NEVER).unwrap()
+}

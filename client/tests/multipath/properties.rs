@@ -65,8 +65,11 @@ proptest! {
         // Two retries lose a query of ten in a thousand, and with a limit more: silence may then be believed that is none.
         let (nodes, links) = found.truth(direction);
         let answering = |node: &(u8, Option<std::net::IpAddr>)| node.1.is_some();
+        let end = nodes.iter().rfind(|node| answering(node)).and_then(|node| node.1);
         for node in found.nodes().iter().filter(|node| answering(node)) {
-            prop_assert!(nodes.contains(node), "{node:?} is not there");
+            // If all answers of the end are lost at its own TTL, it shows at the next.
+            let late = loss > 0.0 && node.1 == end;
+            prop_assert!(late || nodes.contains(node), "{node:?} is not there");
         }
         for link in found.links() {
             let (_, from, to) = link;

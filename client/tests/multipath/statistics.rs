@@ -5,22 +5,8 @@ use otherhalf_simnet::Topology;
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
 
-use crate::kit::{Run, run};
+use crate::kit::{Run, allowed, more_than, run};
 use crate::shapes::{diamond, meshed, nested, row};
-
-/// A right algorithm fails such a test once in so many times.
-const NEVER: f64 = 1e-7;
-
-/// The chance of more than `count` events among `all` of this `chance` each.
-fn more_than(count: u32, all: u32, chance: f64) -> f64 {
-    let mut exactly = (1.0 - chance).powf(f64::from(all));
-    let mut up_to = exactly;
-    for happened in 0..count {
-        exactly *= f64::from(all - happened) / f64::from(happened + 1) * chance / (1.0 - chance);
-        up_to += exactly;
-    }
-    1.0 - up_to
-}
 
 /// Traces with each seed; how many did not find all. What is found is there, always.
 fn failures(topology: &Topology, runs: u32, percent: f64) -> u32 {
@@ -41,7 +27,7 @@ fn failures(topology: &Topology, runs: u32, percent: f64) -> u32 {
 /// `failed` of `runs` is no more than a failure rate of `bound` makes likely.
 #[track_caller]
 fn assert_within(what: &str, failed: u32, runs: u32, bound: f64) {
-    let allowed = (0..runs).find(|count| more_than(*count, runs, bound) < NEVER).unwrap();
+    let allowed = allowed(runs, bound);
     println!("{what}: {failed} of {runs} failed, up to {allowed} are within a bound of {bound:.2}");
     assert!(failed <= allowed, "{what}: {failed} of {runs} failed, at a bound of {bound}");
 }
