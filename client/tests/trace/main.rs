@@ -1,6 +1,7 @@
 //! Traces over a simulated network.
 
 mod check;
+mod hostile;
 mod live;
 mod mtu;
 mod requests;
