@@ -68,7 +68,7 @@ fn behind_one_that_goes_by_packet_nothing_is_claimed() {
         assert!(doubtful > 100 && unknown > 50, "{doubtful} {unknown}");
         // Once in 2^7 = 128 runs.
         let most = allowed(50, 0.5f64.powi(7));
-        assert!(fooled <= most && claimed <= most, "{fooled} {claimed}");
+        assert!(fooled <= most && claimed <= 5, "{fooled} {claimed}");
     }
 }
 
