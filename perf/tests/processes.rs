@@ -47,8 +47,11 @@ fn every_response_that_comes_is_right_and_lost_ones_are_accounted_for() {
         // Each worker's queue was used, and answers came by the other's.
         let workers = &report.run.workers;
         assert_eq!(workers.len(), if profile.ends_with("-2") { 2 } else { 1 }, "{profile}");
-        assert!(workers.iter().all(|w| w.probes > REQUESTS / 4 && w.responses > REQUESTS / 4));
-        assert!(workers.iter().all(|worker| worker.stages.values().all(|ticks| *ticks > 0)));
+        let busy = |&(probes, responses)| probes > REQUESTS / 4 && responses > REQUESTS / 4;
+        let sent: Vec<_> = workers.iter().map(|w| (w.probes, w.responses)).collect();
+        assert!(sent.iter().all(busy), "{profile}: {sent:?}");
+        let stages: Vec<_> = workers.iter().map(|worker| &worker.stages).collect();
+        assert!(stages.iter().all(|s| s.values().all(|ticks| *ticks > 0)), "{profile}: {stages:?}");
         let crossed = count("crossed");
         assert_eq!(crossed > 0, workers.len() == 2, "{profile}: {crossed}");
     }
@@ -79,11 +82,14 @@ fn wait_for<T>(mut what: impl FnMut() -> Option<T>) -> Option<T> {
 #[test]
 fn a_killed_run_leaves_no_otherhalfd() {
     let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // What is killed leaves its files behind.
+    let folder = tempfile::tempdir().unwrap();
     let mut run = Command::new(env!("CARGO_BIN_EXE_otherhalf-perf"))
         .args(["run", "--seconds", "60", "--scenario"])
         .arg(top.join("scenarios/complete.toml"))
         .arg("--profile")
         .arg(top.join("profiles/memif.toml"))
+        .env("TMPDIR", folder.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
