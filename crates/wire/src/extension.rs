@@ -150,7 +150,8 @@ impl<'a> Iterator for Objects<'a> {
 
 /// Writes an extension structure with `objects` to the front of `out`; returns the octets written.
 ///
-/// `None` if it does not fit. An indirect target is written as the reference reads it.
+/// `None` if it does not fit, or an indirect target is no address. An indirect target is written as the reference reads it, so one of
+/// another length would be read as another.
 #[must_use]
 pub fn emit(objects: &[Object<'_>], out: &mut [u8]) -> Option<usize> {
     let (header, mut rest) = Header::mut_from_prefix(out).ok()?;
@@ -158,7 +159,11 @@ pub fn emit(objects: &[Object<'_>], out: &mut [u8]) -> Option<usize> {
     let mut len = HEADER_LEN;
     for object in objects {
         let (header, payload) = ObjectHeader::mut_from_prefix(rest).ok()?;
-        let counted = if object.class == Class::INDIRECT_TARGET { 0 } else { OBJECT_HEADER_LEN };
+        let counted = match object.payload.len() {
+            ADDRESS_LEN if object.class == Class::INDIRECT_TARGET => 0,
+            _ if object.class == Class::INDIRECT_TARGET => return None,
+            _ => OBJECT_HEADER_LEN,
+        };
         *header = ObjectHeader {
             length: u16::try_from(object.payload.len().checked_add(counted)?).ok()?.into(),
             class: object.class.class,
