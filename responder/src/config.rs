@@ -289,15 +289,26 @@ pub enum PathKind {
 }
 
 /// The probes that may be asked for.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Probes {
+    /// Whether a router's answer must quote the identification that the IPv4 probe was sent with. Without, forged answers are
+    /// believed 32768 times as easily; turn it off only if a middlebox near by rewrites the identification (`drop_forged` grows with
+    /// each trace).
+    pub check_identification: bool,
     /// Echo requests.
     pub icmp: Probe,
     /// SYNs.
     pub tcp: Probe,
     /// Datagrams.
     pub udp: Probe,
+}
+
+impl Default for Probes {
+    fn default() -> Self {
+        let [icmp, tcp, udp] = Default::default();
+        Self { check_identification: true, icmp, tcp, udp }
+    }
 }
 
 /// The probes of one protocol.

@@ -3,11 +3,13 @@
 use otherhalf_pending::{Hash, Prefetch, Table};
 use otherhalf_wire::icmp::Message;
 use otherhalf_wire::ip::Packet;
-use otherhalf_wire::probe::{Cookie, Identity, SOURCE_PORT};
+use otherhalf_wire::probe::{Cookie, Identity, Protocol, SOURCE_PORT};
+use otherhalf_wire::quote::LEAST;
 use otherhalf_wire::tcp;
 
 use crate::emit::Reset;
 use crate::outcome::Outcome;
+use crate::policy::Policy;
 use crate::request::name;
 use crate::work::{Address, Found, Look};
 
@@ -44,14 +46,23 @@ pub(crate) fn error<A: Address, P: Prefetch>(
         return Err(Outcome::DropNotOurProbe);
     }
     match Identity::from_quote(A::FAMILY, quote.protocol, quote.transport) {
-        Some(identity) if identity.source_port == SOURCE_PORT => look.match_up(Match {
-            own: quote.src,
-            target: quote.dst,
-            identity,
-            hop: packet.src,
-            outcome,
-            reset: None,
-        }),
+        Some(identity) if identity.source_port == SOURCE_PORT => {
+            let found = Match {
+                own: quote.src,
+                target: quote.dst,
+                identity,
+                hop: packet.src,
+                outcome,
+                reset: None,
+            };
+            // TCP's has none: what would be random there is in its sequence number.
+            let payload = if identity.protocol == Protocol::Tcp {
+                &[]
+            } else {
+                quote.transport.get(LEAST..).unwrap_or_default()
+            };
+            look.match_up(found, Shown { identification: quote.identification, payload })
+        }
         _ => Err(Outcome::DropNotOurProbe),
     }
 }
@@ -65,7 +76,11 @@ pub(crate) fn echo_reply<A: Address, P: Prefetch>(
 ) -> Found {
     let identity =
         Identity::from_echo_reply(A::FAMILY, message.header).ok_or(Outcome::DropNotOurProbe)?;
-    look.match_up(Match::direct(packet, identity, Outcome::ResponseEchoReply, None))
+    // Some targets send another payload back than they got (see the captured packets): it proves nothing.
+    look.match_up(
+        Match::direct(packet, identity, Outcome::ResponseEchoReply, None),
+        Shown::default(),
+    )
 }
 
 /// Reads a TCP segment; its checksum is right. `None`: it answers no probe.
@@ -78,6 +93,38 @@ pub(crate) fn tcp<A: Address>(packet: &Packet<'_, A>, header: &tcp::Header) -> O
     // RFC 9293 §3.10.7.3: what acknowledges something unexpected gets <SEQ=SEG.ACK><CTL=RST>.
     let reset = (!is_reset).then(|| header.acknowledgement.get());
     Some(Match::direct(packet, identity, outcome, reset))
+}
+
+/// What an answer shows of its probe's keyed bits, besides those of the [`Identity`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Shown<'a> {
+    /// The quoted header's; none in IPv6, and in a direct answer.
+    pub(crate) identification: Option<u16>,
+    /// As much of the quoted payload as there is, mostly nothing.
+    pub(crate) payload: &'a [u8],
+}
+
+impl Shown<'_> {
+    /// Whether these are the bits of a probe that was made with `cookie`.
+    #[inline(always)]
+    fn agrees(&self, cookie: Cookie, policy: &Policy) -> bool {
+        // Hosts are known that quote the header in their own byte order.
+        let identification = |quoted: u16| {
+            let ours = cookie.identification();
+            quoted == ours || quoted == ours.swap_bytes() || !policy.check_identification
+        };
+        self.identification.is_none_or(identification)
+            && (self.payload.is_empty() || agrees_in_payload(self.payload, cookie))
+    }
+}
+
+/// Whether a quoted payload is the probe's, or zeros: what a router filled up (RFC 4884 §4.1) says no less than a shorter quote.
+#[inline]
+fn agrees_in_payload(quoted: &[u8], cookie: Cookie) -> bool {
+    let random = cookie.payload();
+    let quoted = quoted.get(..random.len()).unwrap_or(quoted);
+    quoted.iter().zip(random).all(|(quoted, ours)| *quoted == ours)
+        || quoted.iter().all(|octet| *octet == 0)
 }
 
 impl<A: Address> Match<A> {
@@ -99,10 +146,12 @@ impl<A: Address> Match<A> {
         A::key(table, self.own, self.target, name(protocol, flow, identifier))
     }
 
-    /// Whether it lacks the keyed bits of the probe that it names, whose `hash` that is.
+    /// Whether it lacks the keyed bits of the probe that it names, whose `hash` that is, in what it has shown.
     #[inline(always)]
-    pub(crate) fn is_forged(&self, hash: Hash) -> bool {
-        self.identity.sequence.is_some_and(|sequence| sequence != Cookie(hash.cookie()).sequence())
+    pub(crate) fn is_forged(&self, shown: &Shown<'_>, hash: Hash, policy: &Policy) -> bool {
+        let cookie = Cookie(hash.cookie());
+        let sequence = self.identity.sequence.is_none_or(|sequence| sequence == cookie.sequence());
+        !(sequence && shown.agrees(cookie, policy))
     }
 
     /// The RST that the answer calls for, if it is a SYN+ACK.

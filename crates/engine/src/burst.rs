@@ -161,7 +161,7 @@ impl<P: Prefetch> Engine<P> {
                 Ok(way) => self.respond(found, *hash, now, way, frame),
                 Err(Blocked::NoRoute) => held(Blocked::NoRoute),
                 // Whoever makes up answers must not fill the waiting room, or have us ask for neighbours.
-                Err(unresolved) => match self.expect(found, *hash, frame.received(now)) {
+                Err(unresolved) => match self.expect(*hash, frame.received(now)) {
                     Ok(()) => held(unresolved),
                     Err(outcome) => Fate::dropped(outcome),
                 },
@@ -260,10 +260,6 @@ impl<P: Prefetch> Engine<P> {
         way: &Way,
         frame: &mut Frame<'_>,
     ) -> Fate {
-        // Checked before the entry is taken: whoever guesses wrong does not end the wait of the right answer.
-        if found.is_forged(hash) {
-            return Fate::dropped(Outcome::DropForged);
-        }
         // The round trip ends when the answer is received, not when its response has a way.
         let Some(entry) = self.table.take(hash, frame.received(now)) else {
             return match found.reset() {
@@ -284,14 +280,8 @@ impl<P: Prefetch> Engine<P> {
     }
 
     /// Whether a probe waits for this answer, which stays untouched; if not, what the answer is.
-    fn expect<A: Address>(&self, found: &Match<A>, hash: Hash, now: u64) -> Result<(), Outcome> {
-        if found.is_forged(hash) {
-            Err(Outcome::DropForged)
-        } else if self.table.is_pending(hash, now) {
-            Ok(())
-        } else {
-            Err(Outcome::DropUnmatched)
-        }
+    fn expect(&self, hash: Hash, now: u64) -> Result<(), Outcome> {
+        if self.table.is_pending(hash, now) { Ok(()) } else { Err(Outcome::DropUnmatched) }
     }
 }
 

@@ -10,7 +10,7 @@ use otherhalf_wire::trace;
 use otherhalf_wire::{Malformed, tcp};
 use zerocopy::FromBytes;
 
-use crate::answer;
+use crate::answer::{self, Shown};
 use crate::burst::View;
 use crate::closed::{self, Closed};
 use crate::frame::{Frame, Vouched};
@@ -170,7 +170,7 @@ fn other_transport<A: Address, P: Prefetch>(
                 return Err(Outcome::DropBadChecksum);
             }
             if let Some(found) = answer::tcp(&packet, header) {
-                return look.match_up(found);
+                return look.match_up(found, Shown::default());
             }
             let task = closed::tcp(look.view.policy, &packet.either(), header)?;
             look.task(task)

@@ -10,7 +10,7 @@ use arrayvec::ArrayVec;
 use otherhalf_pending::{Hash, Lines, Prefetch, Table};
 use otherhalf_wire::ip;
 
-use crate::answer::Match;
+use crate::answer::{Match, Shown};
 use crate::burst::{BURST, View};
 use crate::classify::Task;
 use crate::network::{InterfaceId, Network, RouteId};
@@ -215,10 +215,14 @@ impl<P: Prefetch> Look<'_, P> {
         Ok(())
     }
 
-    /// An answer names a probe.
+    /// An answer names a probe, and shows what it knows of it. Whoever guesses wrong ends here: before the entry is looked for, so
+    /// that the wait of the right answer goes on, and before anything is asked of neighbours.
     #[inline(always)]
-    pub(crate) fn match_up<A: Address>(&mut self, found: Match<A>) -> Found {
+    pub(crate) fn match_up<A: Address>(&mut self, found: Match<A>, shown: Shown<'_>) -> Found {
         let hash = found.hash(self.table);
+        if found.is_forged(&shown, hash, self.view.policy) {
+            return Err(Outcome::DropForged);
+        }
         let Self { place, ingress, .. } = *self;
         let traces = A::traces(self.work);
         push(&mut traces.matches, Job { place, ingress, task: found, hash })?;

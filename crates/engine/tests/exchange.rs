@@ -211,11 +211,11 @@ enum At {
 }
 
 /// Quotes that agree with our probe in all but one place, and what becomes of each: of ICMP, TCP, UDP.
-fn near_misses() -> [(&'static str, At, [Option<Outcome>; 3]); 12] {
-    use Outcome::{DropBadQuote, DropForged, DropNotOurProbe, DropUnmatched};
+fn near_misses() -> [(&'static str, At, [Option<Outcome>; 3]); 13] {
+    use Outcome::{DropBadQuote, DropForged, DropNotOurProbe};
     let all = |outcome| [Some(outcome); 3];
-    // With another key, a TCP probe would have had another upper half of its sequence number.
-    let other_key = [Some(DropUnmatched), Some(DropForged), Some(DropUnmatched)];
+    // With another key, a probe would have had another payload, or another upper half of its sequence number.
+    let other_key = all(DropForged);
     [
         ("version", At::Ip { v4: 0, v6: 0 }, all(DropBadQuote)),
         ("protocol", At::Ip { v4: 9, v6: 6 }, all(DropNotOurProbe)),
@@ -226,9 +226,10 @@ fn near_misses() -> [(&'static str, At, [Option<Outcome>; 3]); 12] {
         ("checksum or destination port", At::Upper(2), other_key),
         ("upper half of the sequence number", At::Upper(4), [None, Some(DropForged), None]),
         ("length", At::Upper(5), [None, Some(DropForged), Some(DropNotOurProbe)]),
-        ("identifier of ICMP", At::Upper(5), [Some(DropUnmatched), None, None]),
-        ("identifier", At::Upper(7), [None, Some(DropForged), Some(DropUnmatched)]),
+        ("identifier of ICMP", At::Upper(5), [Some(DropForged), None, None]),
+        ("identifier", At::Upper(7), [None, Some(DropForged), Some(DropForged)]),
         ("sequence of ICMP", At::Upper(7), [Some(DropNotOurProbe), None, None]),
+        ("payload", At::Upper(13), [Some(DropForged), None, Some(DropForged)]),
     ]
 }
 
@@ -250,6 +251,54 @@ fn who_guesses_wrong_does_not_end_the_wait() {
             let done = ours.play(&time_exceeded(family, &probe, LEAST));
             assert_eq!(done.fate.outcome, Outcome::ResponseTimeExceeded, "{what}: still waits");
         }
+    });
+}
+
+#[test]
+fn the_least_of_quotes_shows_the_identification() {
+    for_each(|ours, family, protocol| {
+        let probe = ours.probe(family, request(family, protocol, 0x0909, 4321));
+        let identifier = if protocol == Protocol::Udp { 7 } else { 5 };
+        let quote = |change: &[usize]| {
+            let mut quote = packet_of(&probe)[..family.header_len() + LEAST].to_vec();
+            for at in change {
+                quote[*at] ^= 0x80;
+            }
+            quote
+        };
+        let other = quote(&[family.header_len() + identifier]);
+        // Nothing keyed is in it but TCP's sequence number and, in IPv4, the identification.
+        let known = family == Family::V6 && protocol != Protocol::Tcp;
+        let expected = if known { Outcome::DropUnmatched } else { Outcome::DropForged };
+        assert_eq!(ours.dropped(&about(family, &other)), expected);
+        if family == Family::V4 {
+            assert_eq!(ours.dropped(&about(family, &quote(&[4]))), Outcome::DropForged);
+            // Some hosts quote in their own byte order.
+            let mut swapped = quote(&[]);
+            swapped.swap(4, 5);
+            assert_eq!(
+                ours.play(&about(family, &swapped)).fate.outcome,
+                Outcome::ResponseTimeExceeded
+            );
+            let probe = ours.probe(family, request(family, protocol, 0x0909, 4321));
+            ours.policy.check_identification = false;
+            let mut rewritten = packet_of(&probe)[..28].to_vec();
+            rewritten[4] ^= 0x80;
+            assert_eq!(
+                ours.play(&about(family, &rewritten)).fate.outcome,
+                Outcome::ResponseTimeExceeded
+            );
+        }
+    });
+}
+
+#[test]
+fn a_quote_filled_up_with_zeros_is_a_short_one() {
+    for_each(|ours, family, protocol| {
+        let probe = ours.probe(family, request(family, protocol, 0x0909, 4321));
+        let mut quote = packet_of(&probe).to_vec();
+        quote[family.header_len() + LEAST..].fill(0);
+        assert_eq!(ours.play(&about(family, &quote)).fate.outcome, Outcome::ResponseTimeExceeded);
     });
 }
 

@@ -198,6 +198,7 @@ impl Config {
                 PathKind::Route => Reply::Route,
                 PathKind::Hairpin => Reply::Hairpin,
             },
+            check_identification: self.probe.check_identification,
             closed_ports: self.reply.closed_ports,
         })
     }

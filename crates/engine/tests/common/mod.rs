@@ -438,7 +438,11 @@ pub(crate) fn discovery_frame(
 
 /// The octets of frame `n` of a captured file, with the file's name.
 pub(crate) fn vectors() -> Vec<(String, Vec<Vec<u8>>)> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../wire/tests/vectors");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .map(|folder| folder.join("crates/wire/tests/vectors"))
+        .find(|folder| folder.is_dir())
+        .unwrap();
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
 
 use otherhalf_wire::arp::Operation;
 use otherhalf_wire::ethernet::{Link, Mac, ethertype};
@@ -38,10 +39,13 @@ const CLIENTS: [[&str; 5]; 2] = [
 /// A port and VLAN that frames come in by.
 pub(crate) const INTERFACES: [(u16, Option<u16>); 3] = [(0, None), (0, Some(100)), (1, None)];
 
+static CAPTURED: LazyLock<Vec<Vec<u8>>> =
+    LazyLock::new(|| vectors().into_iter().flat_map(|(_, frames)| frames).collect());
+
 pub(crate) struct Generator {
     own: [Vec<IpAddr>; 2],
     clients: [Vec<IpAddr>; 2],
-    captured: Vec<Vec<u8>>,
+    captured: &'static [Vec<u8>],
     probes: VecDeque<Vec<u8>>,
 }
 
@@ -51,7 +55,7 @@ impl Generator {
         Self {
             own: OWN.map(|texts| parse(&texts)),
             clients: CLIENTS.map(|texts| parse(&texts)),
-            captured: vectors().into_iter().flat_map(|(_, frames)| frames).collect(),
+            captured: &CAPTURED,
             probes: VecDeque::with_capacity(MEMORY),
         }
     }

@@ -1,5 +1,7 @@
 //! A responder, in one of several settings, and bursts of frames thrown at it, all of whose fates are checked.
 
+use std::sync::LazyLock;
+
 use crate::common::{
     self, FAMILIES, SECOND, TIMEOUT, ends, engine, error_packet, interfaces, neighbours, network,
     packet_of, read, request, request_packet, routed,
@@ -27,6 +29,8 @@ struct Setting {
     neighbours: Neighbours,
     policy: Policy,
 }
+
+static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(settings);
 
 fn settings() -> Vec<Setting> {
     let mut interfaces = interfaces();
@@ -59,9 +63,9 @@ fn settings() -> Vec<Setting> {
 /// A responder under siege.
 pub(crate) struct Siege {
     engine: Engine,
-    settings: Vec<Setting>,
     generator: Generator,
-    random: Random,
+    /// The dice.
+    pub(crate) random: Random,
     now: u64,
     pub(crate) counters: Counters,
     fates: Vec<Fate>,
@@ -72,7 +76,6 @@ impl Siege {
     pub(crate) fn new(random: Random) -> Self {
         Self {
             engine: engine(ENTRIES),
-            settings: settings(),
             generator: Generator::new(),
             random,
             now: SECOND,
@@ -96,7 +99,7 @@ impl Siege {
         // Time stands nearly still until the table is full and budgets are spent, then all grows old.
         let step = if self.random.one_in(256) { 2 * TIMEOUT } else { 1000 };
         self.now += self.random.word() % step;
-        let setting = self.random.below(self.settings.len());
+        let setting = self.random.below(SETTINGS.len());
         self.throw(setting, &frames);
         frames.len() as u64
     }
@@ -122,7 +125,7 @@ impl Siege {
                 Frame::new(room, frame.len(), PortId(*port)).unwrap().vouched(vouched)
             })
             .collect();
-        let Setting { network, neighbours, policy } = &self.settings[setting];
+        let Setting { network, neighbours, policy } = &SETTINGS[setting];
         let view = View { network, neighbours, policy };
         self.fates.clear();
         self.fates.resize(frames.len(), Fate::dropped(Outcome::DropStopped));
