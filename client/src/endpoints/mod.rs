@@ -59,6 +59,13 @@ impl Directory {
         Ok(directory)
     }
 
+    /// The responders alone that the file at `path`, which says `text`, has.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
+        let mut directory = Self::default();
+        directory.merge(form::parse(text, path)?.endpoints);
+        Ok(directory)
+    }
+
     /// The shipped ones with those of the user's file at `path`, which may leave the shipped ones out; the
     /// shipped ones alone if there is no such file.
     pub fn of_user(path: Option<&Path>) -> Result<Self, Error> {

@@ -52,7 +52,11 @@ impl AsTable {
     /// Reads `path`: a MaxMind database with AS numbers, or an `ip2asn` file of iptoasn.com (IPv4, IPv6 or both), packed by gzip
     /// or not.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let mut bytes = file::read(path)?;
+        Self::parse(file::read(path)?, path)
+    }
+
+    /// The file at `path` says `bytes`.
+    pub fn parse(mut bytes: Vec<u8>, path: &Path) -> Result<Self, Error> {
         if bytes.starts_with(GZIP_MAGIC) {
             let mut unpacked = Vec::new();
             GzDecoder::new(bytes.as_slice())

@@ -28,9 +28,13 @@ pub struct Exchanges(JointPrefixMap<IpNet, String>);
 impl Exchanges {
     /// Reads `path`: a line a peering network, its prefix, a comma and the exchange's name.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let bytes = file::read(path)?;
+        Self::parse(&file::read(path)?, path)
+    }
+
+    /// The file at `path` says `bytes`.
+    pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, Error> {
         let mut exchanges = JointPrefixMap::new();
-        let mut lines = Lines::new(&bytes, path, EXPECTED);
+        let mut lines = Lines::new(bytes, path, EXPECTED);
         while let Some(line) = lines.next()? {
             if lines.is_first() && line.eq_ignore_ascii_case("prefix,name") {
                 continue;
