@@ -52,8 +52,8 @@ struct seen {
 	uint8_t ttl, traffic_class;
 	uint32_t label; /* class and label as they stood, version included */
 	uint16_t identifier, flow;
-	bool has_sequence;
-	uint16_t sequence;
+	bool has_sequence, has_identification;
+	uint16_t sequence, identification;
 	const uint8_t *mac;
 	union {
 		struct {
@@ -218,6 +218,8 @@ static inline bool look4(const struct yardstick *self, const uint8_t *bytes, uin
 	seen->address.v4.own = inner->src;
 	seen->address.v4.peer = inner->dst;
 	seen->address.v4.hop = ip->src;
+	seen->has_identification = true;
+	seen->identification = ntohs(inner->identification);
 	return read_quoted((const uint8_t *)(inner + 1), inner->protocol, seen);
 }
 
@@ -257,6 +259,7 @@ static inline bool look6(const struct yardstick *self, const uint8_t *bytes, uin
 	memcpy(seen->address.v6.own, inner->src, 16);
 	memcpy(seen->address.v6.peer, inner->dst, 16);
 	memcpy(seen->address.v6.hop, ip->src, 16);
+	seen->has_identification = false;
 	return read_quoted((const uint8_t *)(inner + 1), inner->next_header, seen);
 }
 
@@ -431,6 +434,16 @@ static inline __attribute__((always_inline)) void ask_memory(const struct yardst
 		__builtin_prefetch(pair[1], 1);
 }
 
+/* Whether a quote lacks the keyed bits of its probe: the identification in either byte order, TCP's sequence. */
+static inline bool is_forged(const struct seen *seen)
+{
+	uint16_t identification = seen->place.cookie >> 48;
+	if (seen->has_identification && seen->identification != identification &&
+	    seen->identification != __builtin_bswap16(identification))
+		return true;
+	return seen->has_sequence && seen->sequence != (uint16_t)(seen->place.cookie >> 32);
+}
+
 void yardstick_burst(struct yardstick *self, uint64_t now, struct yardstick_frame *frames,
 		     uint32_t count, enum yardstick_counter *told)
 {
@@ -474,9 +487,7 @@ void yardstick_burst(struct yardstick *self, uint64_t now, struct yardstick_fram
 		}
 		uint16_t request;
 		uint64_t age;
-		bool forged = seen[i].has_sequence &&
-			      seen[i].sequence != (uint16_t)(seen[i].place.cookie >> 32);
-		if (forged || !table_take(&self->table, seen[i].place, now, &request, &age)) {
+		if (is_forged(&seen[i]) || !table_take(&self->table, seen[i].place, now, &request, &age)) {
 			frames[i].len = 0;
 			told[i] = YARDSTICK_UNMATCHED;
 			continue;

@@ -1,9 +1,9 @@
 //! A variant at work without a port: frames in buffers, and a clock of which a tick is a request.
 
-use crate::case::{ENTRIES, LIVE, Load, SECRET, Side};
+use crate::case::{ENTRIES, LIVE, Load, Side};
 use crate::pages::Pages;
 use crate::path::{Kind, Path, Settings};
-use crate::traffic::{BURST, Rooms};
+use crate::traffic::{BURST, Rooms, SECRET};
 use crate::windows::Timed;
 
 /// A variant at work.

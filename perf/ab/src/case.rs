@@ -12,8 +12,6 @@ use crate::traffic::Traffic;
 pub(crate) const LIVE: u64 = 1 << 20;
 /// A table of 64 MiB, as large as the floor's: half of its entries are live.
 pub(crate) const ENTRIES: u32 = 1 << 21;
-/// The table's secret: none here, so that runs are alike.
-pub(crate) const SECRET: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
 
 /// What a variant is given to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

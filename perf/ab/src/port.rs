@@ -11,12 +11,11 @@ use dpdk::{Burst, Eal, Mempool, MempoolConfig, Port, PortConfig, RxQueue, TxQueu
 use otherhalf_engine::{Clock, Engine, Policy};
 use otherhalf_responder::shared::{Shared, Snapshot};
 use otherhalf_responder::worker::{Turns, Worker};
-use otherhalf_wire::probe::Cookie;
 
-use crate::case::{ENTRIES, LIVE, Load, SECRET, Side};
+use crate::case::{ENTRIES, LIVE, Load, Side};
 use crate::pages::Pages;
 use crate::path::{Settings, answered, surroundings, table, yardstick};
-use crate::traffic::{BURST, Traffic};
+use crate::traffic::{BURST, SECRET, Traffic};
 use crate::windows::Timed;
 
 /// Frames that a ring holds, and one.
@@ -24,9 +23,6 @@ const RING: u32 = 64;
 /// Buffers: what both sides have on their way, and what the thread's cache keeps.
 const BUFFERS: u32 = 511;
 const CACHE: u32 = 128;
-/// More clients than have a probe pending.
-const COOKIES: usize = 1 << 21;
-const _: () = assert!(COOKIES as u64 > LIVE + BURST as u64);
 /// No probe is to expire while a case runs.
 const TIMEOUT_S: u64 = 600;
 
@@ -180,8 +176,6 @@ pub struct OnPort {
     next: u64,
     /// The oldest client whose probe is pending.
     oldest: u64,
-    /// What clients' probes showed of their cookies, by the low bits of the client's number.
-    cookies: Vec<Cookie>,
     /// Of what the burst is that is on the ring, or was moved and not yet collected.
     under_way: Option<Load>,
     /// Frames that the last turn received.
@@ -203,6 +197,8 @@ impl OnPort {
         ends: Ends,
     ) -> anyhow::Result<Self> {
         let (rx, tx) = ends.harness;
+        // What tells cookies is made at its first use, which is not to be timed.
+        let _ = side.traffic.cookie(0);
         let mut on_port = Self {
             subject: Subject::new(side.kind, hz, eal, pool.clone(), ends.variant)?,
             traffic: side.traffic,
@@ -213,7 +209,6 @@ impl OnPort {
             burst: Burst::new(),
             next: 0,
             oldest: 0,
-            cookies: vec![Cookie::default(); COOKIES],
             under_way: None,
             received: 0,
             offered: 0,
@@ -264,9 +259,7 @@ impl OnPort {
         for (client, mbuf) in clients.zip(self.burst.iter_mut()) {
             let room = mbuf.room_mut();
             let len = match load {
-                Load::Answers if !floor => {
-                    self.traffic.answer(client, self.cookies[place(client)], room)
-                }
+                Load::Answers if !floor => self.traffic.answer(client, room),
                 _ => self.traffic.request(client, room),
             };
             mbuf.set_len(len.context("a frame does not fit its buffer")?)?;
@@ -279,22 +272,13 @@ impl OnPort {
 
     /// Takes what came out from the ring.
     fn collect(&mut self) -> anyhow::Result<()> {
-        if let Some(load) = self.under_way.take() {
+        if self.under_way.take().is_some() {
             ensure!(self.received == BURST, "a turn received {} frames", self.received);
             self.answered += self.rx.receive(&mut self.burst) as u64;
-            if load == Load::Requests && self.burst.is_full() {
-                for (client, probe) in (self.next - BURST as u64..).zip(&self.burst) {
-                    self.cookies[place(client)] = self.traffic.quotable(probe.data());
-                }
-            }
             self.burst.clear();
         }
         Ok(())
     }
-}
-
-fn place(client: u64) -> usize {
-    usize::try_from(client % COOKIES as u64).unwrap_or(0)
 }
 
 impl Timed for OnPort {

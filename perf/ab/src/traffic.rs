@@ -1,9 +1,12 @@
 //! Frames that reach a responder: requests of a million clients, and routers' answers to its probes.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
 
 use anyhow::Context;
 use otherhalf_engine::frame::LEAST_ROOM;
+use otherhalf_engine::probe_hash;
+use otherhalf_pending::{Settings, Table};
 use otherhalf_wire::checksum::Sum;
 use otherhalf_wire::ethernet::{Link, Mac, ethertype};
 use otherhalf_wire::icmp::Kind;
@@ -33,6 +36,15 @@ pub const OWN_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 pub const OWN_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
 /// Octets of the headers of an IPv6 frame.
 const HEADERS: usize = 14 + 40;
+
+/// The secret of responders' tables: none here, so that runs are alike, and routers' answers can be made up.
+pub const SECRET: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
+
+/// A table that nothing is put into: it knows what keyed bits a probe has.
+static ORACLE: LazyLock<Table> = LazyLock::new(|| {
+    Table::new(Settings { entries: 64, timeout_ticks: 1, secret: SECRET })
+        .expect("64 entries are a table")
+});
 
 /// What frames are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,9 +117,7 @@ impl Traffic {
     /// None that the rooms' size allows.
     pub fn answers(self, first: u64, rooms: &mut Rooms) -> anyhow::Result<()> {
         for (client, (room, len)) in (first..).zip(rooms.iter_mut()) {
-            *len = self
-                .answer(client, Cookie::default(), room)
-                .context("an answer does not fit its room")?;
+            *len = self.answer(client, room).context("an answer does not fit its room")?;
         }
         Ok(())
     }
@@ -126,9 +136,9 @@ impl Traffic {
         self.framed(requester, &message, room)
     }
 
-    /// The answer of a router to the probe towards `client`, of which it quotes what `cookie` has in the first octets:
-    /// with TCP, the upper half of the sequence; else, nothing.
-    pub(crate) fn answer(self, client: u64, cookie: Cookie, room: &mut [u8]) -> Option<usize> {
+    /// The answer of a router to the probe towards `client`.
+    pub(crate) fn answer(self, client: u64, room: &mut [u8]) -> Option<usize> {
+        let cookie = self.cookie(client)?;
         let (own, target) = (self.own(), self.client(client));
         let probe = Probe {
             protocol: self.protocol,
@@ -143,7 +153,7 @@ impl Traffic {
             ttl: 1,
             traffic_class: 0,
             flow_label: 0,
-            identification: Some(0),
+            identification: Some(cookie.identification()),
             protocol: self.protocol.number(self.family),
         };
         let header_len = self.family.header_len();
@@ -163,16 +173,12 @@ impl Traffic {
         self.framed(hop, message, room)
     }
 
-    /// Of the cookie of a probe's frame, what [`answer`](Self::answer) quotes.
-    pub(crate) fn quotable(self, probe: &[u8]) -> Cookie {
-        let sequence = match self.protocol {
-            Protocol::Tcp => probe.get(14 + self.family.header_len() + 4..),
-            _ => None,
-        };
-        match sequence {
-            Some([high, low, ..]) => Cookie(u64::from(u16::from_be_bytes([*high, *low])) << 32),
-            _ => Cookie::default(),
-        }
+    /// The keyed bits of the probe towards `client`, from a responder whose table has [`SECRET`].
+    pub(crate) fn cookie(self, client: u64) -> Option<Cookie> {
+        let ends = [self.own(), self.client(client)];
+        let flow = self.protocol.default_flow();
+        let hash = probe_hash(&ORACLE, ends, self.protocol, flow, identifier(client))?;
+        Some(Cookie(hash.cookie()))
     }
 
     /// `message` of ICMP from `src` to the responder, as a frame.

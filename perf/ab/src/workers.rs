@@ -9,7 +9,6 @@ use otherhalf_engine::frame::LEAST_ROOM;
 use otherhalf_engine::{Clock, Counters, Engine, Frame, Neighbours, Network, Policy, PortId, View};
 use otherhalf_pending::Table;
 use otherhalf_responder::worker::Prefetching;
-use otherhalf_wire::probe::Cookie;
 
 use crate::lockstep::Work;
 use crate::path::{answered, surroundings};
@@ -120,7 +119,7 @@ impl OneWorker {
         let burst = self.answered.get(crowd)?.fetch_add(1, Ordering::Relaxed);
         let first = first_client(crowd, burst);
         for (client, (room, len)) in (first..).zip(self.ready.get_mut(place)?) {
-            *len = self.traffic.answer(client, Cookie::default(), &mut room.0)?;
+            *len = self.traffic.answer(client, &mut room.0)?;
         }
         Some(())
     }

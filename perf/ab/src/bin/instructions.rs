@@ -4,7 +4,7 @@ use std::process::exit;
 
 use otherhalf_ab::pages::Pages;
 use otherhalf_ab::path::{Kind, Path, Settings};
-use otherhalf_ab::traffic::{BURST, Rooms, Traffic};
+use otherhalf_ab::traffic::{BURST, Rooms, SECRET, Traffic};
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
 
@@ -42,7 +42,7 @@ fn main() -> anyhow::Result<()> {
     let settings = Settings {
         entries: ENTRIES,
         timeout_ticks: TIMEOUT_TICKS,
-        secret: [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210],
+        secret: SECRET,
         hz: 2_600_000_000,
     };
     let mut path = Path::new(kind, &settings, Pages::Ordinary)?;

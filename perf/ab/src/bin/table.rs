@@ -13,7 +13,7 @@ use otherhalf_ab::lookups::{Keys, LEAST_LOAD, Lookups};
 use otherhalf_ab::pages::Pages;
 use otherhalf_ab::path::{self, Settings};
 use otherhalf_ab::threads::Churn;
-use otherhalf_ab::traffic::Traffic;
+use otherhalf_ab::traffic::{SECRET, Traffic};
 use otherhalf_ab::windows;
 use otherhalf_ab::workers::OneWorker;
 use otherhalf_engine::Clock;
@@ -125,7 +125,7 @@ impl Bench {
 
     fn table(&self) -> anyhow::Result<Arc<Table<Prefetching>>> {
         let timeout_ticks = TIMEOUT_S * self.hz;
-        let settings = Settings { entries: ENTRIES, timeout_ticks, secret: [1, 2], hz: self.hz };
+        let settings = Settings { entries: ENTRIES, timeout_ticks, secret: SECRET, hz: self.hz };
         Ok(Arc::new(path::table(&settings, Pages::Huge(&self.eal))?))
     }
 
