@@ -108,18 +108,21 @@ impl Shown<'_> {
     /// Whether these are the bits of a probe that was made with `cookie`.
     #[inline(always)]
     fn agrees(&self, cookie: Cookie, policy: &Policy) -> bool {
-        // Hosts are known that quote the header in their own byte order.
-        let identification = |quoted: u16| {
-            let ours = cookie.identification();
-            quoted == ours || quoted == ours.swap_bytes() || !policy.check_identification
-        };
-        self.identification.is_none_or(identification)
-            && (self.payload.is_empty() || agrees_in_payload(self.payload, cookie))
+        let identification = self.identification.is_none_or(|quoted| {
+            quoted == cookie.identification() || agrees_otherwise(quoted, cookie, policy)
+        });
+        identification && (self.payload.is_empty() || agrees_in_payload(self.payload, cookie))
     }
 }
 
+/// Whether another identification will do: hosts are known that quote the header in their own byte order.
+#[cold]
+fn agrees_otherwise(quoted: u16, cookie: Cookie, policy: &Policy) -> bool {
+    quoted == cookie.identification().swap_bytes() || !policy.check_identification
+}
+
 /// Whether a quoted payload is the probe's, or zeros: what a router filled up (RFC 4884 §4.1) says no less than a shorter quote.
-#[inline]
+#[cold]
 fn agrees_in_payload(quoted: &[u8], cookie: Cookie) -> bool {
     let random = cookie.payload();
     let quoted = quoted.get(..random.len()).unwrap_or(quoted);
