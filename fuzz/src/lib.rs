@@ -18,6 +18,7 @@ mod random;
 
 pub mod answers;
 pub mod as_file;
+pub mod config;
 pub mod document;
 pub mod endpoints;
 pub mod engine;
@@ -33,6 +34,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("answers", answers::run),
     ("as_file", as_file::run),
+    ("config", config::run),
     ("document", document::run),
     ("endpoints", endpoints::run),
     ("engine", engine::run),

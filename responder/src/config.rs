@@ -395,8 +395,13 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Checks what the file at `path` says.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
         let config: Self =
-            toml::from_str(&text).map_err(|source| Error::parse(path, &text, &source))?;
+            toml::from_str(text).map_err(|source| Error::parse(path, text, &source))?;
         config.check().map_err(|source| Error::Invalid { path: path.to_owned(), source })?;
         Ok(config)
     }
