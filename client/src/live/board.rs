@@ -105,12 +105,14 @@ impl Board {
         }
     }
 
-    /// Forgets all, but not how the paths go.
+    /// Forgets all that was measured, and where that ended; but not how the paths go, so that changes are still seen.
     pub fn reset(&mut self) {
         for side in &mut self.sides {
             side.hops.clear();
             side.rounds = 0;
             side.sent = 0;
+            side.length = None;
+            side.ends.clear();
         }
     }
 
@@ -211,7 +213,7 @@ impl Side {
         is_reached(self.end())
     }
 
-    /// Whether anybody answered, ever.
+    /// Whether anybody answered since the last reset.
     #[must_use]
     pub const fn is_answered(&self) -> bool {
         self.length.is_some()

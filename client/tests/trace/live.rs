@@ -329,7 +329,10 @@ fn a_reset_forgets_the_figures_only() {
     let mut view = View::new(&simulation, &BOTH, SECOND);
     view.rounds(&mut simulation, 5);
     view.board.reset();
-    assert!(view.side(Direction::Forward).hops().is_empty());
+    let there = view.side(Direction::Forward);
+    assert!(there.hops().is_empty());
+    // What is forgotten is no verdict either.
+    assert!(there.end().is_none() && !there.is_reached() && !there.is_answered());
     view.rounds(&mut simulation, 2);
     let there = view.side(Direction::Forward);
     assert_eq!((there.changed(), there.rounds(), there.hops()[0].sent()), (0, 2, 2));

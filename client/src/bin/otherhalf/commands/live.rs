@@ -111,7 +111,10 @@ fn judge(
     if *end == End::Stopped && !ended.interrupted {
         let code = if side.is_answered() { Code::NotReached } else { Code::NoAnswer };
         let direction = side.options().direction;
-        return Ok((code, Some(format!("{direction}: ended before a round was over"))));
+        return Ok((
+            code,
+            Some(format!("{direction}: nothing was measured: it ended before a round was over")),
+        ));
     }
     Ok(verdict::of_end(side.options(), end, side.is_answered(), [&session.name, "here"]))
 }

@@ -62,7 +62,8 @@ pub(crate) fn text(ended: &Ended, found: &Both, names: &Names, subject: &Subject
             }
         }
         if side.hops().is_empty() {
-            out.push_str("    no answer\n");
+            let nothing = if side.rounds() == 0 { "nothing was measured" } else { "no answer" };
+            let _ = writeln!(out, "    {nothing}");
         }
         for change in side.changes() {
             let who = |address: Option<std::net::IpAddr>| {
