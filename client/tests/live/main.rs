@@ -147,6 +147,24 @@ fn it_draws_obeys_keys_and_leaves_a_report() {
 }
 
 #[test]
+fn what_was_forgotten_is_no_verdict() {
+    let lab = lab();
+    let mut terminal = forward(&lab);
+    terminal.wait_for(|text| round(text, 3) && text.contains("R2 ("));
+    terminal.type_in("p");
+    terminal.wait_for(|text| text.contains("PAUSED"));
+    // Whatever was under way is over.
+    terminal.watch(Duration::from_secs(1));
+    terminal.type_in("r");
+    terminal.wait_for(|text| !text.contains("R2 ("));
+    terminal.type_in("q");
+    let status = terminal.end();
+    let text = terminal.screen().contents();
+    assert_eq!(status.code(), Some(4), "{text}");
+    assert!(text.contains("nothing was measured"), "{text}");
+}
+
+#[test]
 fn any_size_will_do() {
     let lab = lab();
     let mut terminal = forward(&lab);
