@@ -1,11 +1,14 @@
 """The golden files, read by what others read such files with.
 
-RIPE Atlas by ripe.atlas.sagan, csv by Python's own module, JSON lines and sequences of JSON as their formats have them.
+RIPE Atlas by ripe.atlas.sagan, csv by Python's own module, JSON lines and sequences of JSON as their formats have them, the
+picture of a multipath trace by graphviz.
 Run by scripts/check formats, in the Python environment that scripts/setup --test makes.
 """
 
 import csv
 import json
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -128,9 +131,23 @@ def hsanet(file, document):
         expect(document[way]["from"], vertices[0]["address"], file)
 
 
+def picture(file):
+    """Each node and each link of the text is in what graphviz draws of it."""
+    text = file.read_text(encoding="utf-8")
+    drawn = subprocess.run(["dot", "-Tplain"], input=text, capture_output=True, text=True, check=False)
+    expect((0, ""), (drawn.returncode, drawn.stderr), file)
+    words = [line.split(maxsplit=1)[0] for line in drawn.stdout.splitlines()]
+    expect(len(re.findall(r"->", text)), words.count("edge"), f"{file}: links")
+    expect(True, words.count("node") > 1, f"{file}: nodes")
+
+
 for file in DOCUMENTS:
     document = json.loads(file.read_text(encoding="utf-8"))
     for check in (atlas, table, scamper, reports, hsanet):
         check(file, document)
 expect(len(DOCUMENTS) * 6, read, "files read")
-print(f"{len(DOCUMENTS)} documents in {read} files: all read as they should be")
+PICTURES = sorted((HERE.parent / "saved").glob("*.dot"))
+expect(True, len(PICTURES) > 0, "pictures")
+for file in PICTURES:
+    picture(file)
+print(f"{len(DOCUMENTS)} documents in {read} files, {len(PICTURES)} pictures: all read as they should be")
