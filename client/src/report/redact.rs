@@ -10,7 +10,7 @@ use crate::document::{Document, Path};
 const HIDDEN: &str = "(hidden)";
 
 /// `document` without our own address, and without the routers of the first `hops` hops of the forward path and of as many
-/// hops before the client on the reverse one.
+/// hops before the client on the reverse one. An indirect trace (`--via`) comes near us nowhere: of it, no router is hidden.
 ///
 /// An address that is hidden is hidden wherever it stands, with what is known about it; in its place stands the
 /// unspecified one. This goes over the document as JSON, so nothing that is added to it later slips through.
@@ -33,16 +33,17 @@ fn hidden(document: &Document, hops: u8) -> Vec<IpAddr> {
     let mut found = vec![document.head.source];
     for (direction, path) in document.paths() {
         let is_near = |ttl: u8| match direction {
+            _ if hops == 0 || document.head.via.is_some() => false,
             crate::Direction::Forward => ttl <= hops,
             // The client itself is the last of the hops; those that come in front of it are near.
             crate::Direction::Reverse => {
                 last(path).is_some_and(|last| ttl.saturating_add(hops) >= last)
             }
         };
-        let near = path.hops.iter().filter(|hop| hops > 0 && is_near(hop.ttl));
+        let near = path.hops.iter().filter(|hop| is_near(hop.ttl));
         found.extend(near.flat_map(crate::document::Hop::addresses));
         let nodes = path.multipath.iter().flat_map(|multipath| &multipath.nodes);
-        let near = nodes.filter(|node| hops > 0 && node.ttl > 0 && is_near(node.ttl));
+        let near = nodes.filter(|node| node.ttl > 0 && is_near(node.ttl));
         found.extend(near.filter_map(|node| node.address));
         if let Some(crate::document::End::ReachedTranslator { address }) = path.end {
             found.push(address);
@@ -125,7 +126,7 @@ fn without(text: &str, word: &str) -> String {
 mod tests {
     use super::*;
     use crate::document::samples::{document, multipath, path};
-    use crate::document::{Finding, FindingKind, Host};
+    use crate::document::{Finding, FindingKind, Host, Target};
 
     #[test]
     fn nothing_hidden_is_left() {
@@ -173,6 +174,17 @@ mod tests {
         reverse.multipath = Some(multipath(&nodes, &[]));
         assert!(!text(&reverse).contains("192.0.2.10\""));
         assert!(text(&reverse).contains("192.0.2.13\""));
+    }
+
+    #[test]
+    fn an_indirect_trace_has_no_router_of_ours() {
+        let reverse = path(3, 2, &[&[(10, 1.0)], &[(11, 2.0)], &[(2, 2.0)]]);
+        let mut whole = document(None, Some(reverse));
+        let address = [192, 0, 2, 3].into();
+        whole.head.via = Some(Target { name: "responder.example.net".to_owned(), address });
+        let near = redact(&whole, 2).unwrap();
+        assert_eq!(near.reverse, whole.reverse);
+        assert_ne!(near.head.source, whole.head.source);
     }
 
     #[test]
