@@ -1,5 +1,6 @@
 //! Where paths end that nobody says the end of, and what all ends together mean.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::layer::Number;
@@ -20,6 +21,29 @@ impl Search {
             if let Some((address, row)) = self.row(flow, last) {
                 self.judge(flow, last, address, row);
             }
+        }
+    }
+
+    /// Whether `from`, who says at `ttl` that it passes `flow` on to nobody, is the node before: so it is where the path ends, and not
+    /// another one behind it.
+    pub(super) fn is_refusal(&self, flow: Number, ttl: u8, from: IpAddr, end: &End) -> bool {
+        let before = ttl.checked_sub(1).and_then(|ttl| self.layers.get(&ttl)?.answers.get(&flow));
+        matches!(end, End::Unreachable { .. }) && before.is_some_and(|sample| sample.from == from)
+    }
+
+    /// The node passes nothing on. It says so seldom (Linux: once a second), so that is believed of each flow that comes to it and is
+    /// not known to get past.
+    pub(super) fn refused(&mut self, (ttl, from): (u8, IpAddr), end: &End) {
+        let empty = BTreeMap::new();
+        let answers = |ttl: u8| self.layers.get(&ttl).map_or(&empty, |layer| &layer.answers);
+        let here = answers(ttl).iter().filter(|(_, sample)| sample.from == from);
+        let beyond = answers(ttl.saturating_add(1));
+        let passes = |flow: &Number| beyond.get(flow).is_some_and(|sample| sample.from != from);
+        let (past, stuck): (Vec<Number>, Vec<_>) = here.map(|(flow, _)| *flow).partition(passes);
+        // Where one of several ways on is dead, silence may be anybody's.
+        let stuck = stuck.into_iter().filter(|flow| past.is_empty() || beyond.contains_key(flow));
+        for flow in stuck.collect::<Vec<_>>() {
+            self.close(flow, (ttl, Some(from)), end.clone());
         }
     }
 

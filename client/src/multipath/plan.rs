@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::graph::{Branches, Graph, Node};
 use super::layer::{Layer, Number};
 use super::search::Search;
+use crate::trace::End;
 
 /// New flows that are asked for at a TTL in one round, at most: what they show may make the rest needless.
 const ROUND: usize = 64;
@@ -75,7 +76,12 @@ impl Search {
         let next = ttl.saturating_add(1);
         let farthest = self.farthest().unwrap_or(ttl);
         let beyond = farthest.saturating_add(self.options.trace.gap.get());
-        if self.ends.contains_key(&node)
+        let is_end = match self.ends.get(&node) {
+            // Some flows may get past one that refuses others.
+            Some(End::Unreachable { .. }) => branches.next.is_empty(),
+            end => end.is_some(),
+        };
+        if is_end
             || next > self.options.trace.last.get()
             || next > beyond
             || branches.through.is_empty()

@@ -148,10 +148,19 @@ impl Search {
         if ask.again {
             return;
         }
-        if let Some(end) = end {
-            self.close(ask.flow, (ttl, Some(from)), end);
-        } else {
-            self.look_for_repetition(ask.flow, ttl);
+        match end {
+            Some(end) if self.is_refusal(ask.flow, ttl, from, &end) => {
+                self.refused((ttl - 1, from), &end);
+            }
+            Some(end) => self.close(ask.flow, (ttl, Some(from)), end),
+            None => {
+                if let Some(end @ End::Unreachable { .. }) =
+                    self.ends.get(&(ttl, Some(from))).cloned()
+                {
+                    self.refused((ttl, from), &end);
+                }
+                self.look_for_repetition(ask.flow, ttl);
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use otherhalf_client::multipath::Search;
 use otherhalf_client::query::Query;
 use otherhalf_client::{Direction, End, Secret, Ttl, document, network};
-use otherhalf_simnet::SimNetwork;
+use otherhalf_simnet::{Rate, SimNetwork};
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
 
@@ -60,6 +60,23 @@ fn a_filter_ends_it_in_both_directions() {
     let back = run(&topology("filter"), REVERSE);
     assert!(matches!(back.search.end(), Some(End::Repeating(_))), "{:?}", back.search.end());
     back.assert_graph();
+}
+
+#[test]
+fn a_router_that_seldom_says_that_it_passes_nothing_on_is_the_end_of_every_flow() {
+    for seed in 0..20 {
+        let mut filtered = diamond(2);
+        let last = filtered.nodes.get_mut("n03x00").unwrap();
+        last.filters = true;
+        // As Linux says that a host is unreachable.
+        last.rate = Some(Rate { per_second: 1.0, burst: 6.0 });
+        let there = run(&filtered, Run { seed, ..Run::default() });
+        let end = there.search.end();
+        assert!(matches!(end, Some(End::Unreachable { .. })), "{seed}: {end:?}");
+        there.assert_graph();
+        let ttls: Vec<_> = there.graph.nodes.iter().map(|node| (node.ttl, node.address)).collect();
+        assert!(ttls.iter().all(|(ttl, _)| *ttl <= 3), "{seed}: {ttls:?}");
+    }
 }
 
 #[test]
