@@ -8,6 +8,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::hop::Hop;
+use crate::multipath::Search;
+use crate::options::{Direction, Options};
 use crate::trace::Trace;
 use crate::ttl::Ttl;
 
@@ -58,13 +60,25 @@ impl Path {
     /// hops behind it: a rise that does not last is none.
     #[must_use]
     pub fn new(start: IpAddr, hops: &[Hop], reached: bool) -> Self {
-        let mut places: Vec<_> = hops
-            .iter()
-            .filter_map(|hop| {
-                let place = Place { ttl: Some(hop.ttl()), addresses: hop.addresses() };
-                Some((place, hop.best()?))
-            })
-            .collect();
+        let places = hops.iter().filter_map(|hop| {
+            let place = Place { ttl: Some(hop.ttl()), addresses: hop.addresses() };
+            Some((place, hop.best()?))
+        });
+        Self::of_places(start, places.collect(), reached)
+    }
+
+    /// The path that the first flow of `search` takes: with all flows, there is no one path. A router's time is the least that it
+    /// answered any flow in.
+    #[must_use]
+    pub fn of_first_flow(search: &Search) -> Self {
+        let options = &search.options().trace;
+        let places = search
+            .first_flow()
+            .map(|(ttl, address, time)| (Place { ttl: Some(ttl), addresses: vec![address] }, time));
+        Self::of_places(start_of(options), places.collect(), search.is_reached())
+    }
+
+    fn of_places(start: IpAddr, mut places: Vec<(Place, Duration)>, reached: bool) -> Self {
         let mut least = Duration::MAX;
         for (_, time) in places.iter_mut().rev() {
             least = least.min(*time);
@@ -77,12 +91,7 @@ impl Path {
     /// The path of `trace`.
     #[must_use]
     pub fn of(trace: &Trace) -> Self {
-        let options = trace.options();
-        let start = match options.direction {
-            crate::Direction::Forward => options.source,
-            crate::Direction::Reverse => options.target,
-        };
-        Self::new(start, trace.hops(), trace.is_reached())
+        Self::new(start_of(trace.options()), trace.hops(), trace.is_reached())
     }
 
     /// The link with the highest rise, if one stands out.
@@ -117,6 +126,14 @@ impl Path {
             .iter()
             .take_while(|(here, _)| here.ttl <= until.ttl)
             .any(|(here, _)| is_same(here, place, same))
+    }
+}
+
+/// Where a trace by these options starts.
+const fn start_of(options: &Options) -> IpAddr {
+    match options.direction {
+        Direction::Forward => options.source,
+        Direction::Reverse => options.target,
     }
 }
 

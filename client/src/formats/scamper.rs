@@ -61,8 +61,8 @@ pub(super) struct Start {
     ftime: String,
 }
 
-#[derive(Serialize)]
-struct Time {
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Time {
     sec: i64,
     usec: i32,
 }
@@ -86,7 +86,7 @@ struct Hop<'a> {
 }
 
 #[derive(Debug, PartialEq, Serialize)]
-struct Icmp {
+pub(super) struct Icmp {
     icmp_type: u8,
     icmp_code: u8,
     /// From here on of the packet that it quotes.
@@ -139,7 +139,7 @@ fn trace<'a>(document: &'a Document, path: &Path) -> Trace<'a> {
                 name: document.name(probe.address),
                 probe_ttl: hop.ttl,
                 probe_id: index + 1,
-                tx: sent(document, probe),
+                tx: time(document, probe.sent_ms),
                 rtt: probe.rtt_ms.map(thousandths),
                 reply_ttl: probe.details.reply_ttl,
                 icmp: icmp(path.protocol, probe),
@@ -190,9 +190,9 @@ pub(super) fn start(document: &Document) -> Start {
     }
 }
 
-/// When the probe's query was sent.
-fn sent(document: &Document, probe: &Probe) -> Time {
-    let after = jiff::SignedDuration::try_from_secs_f64(probe.sent_ms / 1000.0).unwrap_or_default();
+/// What was `ms` after the start.
+pub(super) fn time(document: &Document, ms: f64) -> Time {
+    let after = jiff::SignedDuration::try_from_secs_f64(ms / 1000.0).unwrap_or_default();
     let started = document.head.started;
     let at = started.checked_add(after).unwrap_or(started);
     Time { sec: at.as_second(), usec: at.subsec_microsecond() }
@@ -214,7 +214,7 @@ fn stop(end: Option<&End>) -> (&'static str, u8) {
 }
 
 /// The ICMP message that answered; none where that was a TCP segment, or a responder does not say.
-fn icmp(protocol: Protocol, probe: &Probe) -> Option<Icmp> {
+pub(super) fn icmp(protocol: Protocol, probe: &Probe) -> Option<Icmp> {
     let family = Family::of(probe.address);
     let (kind, icmp_code, icmp_nhmtu) = match probe.reply.as_ref()? {
         Reply::TimeExceeded => (Kind::TimeExceeded, TTL_EXCEEDED, None),

@@ -3,12 +3,14 @@
 //! A node has its links to the next nodes. The only link of a node is a list of hops, the silent ones between two nodes among
 //! them; several links are one hop with several addresses.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde::Serialize;
 
-use super::scamper::{Flow, Start, VERSION, flow, start};
-use crate::document::{Document, Multipath, Path, Protocol};
+use super::scamper::{Flow, Icmp, Start, Time, VERSION, flow, icmp, start, time};
+use super::statistics::thousandths;
+use crate::document::{self, Document, Multipath, Path, Protocol};
 
 /// What does not answer.
 const SILENT: &str = "*";
@@ -45,14 +47,93 @@ struct Node<'a> {
 #[derive(Debug, PartialEq, Serialize)]
 struct Hop {
     addr: String,
+    /// Those that were answered there, of the flows that are known to have come by the node before.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    probes: Vec<Probe>,
 }
 
-pub(super) fn of<'a>(document: &'a Document, path: &Path, found: &Multipath) -> Tracelb<'a> {
+#[derive(Debug, PartialEq, Serialize)]
+struct Probe {
+    tx: Time,
+    replyc: u8,
+    ttl: u8,
+    attempt: u8,
+    /// From 1 on, in the order of the flows.
+    flowid: usize,
+    replies: [Reply; 1],
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Reply {
+    rx: Time,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rtt: Option<f64>,
+    #[serde(flatten)]
+    icmp: Option<Icmp>,
+}
+
+/// The answers that tell by which flows nodes hang together.
+struct Answers<'a> {
+    document: &'a Document,
+    path: &'a Path,
+    found: &'a Multipath,
+    /// All that were probed.
+    flows: BTreeSet<u16>,
+}
+
+impl<'a> Answers<'a> {
+    fn new(document: &'a Document, path: &'a Path, found: &'a Multipath) -> Self {
+        let flows = path.hops.iter().flat_map(|hop| hop.probes.iter().flatten());
+        Self { document, path, found, flows: flows.filter_map(|probe| probe.flow).collect() }
+    }
+
+    fn at(&self, ttl: u8) -> impl Iterator<Item = &'a document::Probe> {
+        let hops = self.path.hops.iter().filter(move |hop| hop.ttl == ttl);
+        hops.flat_map(|hop| hop.probes.iter().flatten())
+    }
+
+    /// The node at index `to`, with what was answered there of the flows that passed the one at `from`, as far as that answers.
+    fn hop(&self, from: usize, to: usize) -> Hop {
+        let node = |index| self.found.nodes.get(index);
+        let Some((address, ttl)) = node(to).and_then(|node| Some((node.address?, node.ttl))) else {
+            return Hop { addr: SILENT.to_owned(), probes: Vec::new() };
+        };
+        let before = node(from).and_then(|node| Some((node.ttl, node.address?)));
+        let passes = |flow: u16| {
+            before.is_none_or(|(ttl, address)| {
+                ttl == 0
+                    || self
+                        .at(ttl)
+                        .any(|probe| probe.flow == Some(flow) && probe.address == address)
+            })
+        };
+        let probes = self.at(ttl).filter(|probe| probe.address == address).filter_map(|probe| {
+            let flow = probe.flow.filter(|flow| passes(*flow))?;
+            Some(Probe {
+                tx: time(self.document, probe.sent_ms),
+                replyc: 1,
+                ttl,
+                attempt: 0,
+                flowid: self.flows.range(..=flow).count(),
+                replies: [Reply {
+                    rx: time(self.document, probe.sent_ms + probe.query_ms),
+                    ttl: probe.details.reply_ttl,
+                    rtt: probe.rtt_ms.map(thousandths),
+                    icmp: icmp(self.path.protocol, probe),
+                }],
+            })
+        });
+        Hop { addr: address.to_string(), probes: probes.collect() }
+    }
+}
+
+pub(super) fn of<'a>(document: &'a Document, path: &'a Path, found: &'a Multipath) -> Tracelb<'a> {
     let shown = |index: &usize| is_node(found, *index) && !found.next(*index).is_empty();
-    let nodes: Vec<_> = (0..found.nodes.len())
-        .filter(shown)
-        .map(|index| node(document, path, found, index))
-        .collect();
+    let answers = Answers::new(document, path, found);
+    let nodes: Vec<_> =
+        (0..found.nodes.len()).filter(shown).map(|index| node(&answers, index)).collect();
     Tracelb {
         r#type: "tracelb",
         version: VERSION,
@@ -87,13 +168,14 @@ fn is_node(found: &Multipath, index: usize) -> bool {
     next.len() > 1 || next.iter().any(silent)
 }
 
-fn node<'a>(document: &'a Document, path: &Path, found: &Multipath, index: usize) -> Node<'a> {
+fn node<'a>(answers: &Answers<'a>, index: usize) -> Node<'a> {
+    let Answers { document, path, found, .. } = *answers;
     let own = found.nodes.get(index);
     let address = own.and_then(|node| if node.ttl == 0 { Some(path.from) } else { node.address });
     let next = found.next(index);
     let links = match next.as_slice() {
-        [only] => chain(found, *only),
-        several => vec![several.iter().map(|to| hop(found, *to)).collect()],
+        [only] => chain(answers, index, *only),
+        several => vec![several.iter().map(|to| answers.hop(index, *to)).collect()],
     };
     Node {
         addr: address.map_or_else(|| SILENT.to_owned(), |address| address.to_string()),
@@ -103,22 +185,18 @@ fn node<'a>(document: &'a Document, path: &Path, found: &Multipath, index: usize
     }
 }
 
-/// From `first` on, the silent hops and the node behind them; without that where the silence does not end, or branches.
-fn chain(found: &Multipath, first: usize) -> Vec<Vec<Hop>> {
-    let mut hops = vec![vec![hop(found, first)]];
+/// From `first`, behind `start`, on, the silent hops and the node behind them; without that where the silence does not end, or branches.
+fn chain(answers: &Answers<'_>, start: usize, first: usize) -> Vec<Vec<Hop>> {
+    let found = answers.found;
+    let mut hops = vec![vec![answers.hop(start, first)]];
     let mut at = first;
     while found.nodes.get(at).is_some_and(|node| node.address.is_none())
         && let [next] = found.next(at).as_slice()
     {
+        hops.push(vec![answers.hop(start, *next)]);
         at = *next;
-        hops.push(vec![hop(found, at)]);
     }
     hops
-}
-
-fn hop(found: &Multipath, index: usize) -> Hop {
-    let address = found.nodes.get(index).and_then(|node| node.address);
-    Hop { addr: address.map_or_else(|| SILENT.to_owned(), |address| address.to_string()) }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 100 fits")]

@@ -98,6 +98,16 @@ impl Search {
         })
     }
 
+    /// Who answered the first flow at which TTL, and the least time in which it answered any flow there; without those of whom no time
+    /// is known.
+    pub fn first_flow(&self) -> impl Iterator<Item = (Ttl, IpAddr, Duration)> {
+        self.layers.iter().filter_map(|(ttl, layer)| {
+            let from = layer.answers.get(&0)?.from;
+            let same = layer.answers.values().filter(|sample| sample.from == from);
+            Some((Ttl::new(*ttl)?, from, same.filter_map(|sample| sample.rtt).min()?))
+        })
+    }
+
     /// The graph by now.
     pub(super) fn graph(&self) -> Graph {
         Graph::of(&self.layers, self.options.trace.first.get())

@@ -5,6 +5,7 @@ use std::num::NonZeroU16;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use otherhalf_client::analyse::{self, Finding};
 use otherhalf_client::multipath::Search;
 use otherhalf_client::query::Query;
 use otherhalf_client::{Direction, End, Secret, Ttl, document, network};
@@ -168,4 +169,19 @@ fn an_interrupted_search_keeps_what_it_knows() {
     .unwrap();
     assert_eq!(searches[0].end(), Some(&End::Stopped));
     assert!(document::Path::from(&searches[0]).multipath.unwrap().nodes.len() > 4);
+}
+
+#[test]
+fn the_first_flows_of_both_directions_tell_where_the_delay_is() {
+    let classic = topology("asymmetric");
+    let [there, back] = [Direction::Forward, Direction::Reverse].map(|direction| {
+        let found = run(&classic, Run { direction, ..REVERSE });
+        analyse::Path::of_first_flow(&found.search)
+    });
+    let finding = analyse::compare(&there, &back, |a, b| a == b);
+    let Finding::WayBack { reverse, .. } = finding else { panic!("{finding:?}") };
+    let address = |name: &str| classic.address(name, Family::V4).unwrap();
+    assert_eq!(reverse.before.addresses, [address("e")]);
+    assert_eq!(reverse.after.addresses, [address("f")]);
+    assert_eq!(reverse.by.as_millis() / 10, 30);
 }

@@ -2,6 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use otherhalf_client::Trace;
+use otherhalf_client::multipath::Search;
 
 use crate::words::count;
 
@@ -29,6 +30,19 @@ impl Progress {
             format!("{}: {hops}, {} sent,", trace.options().direction, trace.sent())
         };
         self.say(traces.iter().map(one).collect::<Vec<_>>().join(" "));
+    }
+
+    /// Says how far `searches` are.
+    pub(crate) fn searches(&self, searches: &[Search]) {
+        if self.0.is_hidden() {
+            return;
+        }
+        let one = |search: &Search| {
+            let routers =
+                count(u64::try_from(search.addresses().count()).unwrap_or(u64::MAX), "router");
+            format!("{}: {routers}, {} sent,", search.options().trace.direction, search.sent())
+        };
+        self.say(searches.iter().map(one).collect::<Vec<_>>().join(" "));
     }
 
     /// Says `what` goes on.

@@ -8,20 +8,25 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use otherhalf_client::document::Path;
+use otherhalf_client::document::{self, Path};
 use otherhalf_client::multipath::Search;
 use otherhalf_client::names::Names;
-use otherhalf_client::{Direction, End, RawNetwork, network, printable, resolve};
+use otherhalf_client::{Direction, End, RawNetwork, analyse, network, printable, resolve};
 
 use super::check::check_target;
 use super::sink::Sink;
 use super::trace::{fits, options, width};
 use super::{interruption, proceed, shown, tell};
 use crate::failure::{Code, Failure};
+use crate::finding::Words;
 use crate::graph::{Style, render, summary};
 use crate::lines::NAME_PATIENCE;
+use crate::progress::Progress;
 use crate::words::count;
 use crate::{cli, json, privileges, table, verdict};
+
+/// What a finding is about, where there are many paths.
+const FIRST_FLOW: &str = "Of the first flow:";
 
 /// Finds all paths of `directions`, side by side, and shows them.
 pub(super) fn run(
@@ -94,13 +99,16 @@ impl Session<'_> {
         let begin = Instant::now();
         let interrupted = &self.interrupted;
         let names = &mut self.names;
+        let progress = Progress::new();
         network::run(&mut self.network, &mut self.searches, |searches, _| -> ControlFlow<()> {
             for (_, address) in searches.iter().flat_map(Search::addresses) {
                 names.look_up(address);
             }
             names.update();
+            progress.searches(searches);
             proceed(interrupted)
         })?;
+        drop(progress);
         let seconds = begin.elapsed().as_secs_f64();
         if proceed(&self.interrupted).is_continue() {
             self.names.wait(NAME_PATIENCE);
@@ -117,9 +125,14 @@ impl Session<'_> {
                 self.print(search, seconds, &mut out)?;
             }
         }
+        let finding = self.finding();
+        if let Some(finding) = finding.as_ref().filter(|_| text) {
+            let sentence = format!("{FIRST_FLOW} {}", finding.sentence);
+            write!(out, "\n{}", table::wrap(&sentence, width()))?;
+        }
         out.flush()?;
         drop(out);
-        self.save(code)?;
+        self.save(code, finding)?;
         if !text {
             return Ok(code);
         }
@@ -186,8 +199,22 @@ impl Session<'_> {
         )
     }
 
+    /// What both directions say together of the first flow; one alone says nothing about two.
+    fn finding(&self) -> Option<document::Finding> {
+        let [forward, reverse] = self.searches.as_slice() else { return None };
+        if !(forward.is_answered() && reverse.is_answered()) {
+            return None;
+        }
+        let [there, back] = [forward, reverse].map(analyse::Path::of_first_flow);
+        let finding = analyse::compare(&there, &back, |a, b| a == b);
+        let reached = [forward.is_reached(), reverse.is_reached()];
+        let Self { names, name: target, .. } = self;
+        let words = Words { names, numeric: self.common.numeric, target, reached };
+        Some(document::Finding::new(&finding, words.sentence(&finding)))
+    }
+
     /// Writes the document, if it is wanted.
-    fn save(&mut self, code: Code) -> Result<(), Failure> {
+    fn save(&mut self, code: Code, finding: Option<document::Finding>) -> Result<(), Failure> {
         let target = (self.name.as_str(), self.target);
         let head =
             json::head(self.command, self.started, target, self.network.source(), code as u8);
@@ -198,7 +225,7 @@ impl Session<'_> {
                 .map(Path::from)
         };
         let paths = [Direction::Forward, Direction::Reverse].map(path);
-        let document = json::paths(head, paths, None, &self.names);
+        let document = json::paths(head, paths, finding, &self.names);
         self.sink.finish(document, self.network.recording())
     }
 }
