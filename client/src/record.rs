@@ -9,7 +9,13 @@ use otherhalf_wire::ip::{Family, Fields};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recording {
     packets: Vec<Packet>,
+    /// Octets of all packets.
+    size: usize,
+    left_out: u64,
 }
+
+/// Octets of packets that are kept, at most: no trace has so many, but whoever floods us with answers has.
+pub const MOST: usize = 64 << 20;
 
 /// A packet, from its IP header on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +29,18 @@ pub struct Packet {
 impl Recording {
     /// Adds a packet.
     pub fn add(&mut self, at: SystemTime, octets: &[u8]) {
-        self.packets.push(Packet { at, octets: octets.to_vec() });
+        self.keep(at, octets.to_vec());
+    }
+
+    /// Keeps a packet, or counts it if there are [too many](MOST).
+    fn keep(&mut self, at: SystemTime, octets: Vec<u8>) {
+        let size = self.size.saturating_add(octets.len());
+        if size > MOST {
+            self.left_out = self.left_out.saturating_add(1);
+            return;
+        }
+        self.size = size;
+        self.packets.push(Packet { at, octets });
     }
 
     /// Adds a packet of which the system delivered only the `payload` of `protocol`, without the IP header: one is made of what it
@@ -48,8 +65,14 @@ impl Recording {
         let mut octets = vec![0; Family::of(src).header_len().saturating_add(payload.len())];
         if let Some(room) = fields.emit(payload.len(), &mut octets) {
             room.copy_from_slice(payload);
-            self.packets.push(Packet { at, octets });
+            self.keep(at, octets);
         }
+    }
+
+    /// Packets that were not kept, for there were [too many](MOST).
+    #[must_use]
+    pub const fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// What was recorded.
@@ -66,6 +89,18 @@ mod tests {
     use otherhalf_wire::ip;
 
     use super::*;
+
+    #[test]
+    fn a_flood_is_kept_up_to_a_limit() {
+        let mut recording = Recording::default();
+        let packet = vec![0; 1 << 20];
+        for _ in 0..70 {
+            recording.add(UNIX_EPOCH, &packet);
+        }
+        assert_eq!((recording.packets().len(), recording.left_out()), (64, 6));
+        recording.add(UNIX_EPOCH, &[]);
+        assert_eq!((recording.packets().len(), recording.left_out()), (65, 6));
+    }
 
     #[test]
     fn a_payload_gets_the_header_that_is_known() {

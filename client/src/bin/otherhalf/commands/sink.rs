@@ -88,6 +88,10 @@ impl Sink {
                 self.write_event(&Event::Result { document: Box::new(document) })?;
             }
             What::Whole(format) => {
+                if let Some(left_out) = packets.map(Recording::left_out).filter(|count| *count > 0)
+                {
+                    tracing::warn!("{left_out} packets more were not kept: too many answers came");
+                }
                 let whole = format.render(&document, packets)?;
                 self.empty()?;
                 self.write(&whole)?;
