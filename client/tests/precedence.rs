@@ -124,6 +124,11 @@ fn what_does_nothing_is_refused_if_it_was_typed() {
     for what in ["check", "nearest"] {
         fails("", &[], &["endpoints", what, "--toml"], "--toml is for list");
     }
+    for what in [&["endpoints"][..], &["endpoints", "list"]] {
+        let typed = [what, &["--wait", "2"]].concat();
+        fails("", &[], &typed, "--wait is for check and nearest: the list asks nobody");
+        assert_eq!(run("", &[("OTHERHALF_WAIT", "2")], what).0, Some(0));
+    }
     fails("", &[], &["forward", "--via", "192.0.2.1", NOWHERE], "--via is for reverse");
     fails("", &[], &["reverse", "--size", "200", NOWHERE], "--size is for forward");
 }

@@ -28,6 +28,9 @@ const PARTS: [(&str, &str); 6] = [
     ("retry", "wanted"),
 ];
 
+/// Options of `endpoints` that say how to ask, which `endpoints list` does not.
+const ASKING: [&str; 4] = ["queries", "wait", "source", "interface"];
+
 /// Whether the option `id` means nothing to `command`, whatever else is set.
 pub(crate) fn is_idle(command: &str, id: &str) -> bool {
     IDLE.iter().any(|(of, option, _)| (*of, *option) == (command, id))
@@ -56,11 +59,18 @@ pub(crate) fn without_effect(program: &Definition, matches: &ArgMatches) -> Opti
     let (name, matches) = matches.subcommand()?;
     let command = program.find_subcommand(name)?;
     let is_typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-    if name == "endpoints" && is_typed("toml") {
+    let shown = |id: &str| {
+        let arg = command.get_arguments().find(|arg| arg.get_id() == id);
+        arg.and_then(|arg| arg.get_long()).map(|long| format!("--{long}")).unwrap_or_default()
+    };
+    if name == "endpoints" {
         let what = matches.get_one::<super::EndpointsWhat>("what");
-        let is_list = what == Some(&super::EndpointsWhat::List);
-        return (!is_list)
-            .then(|| "--toml is for list: otherhalf endpoints list --toml".to_owned());
+        if what != Some(&super::EndpointsWhat::List) {
+            return is_typed("toml")
+                .then(|| "--toml is for list: otherhalf endpoints list --toml".to_owned());
+        }
+        let idle = ASKING.into_iter().find(|id| is_typed(id)).map(shown)?;
+        return Some(format!("{idle} is for check and nearest: the list asks nobody"));
     }
     if !TRACES.contains(&name) {
         return None;
@@ -71,10 +81,6 @@ pub(crate) fn without_effect(program: &Definition, matches: &ArgMatches) -> Opti
     }
     let (part, switch) =
         PARTS.iter().find(|(part, switch)| is_typed(part) && !matches.get_flag(switch))?;
-    let shown = |id: &str| {
-        let arg = command.get_arguments().find(|arg| arg.get_id() == id);
-        arg.and_then(|arg| arg.get_long()).map(|long| format!("--{long}")).unwrap_or_default()
-    };
     let [part, switch] = [part, switch].map(|id| shown(id));
     Some(format!("{part} means nothing without {switch}: add {switch}, or leave {part} out"))
 }
