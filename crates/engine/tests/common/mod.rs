@@ -467,3 +467,18 @@ pub(crate) fn time_exceeded(family: Family, probe: &[u8], quoted: usize) -> Vec<
     let quote = &packet[..(family.header_len() + quoted).min(packet.len())];
     routed(&error_packet(ends(family).hop, Kind::TimeExceeded, 0, quote))
 }
+
+/// Calls `check` for every protocol over every family, each with a responder of its own.
+pub(crate) fn for_each(mut check: impl FnMut(&mut Responder, Family, Protocol)) {
+    for family in FAMILIES {
+        for protocol in Protocol::ALL {
+            check(&mut Responder::new(), family, protocol);
+        }
+    }
+}
+
+/// A router's time exceeded that quotes `quote` as it is.
+pub(crate) fn about(family: Family, quote: &[u8]) -> Vec<u8> {
+    let Ends { own, hop, .. } = ends(family);
+    routed(&icmp_packet(hop, own, (Kind::TimeExceeded, 0, [0, 0]), quote))
+}
