@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use otherhalf_perf::report::Report;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Requests of a step.
 const REQUESTS: u64 = 100_000;
@@ -77,6 +78,46 @@ fn wait_for<T>(mut what: impl FnMut() -> Option<T>) -> Option<T> {
         std::thread::sleep(Duration::from_millis(5));
     }
     None
+}
+
+/// Times that the configuration is read again.
+const RELOADS: usize = 20;
+
+#[test]
+fn nothing_is_lost_while_the_configuration_is_read_again() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = tempfile::tempdir().unwrap();
+    let text = fs::read_to_string(top.join("scenarios/mixed.toml")).unwrap();
+    let scenario = folder.path().join("mixed.toml");
+    fs::write(&scenario, text + "\ntimeout_ms = 5000\n").unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_otherhalf-perf"))
+        .args(["run", "--window", "64", "--seconds", "5", "--scenario"])
+        .arg(&scenario)
+        .arg("--profile")
+        .arg(top.join("profiles/memif-2.toml"))
+        .arg("--out")
+        .arg(folder.path())
+        .env("TMPDIR", folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let responder = wait_for(|| responder_of(run.id())).expect("otherhalfd was started");
+    let responder = Pid::from_raw(responder.cast_signed()).unwrap();
+    // It listens to signals before it opens its ports; how often it heard is counted below.
+    std::thread::sleep(Duration::from_secs(1));
+    for _ in 0..RELOADS {
+        kill_process(responder, Signal::HUP).unwrap();
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    let status = run.wait().unwrap();
+    assert!(status.success(), "{status}");
+    let report = Report::load(&folder.path().join("report.ndjson")).unwrap();
+    let count = |name| report.steps[0].0.counts[name];
+    assert!(count("responses") > 0);
+    assert_eq!(count("lost_requests") + count("lost_answers"), 0);
+    // Two signals may have met.
+    assert!(report.run.responder["reloads"] > RELOADS as u64 / 2, "{:?}", report.run.responder);
 }
 
 #[test]

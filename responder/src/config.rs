@@ -16,7 +16,7 @@ use serde::de::{self, Deserializer, Visitor};
 pub use error::{Error, Invalid, Problem};
 
 /// The whole file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// DPDK's environment.
@@ -46,7 +46,7 @@ pub struct Config {
 }
 
 /// DPDK's environment abstraction layer.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Eal {
     /// Hugepages; needed for hardware ports, not for virtual ones.
@@ -77,7 +77,7 @@ impl Default for Eal {
 }
 
 /// The threads that move packets.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Workers {
     /// The CPU of each worker. Each polls a queue of its own on every port.
@@ -94,7 +94,7 @@ impl Default for Workers {
 }
 
 /// A port.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Port {
     /// A PCI address, or a virtual device with its driver's arguments.
@@ -151,7 +151,7 @@ impl Port {
 }
 
 /// A port's frames of one VLAN, or those without.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PortInterface {
     /// What routes and logs call it; by default the device's name, and the VLAN behind a dot.
@@ -201,7 +201,7 @@ fn vlan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<VlanId>, D:
 }
 
 /// A route.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// The prefix.
@@ -213,7 +213,7 @@ pub struct Route {
 }
 
 /// The table of probes that wait for an answer.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pending {
     /// Probes that can wait at once.
@@ -262,7 +262,7 @@ impl<'de> Deserialize<'de> for Secret {
 }
 
 /// What is answered besides requests, and the way that all replies take.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplyPath {
     /// By the routes, or back to the neighbour that the frame came from.
@@ -289,7 +289,7 @@ pub enum PathKind {
 }
 
 /// The probes that may be asked for.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Probes {
     /// Whether a router's answer must quote the identification that the IPv4 probe was sent with. Without, forged answers are
@@ -312,7 +312,7 @@ impl Default for Probes {
 }
 
 /// The probes of one protocol.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Probe {
     /// Whether they are sent at all.
@@ -377,7 +377,7 @@ impl<'de> Deserialize<'de> for FlowRange {
 }
 
 /// The neighbours that are remembered.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Neighbours {
     /// How many at most; more are not learned, and counted.

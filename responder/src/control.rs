@@ -1,6 +1,7 @@
 //! The control thread: all that is not packets. It never stops a worker.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,9 +10,12 @@ use arrayvec::ArrayVec;
 use dpdk::{LcoreHandle, tsc};
 use otherhalf_engine::{Network, NextHop, SOLICITATION_LEN, solicit};
 use otherhalf_pending::{Occupancy, Sweep, Table};
-use tracing::{info, warn};
+use otherhalf_wire::ethernet::Mac;
+use tracing::{error, info, warn};
 
+use crate::config::{self, Config};
 use crate::neighbours::{Cache, Question};
+use crate::reload::Plan;
 use crate::shared::{Order, Shared, Snapshot};
 use crate::stats::{Totals, WorkerTotals};
 use crate::worker::Prefetching;
@@ -29,6 +33,10 @@ pub trait Wishes {
     fn stop(&self) -> bool;
     /// To print the counters; a wish is granted once.
     fn print(&self) -> bool;
+    /// To read the configuration file again; a wish is granted once.
+    fn reload(&self) -> bool {
+        false
+    }
 }
 
 /// How a responder ended.
@@ -61,14 +69,36 @@ pub struct Control {
     pub interfaces: Vec<String>,
     /// Questions that the worker had no room for.
     pub questions_dropped: u64,
+    /// Times that a configuration was taken up since the start.
+    pub reloads: u64,
+    /// What runs.
+    pub config: Config,
+    /// The file that it is from, if there is one to be read again.
+    pub file: Option<PathBuf>,
+    /// The ports' hardware addresses.
+    pub macs: Vec<Mac>,
+    /// A worker's snapshot must not be freed by the worker: that would be a call of the allocator on the packet path. So
+    /// replaced snapshots live here until no worker has one.
+    pub replaced: Vec<Arc<Snapshot>>,
+}
+
+/// Why a new configuration was not taken up; all is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// There is no file.
+    #[error("the configuration did not come from a file")]
+    NoFile,
+    /// The file is wrong.
+    #[error(transparent)]
+    File(#[from] config::Error),
+    /// It does not fit what runs.
+    #[error("{0}; it does not fit the ports that run")]
+    Misfit(#[from] config::Invalid),
 }
 
 impl Control {
     /// Looks after the workers until `wishes` says stop or one of `workers` ends.
     pub fn run(&mut self, workers: &[LcoreHandle<()>], wishes: &impl Wishes) -> End {
-        // A worker's snapshot must not be freed by the worker: that would be a call of the
-        // allocator on the packet path. So replaced snapshots live here until no worker has one.
-        let mut replaced: Vec<Arc<Snapshot>> = Vec::new();
         let mut sweep = Sweep::new();
         let mut complained = Instant::now();
         loop {
@@ -78,14 +108,13 @@ impl Control {
             }
             let questions = self.neighbours.questions(now);
             if let Some(neighbours) = self.neighbours.changes() {
-                let old = self.shared.snapshot.load_full();
-                let Snapshot { network, policy, .. } = &*old;
-                let snapshot =
-                    Snapshot { network: network.clone(), neighbours, policy: policy.clone() };
-                self.shared.snapshot.store(Arc::new(snapshot));
-                replaced.push(old);
+                self.replace(|old| Snapshot {
+                    network: old.network.clone(),
+                    neighbours,
+                    policy: old.policy.clone(),
+                });
             }
-            replaced.retain(|old| Arc::strong_count(old) > 1);
+            self.replaced.retain(|old| Arc::strong_count(old) > 1);
             self.ask(&questions);
             if let Some(Occupancy { live, .. }) = self.table.sweep(&mut sweep, SWEEP_BUCKETS, tsc())
             {
@@ -99,6 +128,9 @@ impl Control {
                     warn!(router = %address, interface, "the router does not answer: nothing can be sent by its routes");
                 }
             }
+            if wishes.reload() {
+                self.report_reload();
+            }
             if wishes.print() {
                 let workers: Vec<String> =
                     self.workers().map(|worker| worker.to_string()).collect();
@@ -111,6 +143,41 @@ impl Control {
                 return End::WorkerLost;
             }
             std::thread::sleep(TURN);
+        }
+    }
+
+    /// Hands workers another snapshot, whole; each goes by it from its next burst on.
+    fn replace(&mut self, make: impl FnOnce(&Snapshot) -> Snapshot) {
+        let old = self.shared.snapshot.load_full();
+        self.shared.snapshot.store(Arc::new(make(&old)));
+        self.replaced.push(old);
+    }
+
+    /// Reads the file again, and takes up what it says as far as that goes without a start. A file that is wrong changes nothing.
+    pub fn reload(&mut self) -> Result<Plan, ReloadError> {
+        let file = self.file.as_ref().ok_or(ReloadError::NoFile)?;
+        let plan = Plan::new(&self.config, &Config::load(file)?);
+        let (network, policy) = (plan.config.network(&self.macs)?, plan.config.policy()?);
+        self.neighbours.set_routers(network.routers(), Instant::now());
+        self.replace(|old| Snapshot { network, neighbours: old.neighbours.clone(), policy });
+        self.config = plan.config.clone();
+        self.reloads += 1;
+        Ok(plan)
+    }
+
+    /// Does that, with a line for the log on what came of it.
+    fn report_reload(&mut self) {
+        let file = self.file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
+        match self.reload() {
+            Ok(Plan { changed, restart, .. }) => {
+                let changed =
+                    if changed.is_empty() { "nothing".to_owned() } else { changed.join(" ") };
+                info!(file, changed, "configuration read again");
+                if !restart.is_empty() {
+                    warn!("{} will take effect at the next start, not before", restart.join(", "));
+                }
+            }
+            Err(error) => error!("the configuration stays as it was: {error}"),
         }
     }
 
@@ -143,6 +210,7 @@ impl Control {
             notices_dropped: self.shared.notices_dropped.load(Ordering::Relaxed),
             neighbours_refused: self.neighbours.refused(),
             questions_dropped: self.questions_dropped,
+            reloads: self.reloads,
             pending: self.shared.pending.load(Ordering::Relaxed),
             ..Totals::of(self.shared.workers.iter().map(|worker| &worker.stats))
         }

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod reload;
 pub mod setup;
 mod nodes;
 pub mod shared;

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use otherhalf_responder::config::{self, Config};
 use otherhalf_responder::control::{End, Wishes};
 use otherhalf_responder::setup::Responder;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use tracing::{error, info, warn};
 
 /// `EX_CONFIG` of sysexits.h, which systemd knows by name.
@@ -24,7 +24,9 @@ const EXIT_FAILURE: u8 = 1;
     name = "otherhalfd",
     version,
     after_help = "\
-Signals: SIGINT and SIGTERM stop it cleanly and print the counters, SIGUSR1 logs them.
+Signals: SIGINT and SIGTERM stop it cleanly and print the counters, SIGUSR1 logs them, SIGHUP reads
+the configuration again: addresses, routes, probes and replies change without a lost packet, the log
+says what waits for the next start; a file that is wrong changes nothing.
 Exit codes: 0 stopped as told, 1 failed, 2 wrong usage, 78 wrong configuration.
 Environment: RUST_LOG sets the log level (error, warn, info, debug; default info).
 
@@ -75,7 +77,7 @@ fn main() -> ExitCode {
         println!("{}: good", path.display());
         return ExitCode::SUCCESS;
     }
-    match run(&config) {
+    match run(&config, path) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");
@@ -95,15 +97,17 @@ fn with_hint(error: &config::Error) -> String {
 struct Signals {
     stop: Arc<AtomicBool>,
     print: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
 }
 
 impl Signals {
     fn register() -> Result<Self> {
-        let signals = Self { stop: Arc::default(), print: Arc::default() };
+        let signals = Self { stop: Arc::default(), print: Arc::default(), reload: Arc::default() };
         for signal in [SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
         }
         signal_hook::flag::register(SIGUSR1, Arc::clone(&signals.print))?;
+        signal_hook::flag::register(SIGHUP, Arc::clone(&signals.reload))?;
         Ok(signals)
     }
 }
@@ -116,13 +120,18 @@ impl Wishes for Signals {
     fn print(&self) -> bool {
         self.print.swap(false, Ordering::Relaxed)
     }
+
+    fn reload(&self) -> bool {
+        self.reload.swap(false, Ordering::Relaxed)
+    }
 }
 
-fn run(config: &Config) -> Result<()> {
+fn run(config: &Config, file: PathBuf) -> Result<()> {
     // Before DPDK starts: its threads inherit nothing that we would regret.
     let signals = Signals::register().context("can't listen to signals")?;
     info!(version = env!("CARGO_PKG_VERSION"), "otherhalfd");
     let Responder { ports, workers, mut control, mempool, eal } = Responder::start(config)?;
+    control.file = Some(file);
     let mut handles = Vec::new();
     for (lcore, worker) in workers {
         handles.push(eal.launch(lcore, move || worker.run())?);

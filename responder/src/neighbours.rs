@@ -73,6 +73,17 @@ impl Cache {
         Self { entries: routers.into_iter().map(entry).collect(), room, refused: 0, changed: false }
     }
 
+    /// Asks for these routers from now on, and for those before no longer than for any neighbour.
+    pub fn set_routers(&mut self, routers: impl IntoIterator<Item = NextHop>, now: Instant) {
+        for entry in self.entries.values_mut() {
+            entry.router = false;
+        }
+        for hop in routers {
+            let new = Entry { mac: None, asked: 0, due: now, hurried: false, router: true };
+            self.entries.entry(hop).or_insert(new).router = true;
+        }
+    }
+
     /// Takes in what a worker heard or wants.
     pub fn note(&mut self, notice: Notice, now: Instant) {
         match notice {

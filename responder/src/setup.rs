@@ -117,6 +117,11 @@ impl Responder {
             neighbours,
             interfaces: config.interface_names(),
             questions_dropped: 0,
+            reloads: 0,
+            config: config.clone(),
+            file: None,
+            macs,
+            replaced: Vec::new(),
         };
         Ok(Self { ports, workers, control, mempool, eal })
     }

@@ -128,6 +128,8 @@ pub struct Totals {
     pub neighbours_refused: u64,
     /// Questions for neighbours that no worker had room for.
     pub questions_dropped: u64,
+    /// Times that the configuration was read again and taken up.
+    pub reloads: u64,
     /// Probes that wait for an answer.
     pub pending: u64,
 }
@@ -163,6 +165,7 @@ impl fmt::Display for Totals {
         line("notices_dropped", self.notices_dropped)?;
         line("neighbours_refused", self.neighbours_refused)?;
         line("solicitations_dropped", self.questions_dropped)?;
+        line("reloads", self.reloads)?;
         line("pending", self.pending)
     }
 }

@@ -21,6 +21,8 @@ use kit::routers::{
 use kit::{of, output};
 use otherhalf_engine::Outcome;
 use otherhalf_lab::Family;
+use otherhalf_wire::probe::Protocol;
+use otherhalf_wire::trace::Refusal;
 use serde_json::Value;
 
 #[test]
@@ -29,6 +31,22 @@ fn every_protocol_and_answer() {
     every_answer(&mut bench);
     choices_and_refusals(&mut bench);
     closed_ports(&mut bench);
+    bench.finish();
+}
+
+#[test]
+fn another_configuration_while_it_runs() {
+    let mut bench = Bench::on_tap(&topology("line.toml"), &Settings::default());
+    let hop = |bench: &mut Bench, protocol| {
+        let probe = Probe { protocol, ttl: 1, flow: 53 };
+        bench.hop(Family::V4, probe, "R2", Outcome::ResponseTimeExceeded);
+    };
+    hop(&mut bench, Protocol::Udp);
+    bench.reload("\n[probe.udp]\nenabled = false\n");
+    let udp = (17, 1, 53);
+    bench.refused(Family::V4, udp, Refusal::Protocol, Outcome::RefusedProtocol);
+    // Whatever else is as it was, known neighbours too.
+    hop(&mut bench, Protocol::Tcp);
     bench.finish();
 }
 

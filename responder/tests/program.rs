@@ -248,6 +248,29 @@ fn a_signal_during_the_start_is_not_lost() {
 }
 
 #[test]
+fn the_configuration_is_read_again() {
+    let (folder, text) = instance("reload", ("", ""));
+    let mut daemon = Daemon::start(folder.path(), &text);
+    daemon.wait_for("ready");
+    let mut again = |text: &str, said: &str| {
+        fs::write(folder.path().join("otherhalfd.toml"), text).unwrap();
+        daemon.signal(Signal::HUP);
+        daemon.wait_for(said);
+    };
+    again(&text, "configuration read again file=");
+    // What is wrong is said as check-config says it, and the responder goes on.
+    again("[ports]", "ERROR the configuration stays as it was: ");
+    let other =
+        text.replace("[pending]", "[reply]\nclosed_ports = false\n[pending]\ntimeout_ms = 77");
+    again(&other, "WARN pending.timeout_ms will take effect at the next start, not before");
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!(ended.code, GOOD, "{}", ended.log);
+    assert!(ended.log.contains("changed=\"nothing\""), "{}", ended.log);
+    assert!(ended.log.contains("changed=\"reply.closed_ports\""), "{}", ended.log);
+    assert!(ended.log.contains("otherhalfd.toml"), "{}", ended.log);
+}
+
+#[test]
 fn a_closed_output_does_not_spoil_the_end() {
     let (_folder, mut daemon) = start("closed");
     drop(daemon.child.stdout.take());

@@ -13,6 +13,7 @@ use otherhalf_lab::{Family, Lab, Topology};
 use otherhalf_wire::ethernet::Mac;
 use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::trace::{Refusal, Request};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::client::{Client, Said};
@@ -64,7 +65,7 @@ pub(crate) struct Bench {
     expected: Tally,
     // In this order they end: the responder, its configuration, the network around it.
     responder: Process,
-    _folder: TempDir,
+    folder: TempDir,
     pub(crate) lab: Lab,
 }
 
@@ -118,7 +119,17 @@ impl Bench {
             lab.attach("www2", TAP_LIMIT).unwrap_or_else(|error| panic!("{error}"));
         }
         let clients = clients(&lab, "www");
-        Self { clients, expected: Tally::default(), responder, _folder: folder, lab }
+        Self { clients, expected: Tally::default(), responder, folder, lab }
+    }
+
+    /// Adds `text` to the responder's configuration, and has that read again.
+    #[track_caller]
+    pub(crate) fn reload(&mut self, text: &str) {
+        let path = self.folder.path().join("otherhalfd.toml");
+        let configuration = fs::read_to_string(&path).unwrap() + text;
+        fs::write(&path, configuration).unwrap();
+        self.responder.signal(Signal::HUP);
+        self.responder.wait_for("configuration read again");
     }
 
     /// From now on the clients ask at the address of `responder`.

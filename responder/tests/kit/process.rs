@@ -65,10 +65,14 @@ impl Process {
         }
     }
 
+    pub(crate) fn signal(&mut self, signal: Signal) {
+        kill_process(Pid::from_child(self.guard.child()), signal).unwrap();
+    }
+
     /// Tells it to end by SIGTERM, and waits until it has.
     #[track_caller]
     pub(crate) fn stop(mut self) -> Ended {
-        kill_process(Pid::from_child(self.guard.child()), Signal::TERM).unwrap();
+        self.signal(Signal::TERM);
         let deadline = Instant::now() + LIMIT;
         // Both streams end when the process does.
         loop {
