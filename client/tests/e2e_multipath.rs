@@ -116,3 +116,31 @@ fn the_graph_as_text() {
         "{text}"
     );
 }
+
+#[test]
+fn events_as_they_happen() {
+    let lab = Lab::build(&topology()).unwrap_or_else(|error| panic!("{error}"));
+    let mut command = lab.command("client", OTHERHALF);
+    let output = command.args(["forward", "--multipath", "--stream", "-4", WWW]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of_kind = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
+    assert_eq!((&events[0]["event"], of_kind("start")), (&"start".into(), 1), "{text}");
+    assert_eq!(events[0]["traces"][0]["max_flows"], 512, "{text}");
+    assert_eq!(of_kind("end"), 1, "{text}");
+    let last = events.last().unwrap();
+    assert_eq!((&last["event"], of_kind("result")), (&"result".into(), 1), "{text}");
+    // What the document has was told of before.
+    let hops = last["document"]["forward"]["hops"].as_array().unwrap();
+    assert_eq!(hops.len(), 5, "{text}");
+    for hop in hops {
+        for probe in hop["probes"].as_array().unwrap().iter().filter(|probe| !probe.is_null()) {
+            let told = events.iter().filter(|event| {
+                (&event["event"], &event["ttl"], &event["probe"])
+                    == (&"answer".into(), &hop["ttl"], probe)
+            });
+            assert_eq!(told.count(), 1, "{probe}");
+        }
+    }
+}

@@ -37,19 +37,22 @@ pub enum Event {
         direction: Direction,
         /// The TTL that it was for.
         ttl: u8,
-        /// Its number at that TTL, from 0.
+        /// Its number at that TTL, from 0; in a multipath trace that of its flow, 0 for the first.
         query: usize,
         /// What was answered.
         probe: Probe,
     },
-    /// A query was given up.
+    /// A query was given up. In a multipath trace it may be asked again, and be answered after all.
     Silence {
         /// Of which trace.
         direction: Direction,
         /// The TTL that it was for.
         ttl: u8,
-        /// Its number at that TTL, from 0.
+        /// Its number at that TTL, from 0; in a multipath trace that of its flow, 0 for the first.
         query: usize,
+        /// Its flow, in a multipath trace.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        flow: Option<u16>,
     },
     /// A trace ended.
     End {
@@ -82,8 +85,11 @@ pub struct Plan {
     pub first_ttl: u8,
     /// The last TTL that is allowed.
     pub max_ttl: u8,
-    /// Probes per TTL.
+    /// Probes per TTL; of a multipath trace, of each flow.
     pub queries: u8,
+    /// Flows per TTL at most, of a multipath trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_flows: Option<u16>,
 }
 
 impl From<&crate::Options> for Plan {
@@ -95,6 +101,14 @@ impl From<&crate::Options> for Plan {
             first_ttl: options.first.get(),
             max_ttl: options.last.get(),
             queries: options.queries.get(),
+            max_flows: None,
         }
+    }
+}
+
+impl From<&crate::multipath::Options> for Plan {
+    fn from(options: &crate::multipath::Options) -> Self {
+        let max_flows = Some(options.max_flows.get());
+        Self { queries: 1, max_flows, ..Self::from(&options.trace) }
     }
 }

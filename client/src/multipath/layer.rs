@@ -123,6 +123,12 @@ impl Layer {
         at_least(self.silent.len(), self.answers.len() + self.silent.len(), unlucky) < DOUBT
     }
 
+    /// Flows with their first answers, and those that were given up without.
+    pub(super) fn settled(&self) -> impl Iterator<Item = (Number, Option<&Sample>)> {
+        let silent = self.silent.keys().map(|flow| (*flow, None));
+        self.answers.iter().map(|(flow, sample)| (*flow, Some(sample))).chain(silent)
+    }
+
     /// Asks for `flow`, unless it was.
     pub(super) fn ask(&mut self, flow: Number) -> bool {
         let new = !self.is_asked(flow);

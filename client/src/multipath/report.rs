@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::flow;
 use super::graph::{Graph, Node};
-use super::layer::Layer;
+use super::layer::{Layer, Number};
 use super::search::Search;
 use super::stopping::{alike_by_chance, unseen};
 use crate::Direction;
 use crate::document::{self, Balancer, Balancing, Link, Multipath, Path, ms};
+use crate::hop::Sample;
 
 impl From<&Search> for Path {
     /// The path of one direction: each TTL with the first answer of each flow, and the graph.
@@ -40,14 +41,29 @@ impl From<&Search> for Path {
     }
 }
 
+impl Search {
+    /// What is known by now: TTL, number of the flow, and its first answer, or `None` for one that was given up.
+    pub(crate) fn settled(&self) -> impl Iterator<Item = (u8, Number, Option<&Sample>)> {
+        self.layers
+            .iter()
+            .flat_map(|(ttl, layer)| layer.settled().map(|(number, sample)| (*ttl, number, sample)))
+    }
+
+    /// The flow of that number, as probes have it.
+    pub(crate) fn flow(&self, number: Number) -> u16 {
+        flow::of_number(self.options.trace.flow, number).get()
+    }
+
+    /// An answer to the flow of that number, for documents.
+    pub(crate) fn probe(&self, number: Number, sample: &Sample) -> document::Probe {
+        let flow = Some(self.flow(number));
+        document::Probe { flow, ..document::Probe::new(sample, self.started()) }
+    }
+}
+
 fn hops(search: &Search) -> Vec<document::Hop> {
-    let probe = |layer: &Layer, flow| {
-        let flow_field = flow::of_number(search.options.trace.flow, flow).get();
-        layer.answers.get(&flow).map(|sample| document::Probe {
-            flow: Some(flow_field),
-            ..document::Probe::new(sample, search.started())
-        })
-    };
+    let probe =
+        |layer: &Layer, flow| layer.answers.get(&flow).map(|sample| search.probe(flow, sample));
     let last = search.farthest().unwrap_or(0);
     search
         .layers

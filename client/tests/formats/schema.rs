@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jsonschema::Validator;
 use otherhalf_client::document::{self, CheckDocument, Event, Head, SCHEMA_VERSION, Target};
+use otherhalf_client::multipath::{self, Search};
 use otherhalf_client::stream::Watcher;
 use otherhalf_client::{
     Check, Direction, Document, Options, Queries, Secret, Trace, check, network,
@@ -166,7 +167,7 @@ fn simulated_traces_and_their_events() {
                         let ttl = hop.ttl;
                         let wanted = match probe.clone() {
                             Some(probe) => Event::Answer { direction, ttl, query, probe },
-                            None => Event::Silence { direction, ttl, query },
+                            None => Event::Silence { direction, ttl, query, flow: None },
                         };
                         let told = events.iter().filter(|event| **event == wanted).count();
                         assert_eq!(told, 1, "{wanted:?}");
@@ -183,6 +184,65 @@ fn simulated_traces_and_their_events() {
             let result = Event::Result { document: Box::new(document) };
             assert_valid(&of_event, &serde_json::to_value(&result).unwrap());
         }
+    }
+}
+
+/// The answers of `path`, as events.
+fn answers(direction: Direction, path: &document::Path) -> Vec<Event> {
+    let of_hop = |hop: &document::Hop| {
+        let ttl = hop.ttl;
+        let answered = hop.probes.iter().flatten().cloned();
+        let event = |probe: document::Probe| {
+            let query = usize::from(probe.flow.unwrap() - path.flow);
+            Event::Answer { direction, ttl, query, probe }
+        };
+        answered.map(event).collect::<Vec<_>>()
+    };
+    path.hops.iter().flat_map(of_hop).collect()
+}
+
+#[test]
+fn simulated_searches_and_their_events() {
+    let of_event = validator("Event");
+    let mut simulated = network(Family::V4);
+    let (source, target) = (simulated.source(), simulated.target());
+    let mut searches = [Direction::Forward, Direction::Reverse].map(|direction| {
+        let options = Options::new(direction, Protocol::Udp, source, target);
+        Search::new(multipath::Options::new(options), Secret::from_bytes([1; 16]))
+    });
+    let mut watcher = Watcher::default();
+    let mut events = Vec::new();
+    network::run(&mut simulated, &mut searches, |searches, _| {
+        events.extend(watcher.news_of_searches(searches));
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    events.extend(watcher.news_of_searches(&searches));
+    assert!(watcher.news_of_searches(&searches).is_empty());
+    for event in &events {
+        assert_valid(&of_event, &serde_json::to_value(event).unwrap());
+        assert_eq!(events.iter().filter(|other| *other == event).count(), 1, "{event:?}");
+    }
+    for search in &searches {
+        let path = document::Path::from(search);
+        let direction = search.options().trace.direction;
+        assert!(path.reached, "{path:?}");
+        let answers = answers(direction, &path);
+        assert!(answers.len() > 20, "{answers:?}");
+        for answer in answers {
+            assert!(events.contains(&answer), "{answer:?}");
+        }
+        // The silent router was told of, flow by flow.
+        let silent = path.hops.iter().find(|hop| hop.probes.iter().all(Option::is_none)).unwrap();
+        for (query, flow) in (0..silent.probes.len()).zip(path.flow..) {
+            let (ttl, flow) = (silent.ttl, Some(flow));
+            let silence = Event::Silence { direction, ttl, query, flow };
+            assert!(events.contains(&silence), "{silence:?}");
+        }
+        let (end, sent) = (path.end.clone().unwrap(), path.sent);
+        assert!(events.contains(&Event::End { direction, reached: true, end, sent }));
+        let plan = document::Plan::from(search.options());
+        assert_eq!((plan.queries, plan.max_flows), (1, Some(512)));
     }
 }
 

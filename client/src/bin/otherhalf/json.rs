@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::IpAddr;
 
-use otherhalf_client::document::{Document, Head, Host, Path, Router};
+use otherhalf_client::document::{Document, Event, Head, Host, Path, Plan, Router};
 use otherhalf_client::resolve::Names;
 use otherhalf_client::{Trace, document};
 
@@ -64,6 +64,12 @@ pub(crate) fn head(
         source,
         exit_code,
     }
+}
+
+/// The first event of what is to be done as `plans` say, which has no exit code yet.
+pub(crate) fn start(head: Head, plans: Vec<Plan>) -> Event {
+    let Head { schema_version, version, command, started, target, source, .. } = head;
+    Event::Start { schema_version, version, command, started, target, source, traces: plans }
 }
 
 /// What the words of `arguments` and the environment ask for, where more is not known: they, or the configuration file, may

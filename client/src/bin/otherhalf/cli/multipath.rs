@@ -9,7 +9,7 @@ use otherhalf_client::multipath::{Confidence, Options};
 pub(crate) struct Multipath {
     /// Find all paths that load balancers spread flows over, not the one of one flow. Balancers by flow and by packet are told
     /// apart; one by destination cannot be seen, as all probes go to one host
-    #[arg(long = "multipath", conflicts_with_all = ["live", "via", "mtu", "aliases", "stream"])]
+    #[arg(long = "multipath", conflicts_with_all = ["live", "via", "mtu", "aliases"])]
     pub(crate) wanted: bool,
     /// With --multipath: the chance of finding the whole graph, if balancers spread flows evenly
     #[arg(long, value_name = "PERCENT", default_value = "95", allow_negative_numbers = true)]

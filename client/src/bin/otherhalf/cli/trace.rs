@@ -210,14 +210,16 @@ mod tests {
 
     #[test]
     fn what_looks_at_a_path_in_ways_that_exclude_each_other() {
-        let ways = ["--via=192.0.2.2", "--mtu", "--aliases", "--stream"];
+        let ways = ["--via=192.0.2.2", "--mtu", "--aliases"];
         let pairs = ways.iter().flat_map(|way| [["--live", *way], ["--multipath", *way]]);
-        for pair in pairs.chain([["--live", "--multipath"]]) {
+        for pair in pairs.chain([["--live", "--multipath"], ["--live", "--stream"]]) {
             let words = [&["otherhalf", "reverse"][..], &pair, &["192.0.2.1"]].concat();
             let kind = Arguments::try_parse_from(words).map(drop).map_err(|error| error.kind());
             assert_eq!(kind, Err(ErrorKind::ArgumentConflict), "{pair:?}");
         }
-        for alone in [&["--live"][..], &["--multipath"], &["--aliases", "--mtu", "--stream"]] {
+        for alone in
+            [&["--live"][..], &["--multipath", "--stream"], &["--aliases", "--mtu", "--stream"]]
+        {
             let words = [&["otherhalf", "reverse"][..], alone, &["192.0.2.1"]].concat();
             assert!(Arguments::try_parse_from(words).is_ok(), "{alone:?}");
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use otherhalf_client::document::{self, Path};
+use otherhalf_client::document::{self, Head, Path, Plan};
 use otherhalf_client::multipath::Search;
 use otherhalf_client::names::Names;
 use otherhalf_client::{Direction, End, RawNetwork, analyse, network, printable, resolve};
@@ -96,19 +96,23 @@ impl Session<'_> {
             writeln!(out, "{}", self.heading())?;
             out.flush()?;
         }
+        let plans = self.searches.iter().map(|search| Plan::from(search.options())).collect();
+        self.sink.start(&json::start(self.head(0), plans))?;
         let begin = Instant::now();
-        let interrupted = &self.interrupted;
-        let names = &mut self.names;
+        let Self { sink, network, searches, names, interrupted, .. } = &mut self;
         let progress = Progress::new();
-        network::run(&mut self.network, &mut self.searches, |searches, _| -> ControlFlow<()> {
+        let mut told = Ok(());
+        network::run(network, searches, |searches, _| -> ControlFlow<()> {
             for (_, address) in searches.iter().flat_map(Search::addresses) {
                 names.look_up(address);
             }
             names.update();
             progress.searches(searches);
-            proceed(interrupted)
+            told = sink.update(|watcher| watcher.news_of_searches(searches));
+            if told.is_err() { ControlFlow::Break(()) } else { proceed(interrupted) }
         })?;
         drop(progress);
+        told?;
         let seconds = begin.elapsed().as_secs_f64();
         if proceed(&self.interrupted).is_continue() {
             self.names.wait(NAME_PATIENCE);
@@ -213,11 +217,15 @@ impl Session<'_> {
         Some(document::Finding::new(&finding, words.sentence(&finding)))
     }
 
-    /// Writes the document, if it is wanted.
-    fn save(&mut self, code: Code, finding: Option<document::Finding>) -> Result<(), Failure> {
+    fn head(&self, exit_code: u8) -> Head {
         let target = (self.name.as_str(), self.target);
-        let head =
-            json::head(self.command, self.started, target, self.network.source(), code as u8);
+        json::head(self.command, self.started, target, self.network.source(), exit_code)
+    }
+
+    /// Writes the document, or the rest of the events, if it is wanted.
+    fn save(&mut self, code: Code, finding: Option<document::Finding>) -> Result<(), Failure> {
+        self.sink.update(|watcher| watcher.news_of_searches(&self.searches))?;
+        let head = self.head(code as u8);
         let path = |direction| {
             self.searches
                 .iter()

@@ -4,10 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
+use otherhalf_client::Format;
 use otherhalf_client::document::{Document, Event};
 use otherhalf_client::record::Recording;
 use otherhalf_client::stream::Watcher;
-use otherhalf_client::{Format, Trace};
 
 use crate::cli;
 use crate::failure::Failure;
@@ -68,9 +68,12 @@ impl Sink {
     }
 
     /// What is new, if events are wanted.
-    pub(super) fn update(&mut self, traces: &[Trace]) -> io::Result<()> {
+    pub(super) fn update(
+        &mut self,
+        news: impl FnOnce(&mut Watcher) -> Vec<Event>,
+    ) -> io::Result<()> {
         let What::Events(watcher) = &mut self.what else { return Ok(()) };
-        for event in watcher.news(traces) {
+        for event in news(watcher) {
             self.write_event(&event)?;
         }
         Ok(())

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use jiff::Timestamp;
 use otherhalf_client::alias::Aliases;
 use otherhalf_client::analyse::{self, Path, Rise};
-use otherhalf_client::document::{Event, PathMtu};
+use otherhalf_client::document::PathMtu;
 use otherhalf_client::resolve::Names;
 use otherhalf_client::{
     Direction, End, Flow, Options, RawNetwork, Trace, document, network, printable, resolve,
@@ -277,7 +277,8 @@ impl<'a> Session<'a> {
         network::run(network, traces, |traces, now| {
             look_up(traces, names);
             names.update();
-            failed = sink.update(traces).and_then(|()| show(traces, names, now));
+            failed =
+                sink.update(|watcher| watcher.news(traces)).and_then(|()| show(traces, names, now));
             if failed.is_err() { ControlFlow::Break(()) } else { proceed(interrupted) }
         })?;
         failed?;
@@ -368,15 +369,9 @@ impl<'a> Session<'a> {
     /// Tells programs that it begins.
     fn start(&mut self) -> io::Result<()> {
         let Self { command, started, name, target, network, traces, .. } = &*self;
-        let event = Event::Start {
-            schema_version: document::SCHEMA_VERSION,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            command: (*command).to_owned(),
-            started: *started,
-            target: document::Target { name: name.clone(), address: *target },
-            source: network.source(),
-            traces: traces.iter().map(|trace| document::Plan::from(trace.options())).collect(),
-        };
+        let head = json::head(command, *started, (name, *target), network.source(), 0);
+        let plans = traces.iter().map(|trace| document::Plan::from(trace.options())).collect();
+        let event = json::start(head, plans);
         self.sink.start(&event)
     }
 
@@ -400,7 +395,7 @@ impl<'a> Session<'a> {
         if let Some(forward) = &mut document.forward {
             forward.mtu.clone_from(&self.mtu);
         }
-        self.sink.update(&self.traces)?;
+        self.sink.update(|watcher| watcher.news(&self.traces))?;
         self.sink.finish(document, self.network.recording())
     }
 }
