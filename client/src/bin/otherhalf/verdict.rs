@@ -21,7 +21,7 @@ pub(crate) fn of_trace(trace: &Trace, target: &str, far: &str) -> (Code, Option<
     let Some(end) = trace.end() else { return interrupted() };
     let (code, sentence) = of_end(trace.options(), end, trace.is_answered(), [target, far]);
     let sentence = sentence.map(|sentence| match end {
-        End::Silent | End::LastTtl => sentence + &looping::words(trace.hops()),
+        End::Silent | End::LastTtl => sentence + &looping::of_trace(trace),
         _ => sentence,
     });
     (code, sentence)

@@ -23,7 +23,7 @@ use crate::graph::{Style, render, summary};
 use crate::lines::NAME_PATIENCE;
 use crate::progress::Progress;
 use crate::words::count;
-use crate::{cli, json, privileges, table, verdict};
+use crate::{cli, json, looping, privileges, table, verdict};
 
 /// What a finding is about, where there are many paths.
 const FIRST_FLOW: &str = "Of the first flow:";
@@ -175,7 +175,10 @@ impl Session<'_> {
         if !silent {
             let Some(end) = search.end() else { return Ok(verdict::interrupted()) };
             let ends = [self.name.as_str(), "here"];
-            return Ok(verdict::of_end(options, end, search.is_answered(), ends));
+            let (code, sentence) = verdict::of_end(options, end, search.is_answered(), ends);
+            let is_open = matches!(end, End::Silent | End::LastTtl);
+            let looping = if is_open { looping::of_search(search) } else { String::new() };
+            return Ok((code, sentence.map(|sentence| sentence + &looping)));
         }
         let check = check_target(&mut self.network, self.target, self.common, &self.interrupted)?;
         if proceed(&self.interrupted).is_break() {
