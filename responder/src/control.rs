@@ -16,6 +16,7 @@ use tracing::{error, info, warn};
 use crate::config::{self, Config};
 use crate::neighbours::{Cache, Question};
 use crate::reload::Plan;
+use crate::service;
 use crate::shared::{Order, Shared, Snapshot};
 use crate::stats::{Totals, WorkerTotals};
 use crate::worker::Prefetching;
@@ -168,6 +169,7 @@ impl Control {
     /// Does that, with a line for the log on what came of it.
     fn report_reload(&mut self) {
         let file = self.file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
+        service::reloading();
         match self.reload() {
             Ok(Plan { changed, restart, .. }) => {
                 let changed =
@@ -179,6 +181,7 @@ impl Control {
             }
             Err(error) => error!("the configuration stays as it was: {error}"),
         }
+        service::ready();
     }
 
     /// Has the first worker send `questions`.

@@ -7,6 +7,7 @@
 //! - [`worker`]: one a core: receives bursts, asks the engine, acts on its verdicts
 //!   ([`outgoing`]: what is to be sent, [`held`]: what waits for a neighbour);
 //! - [`control`]: one thread for all that is not packets: neighbours ([`neighbours`]), signals, the end;
+//! - [`service`]: what the service manager is told;
 //! - [`stats`]: what was counted, and how long the [`stage`]s of the workers took.
 //!
 //! Workers share the pending table; all else goes between control and workers as immutable
@@ -15,6 +16,7 @@
 
 pub mod config;
 pub mod reload;
+pub mod service;
 pub mod setup;
 mod nodes;
 pub mod shared;

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
 use otherhalf_responder::config::{self, Config};
 use otherhalf_responder::control::{End, Wishes};
+use otherhalf_responder::service;
 use otherhalf_responder::setup::Responder;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use tracing::{error, info, warn};
@@ -28,7 +29,8 @@ Signals: SIGINT and SIGTERM stop it cleanly and print the counters, SIGUSR1 logs
 the configuration again: addresses, routes, probes and replies change without a lost packet, the log
 says what waits for the next start; a file that is wrong changes nothing.
 Exit codes: 0 stopped as told, 1 failed, 2 wrong usage, 78 wrong configuration.
-Environment: RUST_LOG sets the log level (error, warn, info, debug; default info).
+Environment: RUST_LOG sets the log level (error, warn, info, debug; default info),
+NOTIFY_SOCKET names the service manager's socket (sd_notify).
 
 Example: otherhalfd --config /etc/otherhalf/otherhalfd.toml"
 )]
@@ -137,9 +139,11 @@ fn run(config: &Config, file: PathBuf) -> Result<()> {
         handles.push(eal.launch(lcore, move || worker.run())?);
     }
     info!("ready");
+    service::ready();
 
     let end = control.run(&handles, &signals);
     info!(reason = %end, "stopping");
+    service::stopping();
     control.shared.stop();
     let mut lost = None;
     for handle in handles {

@@ -3,7 +3,10 @@
 mod process;
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use process::{Daemon, Ended};
 use rustix::process::Signal;
@@ -268,6 +271,36 @@ fn the_configuration_is_read_again() {
     assert!(ended.log.contains("changed=\"nothing\""), "{}", ended.log);
     assert!(ended.log.contains("changed=\"reply.closed_ports\""), "{}", ended.log);
     assert!(ended.log.contains("otherhalfd.toml"), "{}", ended.log);
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let (folder, text) = instance("service", ("", ""));
+    let path = file(folder.path(), &text);
+    let socket = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    let told = || {
+        let mut room = [0; 256];
+        let len = manager.recv(&mut room).unwrap();
+        String::from_utf8(room[..len].to_vec()).unwrap()
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_otherhalfd"));
+    let daemon = Daemon::run(command.arg("--config").arg(&path).env("NOTIFY_SOCKET", &socket));
+    assert_eq!(told(), "READY=1\n");
+    for text in [text.as_str(), "[nonsense]"] {
+        fs::write(&path, text).unwrap();
+        daemon.signal(Signal::HUP);
+        let reloading = told();
+        let time = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().trim_end();
+        assert!(time.parse::<u64>().unwrap() > 0);
+        assert_eq!(told(), "READY=1\n");
+    }
+    let ended = daemon.stop(Signal::TERM);
+    assert_eq!(ended.code, GOOD, "{}", ended.log);
+    assert_eq!(told(), "STOPPING=1\n");
+    manager.set_nonblocking(true).unwrap();
+    assert!(manager.recv(&mut [0; 1]).is_err(), "told more than that");
 }
 
 #[test]

@@ -61,8 +61,12 @@ impl Daemon {
 
     /// Starts it with `arguments`.
     pub(crate) fn spawn(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_otherhalfd"))
-            .args(arguments)
+        Self::run(Command::new(env!("CARGO_BIN_EXE_otherhalfd")).args(arguments))
+    }
+
+    /// Starts it by `command`.
+    pub(crate) fn run(command: &mut Command) -> Self {
+        let mut child = command
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

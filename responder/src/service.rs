@@ -1,0 +1,30 @@
+//! What the service manager is told (`sd_notify(3)`), if there is one: `NOTIFY_SOCKET` names its socket.
+
+use sd_notify::NotifyState;
+use tracing::warn;
+
+/// The responder answers requests.
+pub fn ready() {
+    tell(&[NotifyState::Ready]);
+}
+
+/// It reads its configuration again; [`ready`] ends that, whatever came of it.
+pub fn reloading() {
+    // A manager takes the message only with the time of it (Type=notify-reload).
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(error) => warn!(%error, "the service manager is not told of the reload"),
+    }
+}
+
+/// It comes to its end.
+pub fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
+
+/// A manager that does not listen is no reason to end.
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        warn!(%error, "the service manager can't be told: is NOTIFY_SOCKET right?");
+    }
+}
