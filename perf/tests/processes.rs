@@ -104,8 +104,15 @@ fn nothing_is_lost_while_the_configuration_is_read_again() {
         .unwrap();
     let responder = wait_for(|| responder_of(run.id())).expect("otherhalfd was started");
     let responder = Pid::from_raw(responder.cast_signed()).unwrap();
-    // It listens to signals before it opens its ports; how often it heard is counted below.
-    std::thread::sleep(Duration::from_secs(1));
+    // Before it listens to it, the signal would end it.
+    let listens = || {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", responder.as_raw_nonzero())).ok()?;
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        let caught = u64::from_str_radix(caught.trim(), 16).ok()?;
+        (caught & 1 == 1).then_some(())
+    };
+    wait_for(listens).expect("it listens to SIGHUP");
     for _ in 0..RELOADS {
         kill_process(responder, Signal::HUP).unwrap();
         std::thread::sleep(Duration::from_millis(150));
