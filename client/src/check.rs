@@ -138,7 +138,12 @@ fn ask<N: Network>(
         flow: Flow::default_of(Protocol::Udp).get(),
     };
     let sent = network.now();
-    network.send(&Query::Probe { ttl: Ttl::ORDINARY, probe, shape: Shape::default() })?;
+    network.send(&Query::Probe {
+        ttl: Ttl::ORDINARY,
+        probe,
+        shape: Shape::default(),
+        instead: None,
+    })?;
     network.send(&Query::Request { request, extras: Extras::default() })?;
     Ok(Attempt { sent, ping: Identity::of(&probe), request })
 }

@@ -137,17 +137,17 @@ impl<W> Flight<W> {
         self.not_before.filter(|at| *at > now)
     }
 
-    /// The query of `ttl` and `flow`, on its way from `now` on; `None` if all identifiers are in use or resting.
+    /// The query of `ttl` and `flow`, if `instead` to another host, on its way from `now` on; `None` if all identifiers are in use or resting.
     pub(crate) fn send(
         &mut self,
         options: &Options,
-        (ttl, flow): (Ttl, Flow),
+        (ttl, flow, instead): (Ttl, Flow, Option<IpAddr>),
         what: W,
         now: Instant,
     ) -> Option<Query> {
         let identifier = self.identifiers.take(now)?;
         let Self { sent, padding, .. } = *self;
-        let asked = Asked { ttl, flow, identifier, sent, padding };
+        let asked = Asked { ttl, flow, identifier, sent, padding, instead };
         let (query, name) = query(options, &self.secret, asked);
         self.queries.push(Flying { what, ttl, flow, identifier, name, padding, sent: now });
         self.sent += 1;

@@ -221,7 +221,7 @@ impl Options {
             size: Some(size),
             identification: None,
         };
-        (Query::Probe { ttl: self.ttl, probe, shape }, sent)
+        (Query::Probe { ttl: self.ttl, probe, shape, instead: None }, sent)
     }
 }
 

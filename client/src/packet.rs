@@ -59,7 +59,8 @@ impl Codec {
     #[must_use]
     pub fn encode(&self, query: &Query, out: &mut [u8]) -> Option<usize> {
         match query {
-            Query::Probe { ttl, probe, shape } => {
+            Query::Probe { ttl, probe, shape, instead } => {
+                let target = instead.unwrap_or(self.target);
                 let header = self.family().header_len();
                 let len = match shape.size {
                     Some(size) => usize::from(size).checked_sub(header)?,
@@ -67,12 +68,13 @@ impl Codec {
                 };
                 let fields = self.fields(*ttl, probe.protocol.number(self.family()), probe.flow);
                 let fields = ip::Fields {
+                    dst: target,
                     traffic_class: shape.traffic_class,
                     identification: identification(probe.cookie.identification(), *shape),
                     ..fields
                 };
                 let payload = fields.emit(len, out)?;
-                header.checked_add(probe.emit_padded(self.source, self.target, len, payload)?)
+                header.checked_add(probe.emit_padded(self.source, target, len, payload)?)
             }
             Query::Request { request, extras } => self.encode_request(*request, *extras, out),
         }

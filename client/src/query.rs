@@ -20,6 +20,8 @@ pub enum Query {
         probe: Probe,
         /// The packet around it.
         shape: Shape,
+        /// Where it goes instead, to another host of the target's network.
+        instead: Option<IpAddr>,
     },
     /// The request that the target send a probe.
     Request {

@@ -9,12 +9,12 @@ use otherhalf_wire::ip::{Family, Fields};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recording {
     packets: Vec<Packet>,
-    /// Octets of all packets.
+    /// Octets of all packets, with what each takes besides.
     size: usize,
     left_out: u64,
 }
 
-/// Octets of packets that are kept, at most: no trace has so many, but whoever floods us with answers has.
+/// Octets of packets that are kept, at most, with what each takes besides: no trace has so many, but whoever floods us with answers has.
 pub const MOST: usize = 64 << 20;
 
 /// A packet, from its IP header on.
@@ -34,7 +34,7 @@ impl Recording {
 
     /// Keeps a packet, or counts it if there are [too many](MOST).
     fn keep(&mut self, at: SystemTime, octets: Vec<u8>) {
-        let size = self.size.saturating_add(octets.len());
+        let size = self.size.saturating_add(octets.len()).saturating_add(size_of::<Packet>());
         if size > MOST {
             self.left_out = self.left_out.saturating_add(1);
             return;
@@ -97,9 +97,13 @@ mod tests {
         for _ in 0..70 {
             recording.add(UNIX_EPOCH, &packet);
         }
-        assert_eq!((recording.packets().len(), recording.left_out()), (64, 6));
-        recording.add(UNIX_EPOCH, &[]);
-        assert_eq!((recording.packets().len(), recording.left_out()), (65, 6));
+        assert_eq!((recording.packets().len(), recording.left_out()), (63, 7));
+        // Empty ones take room as well.
+        let before = recording.packets().len();
+        for _ in 0..MOST / size_of::<Packet>() {
+            recording.add(UNIX_EPOCH, &[]);
+        }
+        assert!(recording.packets().len() - before < MOST / size_of::<Packet>());
     }
 
     #[test]

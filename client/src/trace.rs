@@ -281,7 +281,7 @@ impl Trace {
 
     /// Makes the query of `ttl` and `index`.
     fn ask(&mut self, ttl: Ttl, index: u8, now: Instant) -> Option<Query> {
-        let at = (ttl, self.options.flow);
+        let at = (ttl, self.options.flow, None);
         let query = self.flight.send(&self.options, at, index, now)?;
         if self.again.pop_front().is_none() {
             self.advance(ttl, index);

@@ -73,7 +73,12 @@ pub fn sample<N: Network>(
             let number = asked.len();
             let probe = probe(secret, number);
             let sent = network.now().saturating_duration_since(begin);
-            network.send(&Query::Probe { ttl: Ttl::ORDINARY, probe, shape: Shape::default() })?;
+            network.send(&Query::Probe {
+                ttl: Ttl::ORDINARY,
+                probe,
+                shape: Shape::default(),
+                instead: None,
+            })?;
             asked.push(Asked { address, identity: Identity::of(&probe), sent });
             next += options.pause;
             if listen(networks, address, next, &asked, &mut told, &mut watch)?.is_break() {

@@ -71,7 +71,7 @@ pub struct Balancer {
     pub node: usize,
     /// By what it chooses.
     pub balancing: Balancing,
-    /// How many next hops were found.
+    /// How many next hops were found; by destination, those that lead to others than the target included, which are no nodes.
     pub branches: u32,
     /// The chance that there are no more of them, 0 to 1, if all are equally likely (Veitch et al. 2009).
     pub confidence: f64,
@@ -88,8 +88,8 @@ pub enum Balancing {
     PerFlow,
     /// By packet: one flow sees several next hops.
     PerPacket,
-    /// By destination: flows do not matter, other addresses of the target's network do. Not found by asking for one target, as
-    /// this version does: such a balancer looks like a router that does not balance.
+    /// By destination: flows do not matter, other addresses of the target's network do. Found in forward traces if asked for; else such
+    /// a balancer looks like a router that does not balance.
     PerDestination,
     /// It cannot be told: a balancer before it goes by packet, so that one flow does not keep to this one; or nobody answered
     /// when asked again.

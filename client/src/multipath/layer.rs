@@ -33,11 +33,13 @@ pub(super) struct Ask {
     pub(super) attempt: u8,
     /// Whether it was answered before, and is asked only to see whether the answer changes.
     pub(super) again: bool,
+    /// The destination; 0 is the target.
+    pub(super) beside: u8,
 }
 
 impl Ask {
     pub(super) const fn first(flow: Number) -> Self {
-        Self { flow, attempt: 0, again: false }
+        Self { flow, attempt: 0, again: false, beside: 0 }
     }
 }
 

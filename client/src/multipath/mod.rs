@@ -10,7 +10,8 @@
 //!   routers limit their errors. Flows that stay unanswered where others answer are a silent node only if mere loss, as the
 //!   answered ones suffered it, would hardly have taken so many.
 //! - One flow of each balancer is sent again and again: if its packets take several next hops, the balancer goes by packet.
-//! - A balancer that goes by destination alone shows one next hop to one target, as a router does that does not balance.
+//! - A balancer that goes by destination alone shows one next hop to one target, as a router does that does not balance. It is found by probes
+//!   towards others of the target's network, forward only, if [`Options::by_destination`] asks for that.
 //!   Other addresses beside the target would have to be asked to tell them apart; that is not done.
 //!
 //! The chance of missing anything holds for balancers that spread flows evenly; an uneven one takes more flows to see.
@@ -21,6 +22,7 @@ mod flow;
 mod layer;
 mod graph;
 mod plan;
+mod beside;
 mod ends;
 mod search;
 mod report;

@@ -61,10 +61,13 @@ pub struct Options {
     pub max_flows: NonZeroU16,
     /// How often an unanswered query is sent again before silence is believed.
     pub retry: u8,
+    /// Whether probes towards other addresses of the target's network, which end before they get there, look for balancers by
+    /// destination. Of forward traces alone.
+    pub by_destination: bool,
 }
 
 impl Options {
-    /// 95 %, up to 512 flows, three retries.
+    /// 95 %, up to 512 flows, three retries, one destination.
     #[must_use]
     pub fn new(trace: options::Options) -> Self {
         Self {
@@ -72,6 +75,7 @@ impl Options {
             confidence: Confidence::default(),
             max_flows: const { NonZeroU16::new(512).unwrap() },
             retry: 3,
+            by_destination: false,
         }
     }
 }

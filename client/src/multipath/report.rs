@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::beside::Parting;
 use super::flow;
 use super::graph::{Graph, Node};
 use super::layer::{Layer, Number};
@@ -86,6 +87,7 @@ impl From<&Search> for Multipath {
             .map(|(node, _)| *node)
             .collect();
         let scattered = graph.scattered(&by_packet);
+        let partings = search.partings(&graph);
         let shown = shown(&graph, search);
         let place: BTreeMap<Node, usize> =
             shown.iter().enumerate().map(|(at, node)| (*node, at)).collect();
@@ -119,6 +121,18 @@ impl From<&Search> for Multipath {
                     branches: count,
                     confidence: 1.0 - unseen(count + 1, branches.known()),
                     balancing_confidence: sure,
+                });
+            } else if let (Some(parting), Some(at)) = (partings.get(node), place.get(node)) {
+                let Parting { branches, destinations, flows } = *parting;
+                balancers.push(Balancer {
+                    node: *at,
+                    balancing: Balancing::PerDestination,
+                    branches,
+                    confidence: 1.0 - unseen(branches + 1, destinations),
+                    // That flows had parted as well, had it gone by them.
+                    balancing_confidence: Some(
+                        1.0 - alike_by_chance(branches, flows.saturating_sub(1)),
+                    ),
                 });
             }
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::beside::{self, Beside};
 use super::flow;
 use super::graph::{Graph, Node};
 use super::layer::{Ask, Layer, Number};
@@ -30,6 +31,8 @@ pub struct Search {
     pub(super) ended: BTreeMap<Number, u8>,
     /// The flow that each balancer is tried with again.
     pub(super) tried: BTreeMap<Node, Number>,
+    /// What other destinations show.
+    pub(super) beside: Beside,
     /// Whether something was learnt since the last plan.
     news: bool,
     end: Option<End>,
@@ -48,6 +51,7 @@ impl Search {
             ends: BTreeMap::new(),
             ended: BTreeMap::new(),
             tried: BTreeMap::new(),
+            beside: Beside::default(),
             news: true,
             end: None,
         }
@@ -120,14 +124,27 @@ impl Search {
 
     /// The next query that may be sent at `now`, nearest TTL first.
     fn next(&mut self, now: Instant) -> Option<Query> {
-        let (ttl, ask) =
-            self.layers.iter_mut().find_map(|(ttl, layer)| Some((*ttl, layer.next(now)?)))?;
+        let next = self.layers.iter_mut().find_map(|(ttl, layer)| Some((*ttl, layer.next(now)?)));
+        let Some((ttl, ask)) = next else { return self.next_beside(now) };
         let flow = flow::of_number(self.options.trace.flow, ask.flow);
-        let at = (Ttl::new(ttl).unwrap_or(Ttl::MIN), flow);
+        let at = (Ttl::new(ttl).unwrap_or(Ttl::MIN), flow, None);
         let query = self.flight.send(&self.options.trace, at, ask, now);
         if query.is_none() {
             // All 65535 identifiers are resting: one will wake up.
             self.layers.entry(ttl).or_default().put_back(ask);
+        }
+        query
+    }
+
+    /// The next query towards another destination, by the first flow.
+    fn next_beside(&mut self, now: Instant) -> Option<Query> {
+        let (ttl, beside, attempt) = self.beside.queue.pop_front()?;
+        let trace = &self.options.trace;
+        let at = (ttl, trace.flow, Some(beside::address(trace.target, beside)));
+        let ask = Ask { attempt, beside, ..Ask::first(0) };
+        let query = self.flight.send(trace, at, ask, now);
+        if query.is_none() {
+            self.beside.queue.push_front((ttl, beside, attempt));
         }
         query
     }
@@ -141,6 +158,9 @@ impl Search {
 
     /// No answer to `ask` at `ttl` came, nor will.
     fn lost(&mut self, ttl: u8, ask: Ask) {
+        if ask.beside > 0 {
+            return self.lost_beside(Ttl::new(ttl).unwrap_or(Ttl::MIN), ask.beside, ask.attempt);
+        }
         let layer = self.layers.entry(ttl).or_default();
         // A TTL that nobody answers at is asked once for each flow, but for the first one.
         let worth = layer.is_answered() || ask.flow == 0;
@@ -149,6 +169,9 @@ impl Search {
     }
 
     fn answered(&mut self, ttl: u8, ask: Ask, sample: Sample) {
+        if ask.beside > 0 {
+            return self.answered_beside(ttl, ask.beside, sample.from);
+        }
         let (from, end) = (sample.from, End::by(&sample, &self.options.trace));
         let layer = self.layers.entry(ttl).or_default();
         if layer.answered(ask, sample) {
@@ -227,6 +250,9 @@ impl Probing for Search {
             }
         }
         let Some(wake) = wake else {
+            if self.look_beside() {
+                return self.poll(now);
+            }
             self.finish();
             return Step::Done;
         };

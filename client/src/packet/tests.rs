@@ -24,7 +24,7 @@ fn request(ttl: u8, protocol: u8) -> Request {
 }
 
 fn plain(probe: Probe) -> Query {
-    Query::Probe { ttl: Ttl::MIN, probe, shape: Shape::default() }
+    Query::Probe { ttl: Ttl::MIN, probe, shape: Shape::default(), instead: None }
 }
 
 fn bare(request: Request) -> Query {
@@ -265,7 +265,7 @@ fn a_packet_is_as_long_as_asked_for_and_its_name_stays() {
         for protocol in Protocol::ALL {
             let probe = probe(protocol);
             let shape = Shape { size: Some(1400), traffic_class: 0xb8, dont_fragment: true };
-            let query = Query::Probe { ttl: Ttl::MIN, probe, shape };
+            let query = Query::Probe { ttl: Ttl::MIN, probe, shape, instead: None };
             let packet = sent(&codec, &query);
             assert_eq!(packet.len(), 1400);
             let Some(Answer::Probe { identity, details, .. }) =
@@ -282,7 +282,7 @@ fn a_packet_is_as_long_as_asked_for_and_its_name_stays() {
             let least = family.header_len() + protocol.probe_len();
             for (size, fits) in [(least, true), (least - 1, false), (0, false)] {
                 let shape = Shape { size: Some(size.try_into().unwrap()), ..shape };
-                let query = Query::Probe { ttl: Ttl::MIN, probe, shape };
+                let query = Query::Probe { ttl: Ttl::MIN, probe, shape, instead: None };
                 assert_eq!(codec.encode(&query, &mut [0; 100]).is_some(), fits, "{size}");
             }
         }

@@ -1,5 +1,7 @@
 //! A query, and by what an answer is known to be to it.
 
+use std::net::IpAddr;
+
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::{Probe, SOURCE_PORT};
 use otherhalf_wire::trace::Request;
@@ -20,12 +22,14 @@ pub(crate) struct Asked {
     pub(crate) sent: u64,
     /// Octets that a request is longer than it need be.
     pub(crate) padding: u16,
+    /// Where a probe goes instead of to the target.
+    pub(crate) instead: Option<IpAddr>,
 }
 
 /// The query of a trace that is done by `options`, and its name.
 pub(crate) fn query(options: &Options, secret: &Secret, asked: Asked) -> (Query, Name) {
     let Options { protocol, source, target, size, traffic_class, indirect, .. } = *options;
-    let Asked { ttl, flow, identifier, sent, padding } = asked;
+    let Asked { ttl, flow, identifier, sent, padding, instead } = asked;
     match options.direction {
         Direction::Forward => {
             let probe = Probe {
@@ -39,12 +43,12 @@ pub(crate) fn query(options: &Options, secret: &Secret, asked: Asked) -> (Query,
             let shape = Shape { size, traffic_class, dont_fragment: false };
             let name = Name::Probe(Sent {
                 source,
-                destination: target,
+                destination: instead.unwrap_or(target),
                 probe,
                 size,
                 identification: Some(probe.cookie.identification()),
             });
-            (Query::Probe { ttl, probe, shape }, name)
+            (Query::Probe { ttl, probe, shape, instead }, name)
         }
         Direction::Reverse => {
             let request = Request {

@@ -1,10 +1,11 @@
 //! By what balancers choose.
 
-use otherhalf_client::Direction;
 use otherhalf_client::document::Balancing;
+use otherhalf_client::{Direction, Query};
 use otherhalf_simnet::Balance;
+use otherhalf_wire::ip::Family;
 
-use crate::kit::{Run, allowed, run, topology};
+use crate::kit::{Run, allowed, run, run_with, topology};
 use crate::shapes::{nested, row};
 
 const BOTH: [Direction; 2] = [Direction::Forward, Direction::Reverse];
@@ -80,4 +81,42 @@ fn by_destination_is_not_seen_with_one_destination() {
         assert!(found.graph.balancers.is_empty());
         assert_eq!(found.nodes().len(), 4);
     }
+}
+
+#[test]
+fn by_destination_is_found_by_asking_for_others() {
+    let network = topology("destination");
+    let mut missed = 0;
+    for seed in 0..100 {
+        let run = Run { seed, ..Run::default() };
+        let found = run_with(&network, run, |options| options.by_destination = true);
+        found.assert_graph();
+        // The others' ways are none of the target's.
+        assert_eq!(found.nodes().len(), 4);
+        for balancer in &found.graph.balancers {
+            assert_eq!(found.graph.nodes[balancer.node].address, network.address("a", Family::V4));
+            assert_eq!(balancer.balancing, Balancing::PerDestination);
+            assert!((2..=4).contains(&balancer.branches), "{balancer:?}");
+            assert!(balancer.balancing_confidence.is_some_and(|sure| sure > 0.9), "{balancer:?}");
+        }
+        missed += u32::from(found.graph.balancers.is_empty());
+    }
+    // Eight destinations, all by one of four ways.
+    assert!(missed <= allowed(100, 4.0 * 0.25f64.powi(8)), "{missed}");
+}
+
+#[test]
+fn a_row_of_routers_is_none_for_any_destination() {
+    let run = Run::default();
+    let found = run_with(&topology("line"), run, |options| options.by_destination = true);
+    assert!(found.graph.balancers.is_empty());
+    // None of these probes has the TTL to get to the target's network.
+    let last = found.nodes().last().unwrap().0;
+    let beside = |query: &Query| match query {
+        Query::Probe { ttl, instead: Some(_), .. } => Some(ttl.get()),
+        _ => None,
+    };
+    let ttls: Vec<u8> =
+        found.network.sent().iter().filter_map(|(_, query)| beside(query)).collect();
+    assert!(!ttls.is_empty() && ttls.iter().all(|ttl| *ttl < last), "{ttls:?}");
 }

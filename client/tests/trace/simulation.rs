@@ -321,7 +321,7 @@ impl Network for Simulation {
     fn send(&mut self, query: &Query) -> Result<(), Infallible> {
         self.sent.push((self.now, *query));
         match query {
-            Query::Probe { ttl, probe, shape } => self.probe(ttl.get(), probe, *shape),
+            Query::Probe { ttl, probe, shape, .. } => self.probe(ttl.get(), probe, *shape),
             Query::Request { request, extras } => self.request(*request, *extras),
         }
         Ok(())

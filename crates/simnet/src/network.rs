@@ -147,19 +147,20 @@ impl SimNetwork {
         }
     }
 
-    /// A probe in `direction` and how it is answered: its way and its round-trip time.
+    /// A probe in `direction`, sent at a time and perhaps to another destination, and how it is answered: its way and its round-trip time.
     fn throw(
         &mut self,
         direction: Direction,
         ttl: u8,
         protocol: Protocol,
         flow: u16,
-        at: Instant,
+        (at, instead): (Instant, Option<IpAddr>),
     ) -> Option<(Way, Duration)> {
         let (start, source, destination) = match direction {
             Direction::Forward => (self.map.client, self.client_seen(), self.target()),
             Direction::Reverse => (self.map.server, self.target(), self.client_seen()),
         };
+        let destination = instead.unwrap_or(destination);
         let protocol = protocol.number(self.family);
         let fields = Fields { protocol, flow, source, destination, answer: false };
         let way = self.map.walk(start, direction, ttl, &fields, &mut self.dice);
@@ -177,9 +178,11 @@ impl SimNetwork {
         Duration::from_secs_f64(self.dice.part() * jitter)
     }
 
-    fn probe(&mut self, ttl: u8, probe: &Probe) {
+    fn probe(&mut self, ttl: u8, probe: &Probe, instead: Option<IpAddr>) {
         let (protocol, flow) = (probe.protocol, probe.flow);
-        let Some((way, rtt)) = self.throw(Direction::Forward, ttl, protocol, flow, self.now) else {
+        let Some((way, rtt)) =
+            self.throw(Direction::Forward, ttl, protocol, flow, (self.now, instead))
+        else {
             return;
         };
         let responder = &self.topology.responder;
@@ -235,7 +238,7 @@ impl SimNetwork {
             (Server::Speaks, None) => refused(Refusal::Protocol, String::new()),
             (Server::Speaks, Some(probe)) => {
                 let at = self.now + there.delay;
-                let thrown = self.throw(Direction::Reverse, ttl, probe, flow, at);
+                let thrown = self.throw(Direction::Reverse, ttl, probe, flow, (at, None));
                 let Some((way, rtt)) = thrown else { return };
                 let ns = u64::try_from(rtt.as_nanos()).unwrap_or(u64::MAX);
                 let from = self.seen(&way);
@@ -280,7 +283,7 @@ impl Network for SimNetwork {
     fn send(&mut self, query: &Query) -> Result<(), Endless> {
         self.sent.push((self.now, *query));
         match query {
-            Query::Probe { ttl, probe, .. } => self.probe(ttl.get(), probe),
+            Query::Probe { ttl, probe, instead, .. } => self.probe(ttl.get(), probe, *instead),
             Query::Request { request, .. } => self.request(*request),
         }
         Ok(())

@@ -10,22 +10,28 @@ use super::trace::protocol;
 const TRACES: [&str; 3] = ["forward", "reverse", "two-way"];
 
 /// Options that a command does not have for itself, by their ids, with what to say to whoever types them.
-const IDLE: [(&str, &str, &str); 4] = [
+const IDLE: [(&str, &str, &str); 5] = [
     ("forward", "via", VIA),
     ("two-way", "via", VIA),
     ("reverse", "size", "--size is for forward: a responder decides how long its probes are"),
+    (
+        "reverse",
+        "by_destination",
+        "--by-destination is for forward: a responder probes towards one target",
+    ),
     ("reverse", "mtu", "--mtu is for forward: a responder sends no probes of other sizes"),
 ];
 const VIA: &str = "--via is for reverse: otherhalf reverse --via RESPONDER TARGET";
 
 /// Options of traces that mean nothing without a switch, both by their ids.
-const PARTS: [(&str, &str); 6] = [
+const PARTS: [(&str, &str); 7] = [
     ("interval", "live"),
     ("cycles", "live"),
     ("flows", "live"),
     ("confidence", "wanted"),
     ("max_flows", "wanted"),
     ("retry", "wanted"),
+    ("by_destination", "wanted"),
 ];
 
 /// Options of `endpoints` that say how to ask, which `endpoints list` does not.

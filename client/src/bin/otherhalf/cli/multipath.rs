@@ -8,7 +8,7 @@ use otherhalf_client::multipath::{Confidence, Options};
 #[derive(Debug, Args)]
 pub(crate) struct Multipath {
     /// Find all paths that load balancers spread flows over, not the one of one flow. Balancers by flow and by packet are told
-    /// apart; one by destination cannot be seen, as all probes go to one host
+    /// apart; those by destination if --by-destination asks for that
     #[arg(long = "multipath", conflicts_with_all = ["live", "via", "mtu", "aliases"])]
     pub(crate) wanted: bool,
     /// With --multipath: the chance of finding the whole graph, if balancers spread flows evenly
@@ -20,13 +20,17 @@ pub(crate) struct Multipath {
     /// With --multipath: send an unanswered query so many times more before the silence is believed
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u8).range(0..=10), allow_negative_numbers = true)]
     retry: u8,
+    /// With --multipath, forward: look for balancers by destination, too, by probes towards other addresses of the target's
+    /// network (/24, /64), with TTLs that end before it
+    #[arg(long)]
+    by_destination: bool,
 }
 
 impl Multipath {
     /// How a search is done that is otherwise done as `trace` says.
     pub(crate) fn options(&self, trace: otherhalf_client::Options) -> Options {
-        let Self { confidence, max_flows, retry, .. } = *self;
-        Options { confidence, max_flows, retry, ..Options::new(trace) }
+        let Self { confidence, max_flows, retry, by_destination, .. } = *self;
+        Options { confidence, max_flows, retry, by_destination, ..Options::new(trace) }
     }
 }
 
