@@ -24,11 +24,13 @@ impl Search {
         }
     }
 
-    /// Whether `from`, who says at `ttl` that it passes `flow` on to nobody, is the node before: so it is where the path ends, and not
-    /// another one behind it.
-    pub(super) fn is_refusal(&self, flow: Number, ttl: u8, from: IpAddr, end: &End) -> bool {
-        let before = ttl.checked_sub(1).and_then(|ttl| self.layers.get(&ttl)?.answers.get(&flow));
-        matches!(end, End::Unreachable { .. }) && before.is_some_and(|sample| sample.from == from)
+    /// The TTL of `from`, who says at `ttl` that it passes `flow` on to nobody, if it was the last to answer before: so it is where the
+    /// path ends, and neither another one behind it nor is silence between, which is what it did not say.
+    pub(super) fn refusal(&self, flow: Number, ttl: u8, from: IpAddr, end: &End) -> Option<u8> {
+        let mut before = self.layers.range(..ttl).rev();
+        let (before, last) =
+            before.find_map(|(ttl, layer)| Some((*ttl, layer.answers.get(&flow)?)))?;
+        (matches!(end, End::Unreachable { .. }) && last.from == from).then_some(before)
     }
 
     /// The node passes nothing on. It says so seldom (Linux: once a second), so that is believed of each flow that comes to it and is

@@ -182,10 +182,10 @@ impl Search {
             return;
         }
         match end {
-            Some(end) if self.is_refusal(ask.flow, ttl, from, &end) => {
-                self.refused((ttl - 1, from), &end);
-            }
-            Some(end) => self.close(ask.flow, (ttl, Some(from)), end),
+            Some(end) => match self.refusal(ask.flow, ttl, from, &end) {
+                Some(at) => self.refused((at, from), &end),
+                None => self.close(ask.flow, (ttl, Some(from)), end),
+            },
             None => {
                 if let Some(end @ End::Unreachable { .. }) =
                     self.ends.get(&(ttl, Some(from))).cloned()

@@ -65,12 +65,12 @@ fn a_filter_ends_it_in_both_directions() {
 
 #[test]
 fn a_router_that_seldom_says_that_it_passes_nothing_on_is_the_end_of_every_flow() {
-    for seed in 0..20 {
+    for (seed, burst) in (0..20).flat_map(|seed| [(seed, 1.0), (seed, 6.0)]) {
         let mut filtered = diamond(2);
         let last = filtered.nodes.get_mut("n03x00").unwrap();
         last.filters = true;
         // As Linux says that a host is unreachable.
-        last.rate = Some(Rate { per_second: 1.0, burst: 6.0 });
+        last.rate = Some(Rate { per_second: 1.0, burst });
         let there = run(&filtered, Run { seed, ..Run::default() });
         let end = there.search.end();
         assert!(matches!(end, Some(End::Unreachable { .. })), "{seed}: {end:?}");
