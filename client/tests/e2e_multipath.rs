@@ -144,3 +144,22 @@ fn events_as_they_happen() {
         }
     }
 }
+
+#[test]
+fn a_kernel_that_balances_by_destination() {
+    let lab = Lab::build(&topology()).unwrap_or_else(|error| panic!("{error}"));
+    // Addresses alone, which is Linux's default.
+    // In IPv6 the kernel hashes the flow label besides, which is another for each flow.
+    let setting = ["-q", "-w", "net.ipv4.fib_multipath_hash_policy=0"];
+    assert!(lab.command("A", "sysctl").args(setting).status().unwrap().success());
+    let alone = trace(&lab, &["--confidence", "99.9999", "-4", WWW]);
+    assert_eq!(alone["forward"]["multipath"]["balancers"], serde_json::json!([]));
+    // More destinations, so that not all of them go by the same of four ways.
+    let document = trace(&lab, &["--by-destination", "--confidence", "99.9999", "-4", WWW]);
+    let graph = &document["forward"]["multipath"];
+    let [balancer] = graph["balancers"].as_array().unwrap().as_slice() else { panic!("{graph}") };
+    assert_eq!(balancer["balancing"], "per_destination", "{graph}");
+    let node = usize::try_from(balancer["node"].as_u64().unwrap()).unwrap();
+    assert_eq!(graph["nodes"][node]["address"], lab.address("A", Family::V4).to_string());
+    assert_eq!(found(graph, 3).len(), 1, "{graph}");
+}

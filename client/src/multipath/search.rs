@@ -181,20 +181,17 @@ impl Search {
         if ask.again {
             return;
         }
-        match end {
-            Some(end) => match self.refusal(ask.flow, ttl, from, &end) {
+        if let Some(end) = end {
+            match self.refusal(ask.flow, ttl, from, &end) {
                 Some(at) => self.refused((at, from), &end),
                 None => self.close(ask.flow, (ttl, Some(from)), end),
-            },
-            None => {
-                if let Some(end @ End::Unreachable { .. }) =
-                    self.ends.get(&(ttl, Some(from))).cloned()
-                {
-                    self.refused((ttl, from), &end);
-                }
-                self.look_for_repetition(ask.flow, ttl);
             }
+            return;
         }
+        if let Some(end @ End::Unreachable { .. }) = self.ends.get(&(ttl, Some(from))).cloned() {
+            self.refused((ttl, from), &end);
+        }
+        self.look_for_repetition(ask.flow, ttl);
     }
 
     /// `flow` goes no further than `node`.
