@@ -249,7 +249,7 @@ fn in_one_process(
         ids.push(id);
     }
     let pool = mempool(&eal, side, course.outstanding(), if course.needs_null() { 2 } else { 1 })?;
-    let Responder { ports, workers, mut control, mempool, eal } = Responder::on(eal, config)?;
+    let Responder { workers, mut control, eal } = Responder::on(eal, config)?;
     let (mut own_ports, mut rx, mut tx) = (Vec::new(), Vec::new(), Vec::new());
     for id in ids {
         let (port, receive, transmit) = open(&eal, side, id, &pool)?;
@@ -324,8 +324,9 @@ fn in_one_process(
     let counters = counters_of(&control.totals().to_string());
     let lines: Vec<String> = control.workers().map(|worker| worker.to_string()).collect();
     let workers = workers_of(&lines.join("\n"));
-    drop((ports, own_ports));
-    let mbufs_lost = Some(pool.in_use() + mempool.in_use());
+    control.ports.clear();
+    drop(own_ports);
+    let mbufs_lost = Some(pool.in_use() + control.mempool.in_use());
     Ok(Outcome { seen, before, counters, workers, mbufs_lost, hz })
 }
 

@@ -7,11 +7,14 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use otherhalf_wire::ethernet::VlanId;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
+
+use crate::drain;
 
 pub use error::{Error, Invalid, Problem};
 
@@ -43,6 +46,9 @@ pub struct Config {
     /// The neighbours that are remembered.
     #[serde(default)]
     pub neighbours: Neighbours,
+    /// Going out of service.
+    #[serde(default)]
+    pub drain: Drain,
 }
 
 /// DPDK's environment abstraction layer.
@@ -387,6 +393,34 @@ pub struct Neighbours {
 impl Default for Neighbours {
     fn default() -> Self {
         Self { entries: 4096 }
+    }
+}
+
+/// Going out of service without a loss.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Drain {
+    /// How long requests are still answered after the responder said that it is not ready, in milliseconds: as long as others need
+    /// to send them elsewhere, such as by a route that is withdrawn.
+    pub grace_ms: u64,
+    /// How long answers are waited for after that, in milliseconds, if probes still wait.
+    pub deadline_ms: u64,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { grace_ms: 0, deadline_ms: 5000 }
+    }
+}
+
+impl Drain {
+    /// The times.
+    #[must_use]
+    pub const fn times(&self) -> drain::Times {
+        drain::Times {
+            grace: Duration::from_millis(self.grace_ms),
+            deadline: Duration::from_millis(self.deadline_ms),
+        }
     }
 }
 

@@ -7,14 +7,18 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
-use dpdk::{LcoreHandle, tsc};
-use otherhalf_engine::{Network, NextHop, SOLICITATION_LEN, solicit};
+use dpdk::{LcoreHandle, Mempool, Port, tsc};
+use otherhalf_control::State;
+use otherhalf_engine::{Network, NextHop, Policy, SOLICITATION_LEN, solicit};
 use otherhalf_pending::{Occupancy, Sweep, Table};
 use otherhalf_wire::ethernet::Mac;
 use tracing::{error, info, warn};
 
 use crate::config::{self, Config};
+use crate::drain::{Drain, Step, Then};
+use crate::heartbeat::Heartbeats;
 use crate::neighbours::{Cache, Question};
+use crate::publish::{self, Link};
 use crate::reload::Plan;
 use crate::service;
 use crate::shared::{Order, Shared, Snapshot};
@@ -25,13 +29,21 @@ use crate::worker::Prefetching;
 const TURN: Duration = Duration::from_millis(2);
 /// Buckets of the pending table looked at in a turn: a million entries in a second.
 const SWEEP_BUCKETS: usize = 1024;
+/// The same while the end of draining waits for it.
+const HASTY_SWEEP_BUCKETS: usize = 32 * SWEEP_BUCKETS;
+/// How long a worker may make no turn. What noticed it is to have been within a second.
+const HANGING: Duration = Duration::from_millis(800);
 /// How long a router may be silent before it is worth a line, and between two such lines.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// What the outside wants of a running responder.
 pub trait Wishes {
-    /// To come to an end.
+    /// To come to an end, at once.
     fn stop(&self) -> bool;
+    /// To come to an end without a loss; a wish is granted once, and a second one while draining is one to stop.
+    fn end(&self) -> bool {
+        false
+    }
     /// To print the counters; a wish is granted once.
     fn print(&self) -> bool;
     /// To read the configuration file again; a wish is granted once.
@@ -45,16 +57,22 @@ pub trait Wishes {
 pub enum End {
     /// It was told to.
     Stopped,
+    /// It was told to, and had drained.
+    Drained,
     /// Workers ended by themselves, which they never should.
     WorkerLost,
+    /// This worker makes no turns any more. It can't be waited for.
+    WorkerHangs(usize),
 }
 
 impl std::fmt::Display for End {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Stopped => "told to",
-            Self::WorkerLost => "a worker ended by itself",
-        })
+        match self {
+            Self::Stopped => f.write_str("told to"),
+            Self::Drained => f.write_str("told to, and drained"),
+            Self::WorkerLost => f.write_str("a worker ended by itself"),
+            Self::WorkerHangs(worker) => write!(f, "worker {worker} hangs"),
+        }
     }
 }
 
@@ -72,6 +90,24 @@ pub struct Control {
     pub questions_dropped: u64,
     /// Times that a configuration was taken up since the start.
     pub reloads: u64,
+    /// The ports, in the order of the configuration; they close when dropped.
+    pub ports: Vec<Port>,
+    /// Their links.
+    pub links: Vec<Link>,
+    /// Where frames live.
+    pub mempool: Mempool,
+    /// DPDK's version.
+    pub dpdk: String,
+    /// When it started.
+    pub started: Instant,
+    /// Ticks of the time stamp counter in a second.
+    pub ticks_per_second: u64,
+    /// The workers' signs of life.
+    pub heartbeats: Heartbeats,
+    /// On its way out of service, or there.
+    pub drain: Option<Drain>,
+    /// Probes that sweeps found to have waited in vain.
+    pub expired: u64,
     /// What runs.
     pub config: Config,
     /// The file that it is from, if there is one to be read again.
@@ -81,6 +117,17 @@ pub struct Control {
     /// A worker's snapshot must not be freed by the worker: that would be a call of the allocator on the packet path. So
     /// replaced snapshots live here until no worker has one.
     pub replaced: Vec<Arc<Snapshot>>,
+}
+
+/// The passes over the pending table.
+#[derive(Default)]
+struct Sweeps {
+    /// The one under way.
+    pass: Sweep,
+    /// It began when no requests were taken any more.
+    closed: bool,
+    /// What the last such pass found.
+    last: Option<u64>,
 }
 
 /// Why a new configuration was not taken up; all is as it was.
@@ -98,36 +145,19 @@ pub enum ReloadError {
 }
 
 impl Control {
-    /// Looks after the workers until `wishes` says stop or one of `workers` ends.
+    /// Looks after the workers until `wishes` says stop, draining has ended, or one of `workers` ends or hangs.
     pub fn run(&mut self, workers: &[LcoreHandle<()>], wishes: &impl Wishes) -> End {
-        let mut sweep = Sweep::new();
-        let mut complained = Instant::now();
+        let mut sweeps = Sweeps::default();
+        let (mut complained, mut published) = (Instant::now(), None::<Instant>);
+        self.heartbeats = Heartbeats::new(self.shared.workers.len(), Instant::now());
         loop {
             let now = Instant::now();
-            for notice in self.shared.notices() {
-                self.neighbours.note(notice, now);
-            }
-            let questions = self.neighbours.questions(now);
-            if let Some(neighbours) = self.neighbours.changes() {
-                self.replace(|old| Snapshot {
-                    network: old.network.clone(),
-                    neighbours,
-                    policy: old.policy.clone(),
-                });
-            }
+            self.look_after_neighbours(now);
             self.replaced.retain(|old| Arc::strong_count(old) > 1);
-            self.ask(&questions);
-            if let Some(Occupancy { live, .. }) = self.table.sweep(&mut sweep, SWEEP_BUCKETS, tsc())
-            {
-                self.shared.pending.store(live, Ordering::Relaxed);
-            }
+            let pending = self.sweep(&mut sweeps);
             if now.duration_since(complained) > SILENCE {
                 complained = now;
-                for NextHop { address, interface } in self.neighbours.silent_routers() {
-                    let interface =
-                        self.interfaces.get(usize::from(interface.0)).map_or("", String::as_str);
-                    warn!(router = %address, interface, "the router does not answer: nothing can be sent by its routes");
-                }
+                self.complain();
             }
             if wishes.reload() {
                 self.report_reload();
@@ -140,11 +170,128 @@ impl Control {
             if wishes.stop() {
                 return End::Stopped;
             }
+            if wishes.end() {
+                // Told twice: in a hurry.
+                if self.drain.is_some_and(|drain| drain.then() == Then::Exit) {
+                    return End::Stopped;
+                }
+                self.drain(Then::Exit, now);
+            }
+            if self.go_on_draining(now, pending) {
+                return End::Drained;
+            }
             if workers.iter().any(LcoreHandle::is_finished) {
                 return End::WorkerLost;
             }
+            let turns = self.shared.workers.iter().map(|worker| worker.stats.turns.get());
+            self.heartbeats.look(now, turns);
+            if let Some(worker) = self.heartbeats.hanging(HANGING) {
+                return End::WorkerHangs(worker);
+            }
+            if published.is_none_or(|last| now.duration_since(last) >= publish::INTERVAL) {
+                published = Some(now);
+                self.look_at_links();
+                self.publish(self.state());
+                service::alive();
+            }
             std::thread::sleep(TURN);
         }
+    }
+
+    /// Takes in what workers heard of neighbours, tells them what changed, and has those asked that are to be asked.
+    fn look_after_neighbours(&mut self, now: Instant) {
+        for notice in self.shared.notices() {
+            self.neighbours.note(notice, now);
+        }
+        let questions = self.neighbours.questions(now);
+        if let Some(neighbours) = self.neighbours.changes() {
+            self.replace(|old| Snapshot {
+                network: old.network.clone(),
+                neighbours,
+                policy: old.policy.clone(),
+            });
+        }
+        self.ask(&questions);
+    }
+
+    /// Sweeps a part of the pending table. While draining, returns how many probes wait, as of a pass that saw none come.
+    fn sweep(&mut self, sweeps: &mut Sweeps) -> Option<u64> {
+        let closed = self.drain.is_some_and(|drain| drain.closed().is_some());
+        if closed && !sweeps.closed {
+            // This pass began while requests were taken.
+            *sweeps = Sweeps { closed, ..Sweeps::default() };
+        }
+        sweeps.closed = closed;
+        let buckets = if closed { HASTY_SWEEP_BUCKETS } else { SWEEP_BUCKETS };
+        if let Some(Occupancy { live, expired }) =
+            self.table.sweep(&mut sweeps.pass, buckets, tsc())
+        {
+            self.expired += expired;
+            self.shared.pending.store(live, Ordering::Relaxed);
+            sweeps.last = closed.then_some(live);
+        }
+        sweeps.last
+    }
+
+    /// A line for each router that has been silent for long.
+    fn complain(&self) {
+        for NextHop { address, interface } in self.neighbours.silent_routers() {
+            let interface =
+                self.interfaces.get(usize::from(interface.0)).map_or("", String::as_str);
+            warn!(router = %address, interface, "the router does not answer: nothing can be sent by its routes");
+        }
+    }
+
+    /// Where the responder is in its life, while it runs.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.drain.map_or(State::Running, |drain| drain.state())
+    }
+
+    /// Begins to go out of service; one that does already goes on, to that end.
+    pub fn drain(&mut self, then: Then, now: Instant) {
+        if let Some(drain) = &mut self.drain {
+            drain.set_then(then);
+            return;
+        }
+        let config::Drain { grace_ms, deadline_ms } = self.config.drain;
+        info!(grace_ms, deadline_ms, "draining: not ready for requests");
+        self.drain = Some(Drain::new(then, self.config.drain.times(), now));
+    }
+
+    /// Back into service. Says whether it was on its way out.
+    pub fn undrain(&mut self) -> bool {
+        let draining = self.drain.take().is_some();
+        if draining {
+            self.replace(|old| Snapshot {
+                network: old.network.clone(),
+                neighbours: old.neighbours.clone(),
+                policy: Policy { draining: false, ..old.policy.clone() },
+            });
+            info!("no longer draining: ready for requests");
+        }
+        draining
+    }
+
+    /// The next step of draining, if it is its time; says whether the responder is to end.
+    fn go_on_draining(&mut self, now: Instant, pending: Option<u64>) -> bool {
+        let Some(drain) = &mut self.drain else { return false };
+        match drain.step(now, pending) {
+            Step::Stay => {}
+            Step::Close => {
+                self.replace(|old| Snapshot {
+                    network: old.network.clone(),
+                    neighbours: old.neighbours.clone(),
+                    policy: Policy { draining: true, ..old.policy.clone() },
+                });
+                info!("requests are dropped from now on");
+            }
+            Step::Done { given_up: 0 } => info!("drained: no probe waits for an answer"),
+            Step::Done { given_up } => {
+                warn!(given_up, "drained: probes still waited at the deadline");
+            }
+        }
+        self.drain.is_some_and(|drain| drain.is_done() && drain.then() == Then::Exit)
     }
 
     /// Hands workers another snapshot, whole; each goes by it from its next burst on.
@@ -158,7 +305,9 @@ impl Control {
     pub fn reload(&mut self) -> Result<Plan, ReloadError> {
         let file = self.file.as_ref().ok_or(ReloadError::NoFile)?;
         let plan = Plan::new(&self.config, &Config::load(file)?);
-        let (network, policy) = (plan.config.network(&self.macs)?, plan.config.policy()?);
+        let network = plan.config.network(&self.macs)?;
+        let draining = self.drain.is_some_and(|drain| drain.closed().is_some());
+        let policy = Policy { draining, ..plan.config.policy()? };
         self.neighbours.set_routers(network.routers(), Instant::now());
         self.replace(|old| Snapshot { network, neighbours: old.neighbours.clone(), policy });
         self.config = plan.config.clone();

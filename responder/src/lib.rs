@@ -6,7 +6,9 @@
 //! - [`setup`]: EAL, mempool, ports, table, each on the NUMA node where it is used;
 //! - [`worker`]: one a core: receives bursts, asks the engine, acts on its verdicts
 //!   ([`outgoing`]: what is to be sent, [`held`]: what waits for a neighbour);
-//! - [`control`]: one thread for all that is not packets: neighbours ([`neighbours`]), signals, the end;
+//! - [`control`]: one thread for all that is not packets: neighbours ([`neighbours`]), signals, reloads ([`reload`]), going
+//!   out of service ([`drain`]), workers that hang ([`heartbeat`]), the end;
+//! - [`publish`]: the state that everybody is shown;
 //! - [`service`]: what the service manager is told;
 //! - [`stats`]: what was counted, and how long the [`stage`]s of the workers took.
 //!
@@ -24,6 +26,9 @@ pub mod worker;
 pub mod outgoing;
 pub mod held;
 pub mod control;
+pub mod drain;
+pub mod heartbeat;
+pub mod publish;
 pub mod neighbours;
 pub mod stage;
 pub mod stats;

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand};
+use otherhalf_control::State;
 use otherhalf_responder::config::{self, Config};
 use otherhalf_responder::control::{End, Wishes};
 use otherhalf_responder::service;
@@ -25,8 +26,9 @@ const EXIT_FAILURE: u8 = 1;
     name = "otherhalfd",
     version,
     after_help = "\
-Signals: SIGINT and SIGTERM stop it cleanly and print the counters, SIGUSR1 logs them, SIGHUP reads
-the configuration again: addresses, routes, probes and replies change without a lost packet, the log
+Signals: SIGTERM drains (no new requests, probes that wait get their answers, within drain.deadline_ms) and
+stops, a second one or SIGINT stops at once; both print the counters. SIGUSR1 logs them. SIGHUP reads the
+configuration again: addresses, routes, probes and replies change without a lost packet, the log
 says what waits for the next start; a file that is wrong changes nothing.
 Exit codes: 0 stopped as told, 1 failed, 2 wrong usage, 78 wrong configuration.
 Environment: RUST_LOG sets the log level (error, warn, info, debug; default info),
@@ -98,16 +100,17 @@ fn with_hint(error: &config::Error) -> String {
 /// Signals, as flags that the control thread looks at.
 struct Signals {
     stop: Arc<AtomicBool>,
+    end: Arc<AtomicBool>,
     print: Arc<AtomicBool>,
     reload: Arc<AtomicBool>,
 }
 
 impl Signals {
     fn register() -> Result<Self> {
-        let signals = Self { stop: Arc::default(), print: Arc::default(), reload: Arc::default() };
-        for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
-        }
+        let [stop, end, print, reload] = Default::default();
+        let signals = Self { stop, end, print, reload };
+        signal_hook::flag::register(SIGINT, Arc::clone(&signals.stop))?;
+        signal_hook::flag::register(SIGTERM, Arc::clone(&signals.end))?;
         signal_hook::flag::register(SIGUSR1, Arc::clone(&signals.print))?;
         signal_hook::flag::register(SIGHUP, Arc::clone(&signals.reload))?;
         Ok(signals)
@@ -117,6 +120,10 @@ impl Signals {
 impl Wishes for Signals {
     fn stop(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    fn end(&self) -> bool {
+        self.end.swap(false, Ordering::Relaxed)
     }
 
     fn print(&self) -> bool {
@@ -132,7 +139,7 @@ fn run(config: &Config, file: PathBuf) -> Result<()> {
     // Before DPDK starts: its threads inherit nothing that we would regret.
     let signals = Signals::register().context("can't listen to signals")?;
     info!(version = env!("CARGO_PKG_VERSION"), "otherhalfd");
-    let Responder { ports, workers, mut control, mempool, eal } = Responder::start(config)?;
+    let Responder { workers, mut control, eal } = Responder::start(config)?;
     control.file = Some(file);
     let mut handles = Vec::new();
     for (lcore, worker) in workers {
@@ -144,6 +151,14 @@ fn run(config: &Config, file: PathBuf) -> Result<()> {
     let end = control.run(&handles, &signals);
     info!(reason = %end, "stopping");
     service::stopping();
+    control.publish(State::Stopping);
+    if let End::WorkerHangs(worker) = end {
+        // It can't be waited for, and nothing may be freed that it may still use.
+        error!(
+            "worker {worker} has made no turn for too long: the process ends here, for its service manager to start it again"
+        );
+        std::process::exit(EXIT_FAILURE.into());
+    }
     control.shared.stop();
     let mut lost = None;
     for handle in handles {
@@ -155,7 +170,7 @@ fn run(config: &Config, file: PathBuf) -> Result<()> {
     for worker in control.workers() {
         writeln!(report, "{worker}")?;
     }
-    for port in &ports {
+    for port in &control.ports {
         if let Ok(stats) = port.stats() {
             writeln!(
                 report,
@@ -170,8 +185,8 @@ fn run(config: &Config, file: PathBuf) -> Result<()> {
             )?;
         }
     }
-    drop(ports);
-    writeln!(report, "{:<30} {}", "mbufs_in_use", mempool.in_use())?;
+    control.ports.clear();
+    writeln!(report, "{:<30} {}", "mbufs_in_use", control.mempool.in_use())?;
     // Whoever started us may be gone; that is no reason to end badly.
     if let Err(error) = std::io::stdout().write_all(&report) {
         warn!(%error, "can't print the counters");
@@ -179,7 +194,8 @@ fn run(config: &Config, file: PathBuf) -> Result<()> {
     match (end, lost) {
         (_, Some(error)) => Err(error.into()),
         (End::WorkerLost, None) => Err(anyhow!("a worker ended by itself")),
-        (End::Stopped, None) => {
+        (End::WorkerHangs(worker), None) => Err(anyhow!("worker {worker} hangs")),
+        (End::Stopped | End::Drained, None) => {
             info!("stopped");
             Ok(())
         }

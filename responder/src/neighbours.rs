@@ -199,6 +199,11 @@ impl Cache {
         ))
     }
 
+    /// All of them, with the address that each told, and whether it is a router.
+    pub fn all(&self) -> impl Iterator<Item = (NextHop, Option<Mac>, bool)> {
+        self.entries.iter().map(|(hop, entry)| (*hop, entry.mac, entry.router))
+    }
+
     /// Routers that do not answer.
     pub fn silent_routers(&self) -> impl Iterator<Item = NextHop> {
         self.entries

@@ -54,6 +54,7 @@ impl Plan {
             new.probe,
             [check_identification, icmp, tcp, udp]
         );
+        differing!(changed, "drain.", running.drain, new.drain, [grace_ms, deadline_ms]);
         differing!(changed, "", running, new, [route]);
         let port = ports(running, new, &mut changed, &mut restart);
         let config = Config {

@@ -17,6 +17,13 @@ pub fn reloading() {
     }
 }
 
+/// The control thread turns, and so do the workers: feeds the manager's watchdog, if it has set one.
+pub fn alive() {
+    if sd_notify::watchdog_enabled().is_some() {
+        tell(&[NotifyState::Watchdog]);
+    }
+}
+
 /// It comes to its end.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);

@@ -15,9 +15,11 @@ use tracing::{info, warn};
 
 use crate::config::{self, Config};
 use crate::control::Control;
+use crate::heartbeat::Heartbeats;
 use crate::held;
 use crate::neighbours::Cache;
 use crate::nodes::Nodes;
+use crate::publish::Link;
 use crate::shared::{Shared, Snapshot};
 use crate::worker::{Prefetching, Worker};
 
@@ -36,14 +38,10 @@ const DRAIN_MS: u64 = 100;
 
 /// A responder that is ready to run.
 pub struct Responder {
-    /// The ports, in the order of the configuration; they close when dropped.
-    pub ports: Vec<Port>,
     /// The workers, not yet launched.
     pub workers: Vec<(LcoreId, Worker)>,
     /// The control thread's part.
     pub control: Control,
-    /// Where frames live.
-    pub mempool: Mempool,
     /// DPDK; the last to go.
     pub eal: Eal,
 }
@@ -57,6 +55,7 @@ impl Responder {
     /// The same on an environment that runs already: for a process that does more than respond. The
     /// workers get its first lcores; of `config.eal`, nothing is looked at.
     pub fn on(eal: Eal, config: &Config) -> Result<Self> {
+        let started = Instant::now();
         let nodes = Nodes::of(&eal, config)?;
         for warning in nodes.warnings(config) {
             warn!("{warning}");
@@ -118,12 +117,21 @@ impl Responder {
             interfaces: config.interface_names(),
             questions_dropped: 0,
             reloads: 0,
+            links: vec![Link::default(); ports.len()],
+            ports,
+            mempool,
+            dpdk: eal.version(),
+            started,
+            ticks_per_second: clock.hz(),
+            heartbeats: Heartbeats::new(0, started),
+            drain: None,
+            expired: 0,
             config: config.clone(),
             file: None,
             macs,
             replaced: Vec::new(),
         };
-        Ok(Self { ports, workers, control, mempool, eal })
+        Ok(Self { workers, control, eal })
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use arrayvec::ArrayVec;
 use crossbeam_queue::ArrayQueue;
+use otherhalf_control::Status;
 use otherhalf_engine::neighbour::Neighbours;
 use otherhalf_engine::{Network, Notice, Policy, PortId, SOLICITATION_LEN, View};
 
@@ -58,6 +59,8 @@ pub struct Shared {
     pub pending: AtomicU64,
     /// Set once by control, relaxed: workers need no more than to see it soon.
     stop: AtomicBool,
+    /// The state that everybody is shown, a fraction of a second old. Stored by control alone.
+    pub status: ArcSwap<Status>,
     /// One for each worker.
     pub workers: Vec<WorkerShared>,
 }
@@ -84,6 +87,7 @@ impl Shared {
             notices_dropped: AtomicU64::new(0),
             pending: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            status: ArcSwap::default(),
             workers: std::iter::repeat_with(worker).take(workers).collect(),
         }
     }

@@ -33,6 +33,8 @@ impl Counter {
 #[repr(align(128))]
 pub struct WorkerStats {
     outcomes: [Counter; Outcome::ALL.len()],
+    /// Turns of the worker's loop: its sign of life.
+    pub turns: Counter,
     /// Frames received.
     pub received: Counter,
     /// Turns of the worker's loop in which frames came.
@@ -53,6 +55,7 @@ impl Default for WorkerStats {
     fn default() -> Self {
         Self {
             outcomes: std::array::from_fn(|_| Counter::default()),
+            turns: Counter::default(),
             received: Counter::default(),
             busy_turns: Counter::default(),
             busy_ticks: Counter::default(),
@@ -151,6 +154,21 @@ impl Totals {
     }
 }
 
+impl Totals {
+    /// What is counted besides frames received, by its name.
+    pub fn others(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
+            ("resets_sent", self.resets_sent),
+            ("solicitations_sent", self.orders_sent),
+            ("own_frames_dropped", self.own_dropped),
+            ("notices_dropped", self.notices_dropped),
+            ("neighbours_refused", self.neighbours_refused),
+            ("solicitations_dropped", self.questions_dropped),
+        ]
+        .into_iter()
+    }
+}
+
 impl fmt::Display for Totals {
     /// One counter a line: its name and its value. The outcomes, indented, add up to `received`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -159,12 +177,7 @@ impl fmt::Display for Totals {
         for (outcome, count) in self.outcomes.iter() {
             line(&format!("  {}", outcome.name()), count)?;
         }
-        line("resets_sent", self.resets_sent)?;
-        line("solicitations_sent", self.orders_sent)?;
-        line("own_frames_dropped", self.own_dropped)?;
-        line("notices_dropped", self.notices_dropped)?;
-        line("neighbours_refused", self.neighbours_refused)?;
-        line("solicitations_dropped", self.questions_dropped)?;
+        self.others().try_for_each(|(name, value)| line(name, value))?;
         line("reloads", self.reloads)?;
         line("pending", self.pending)
     }

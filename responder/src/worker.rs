@@ -152,6 +152,7 @@ impl Turns<'_> {
         *seen = current;
         turn.look_after(current, changed);
         *began = ended;
+        turn.own.stats.turns.add(1);
         received
     }
 }

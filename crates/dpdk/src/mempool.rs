@@ -92,6 +92,13 @@ impl Mempool {
         }
     }
 
+    /// Buffers in all.
+    #[must_use]
+    pub fn size(&self) -> u32 {
+        // SAFETY: the mempool exists, and its size never changes.
+        unsafe { self.raw.as_ref() }.size
+    }
+
     /// Buffers that are out: with drivers, in rings, or held as mbufs. Walks all lcores'
     /// caches, so it is not for the packet path; exact only while no thread uses the pool.
     #[must_use]

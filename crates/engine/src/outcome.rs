@@ -93,6 +93,8 @@ outcomes! {
     DropBadChecksum = "drop_bad_checksum",
     /// A request too short to be one.
     DropShortRequest = "drop_short_request",
+    /// A request while the responder goes out of service.
+    DropDraining = "drop_draining",
     /// A request while the pending table had no room for it.
     DropTableFull = "drop_table_full",
     /// A request while all identifiers tried were taken for its target.

@@ -52,6 +52,8 @@ pub struct Policy {
     /// Whether a quote must have the identification that its IPv4 probe was sent with. It is 15 of the bits that keep guessed
     /// answers out, but a middlebox on the way may rewrite it.
     pub check_identification: bool,
+    /// Whether requests are dropped, because the responder goes out of service. Answers to probes on their way are still taken.
+    pub draining: bool,
     /// Whether UDP and TCP to our addresses are answered as by a host without services.
     pub closed_ports: bool,
 }
@@ -60,7 +62,15 @@ impl Default for Policy {
     /// Every protocol, every flow, by the routes, and answers as a host gives them.
     fn default() -> Self {
         let [icmp, tcp, udp] = Protocol::ALL.map(|protocol| Some(Flows::any(protocol)));
-        Self { icmp, tcp, udp, reply: Reply::Route, check_identification: true, closed_ports: true }
+        Self {
+            icmp,
+            tcp,
+            udp,
+            reply: Reply::Route,
+            check_identification: true,
+            draining: false,
+            closed_ports: true,
+        }
     }
 }
 

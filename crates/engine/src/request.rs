@@ -51,6 +51,9 @@ pub(crate) fn read<A: Address, P: Prefetch>(
     let Ok((request, trailer)) = Request::parse_body(header, body) else {
         return Err(Outcome::DropShortRequest);
     };
+    if look.view.policy.draining {
+        return Err(Outcome::DropDraining);
+    }
     let Request { identifier, ttl, .. } = request;
     let (own, requester) = (packet.dst, packet.src);
     let (refusal, outcome) = 'refused: {

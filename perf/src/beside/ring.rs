@@ -42,7 +42,7 @@ pub(super) fn measure(
     let config: Config = toml::from_str(&peer::config_of_ours(Link::RING_ENDS[0], cpus, true))?;
     config.check()?;
     let pool = frames_for(&eal)?;
-    let Responder { ports, workers, mut control, mempool, eal } = Responder::on(eal, &config)?;
+    let Responder { workers, mut control, eal } = Responder::on(eal, &config)?;
     let (port, mut lane) = open(&eal, Link::RING_ENDS[1], &pool, Link::NetRing)?;
 
     let mut handles = Vec::new();
@@ -61,8 +61,9 @@ pub(super) fn measure(
         handle.join()?;
     }
     lane.discard();
-    drop((ports, port));
-    let lost = pool.in_use() + mempool.in_use();
+    control.ports.clear();
+    drop(port);
+    let lost = pool.in_use() + control.mempool.in_use();
     ensure!(lost == 0, "{lost} buffers were not given back");
     samples
 }

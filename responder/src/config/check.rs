@@ -25,7 +25,7 @@ impl Config {
     }
 
     fn check_numbers(&self) -> Result<(), Invalid> {
-        let Self { eal, workers, pending, neighbours, .. } = self;
+        let Self { eal, workers, pending, neighbours, drain, .. } = self;
         if workers.cpus.is_empty() {
             return Err(Invalid::new("workers.cpus", Problem::NoWorker));
         }
@@ -48,6 +48,9 @@ impl Config {
             1..=3_600_000,
             "1 to 3600000 (an hour)",
         )?;
+        let ten_minutes = "0 to 600000 (10 minutes)";
+        in_range("drain.grace_ms", drain.grace_ms, 0..=600_000, ten_minutes)?;
+        in_range("drain.deadline_ms", drain.deadline_ms, 0..=600_000, ten_minutes)?;
         in_range("neighbours.entries", neighbours.entries as u64, 1..=1 << 20, "1 to 1048576")
     }
 
@@ -199,6 +202,8 @@ impl Config {
                 PathKind::Hairpin => Reply::Hairpin,
             },
             check_identification: self.probe.check_identification,
+            // The control thread's to set, not the configuration's.
+            draining: false,
             closed_ports: self.reply.closed_ports,
         })
     }

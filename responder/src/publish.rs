@@ -1,0 +1,177 @@
+//! The responder's state for all who show it: taken by the control thread, which alone may ask the ports.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use otherhalf_control::status::{
+    Counters, Mempool, Neighbour, Pending, Port, State, Status, Worker,
+};
+use otherhalf_wire::ethernet::Mac;
+
+use crate::control::Control;
+use crate::stage::Stage;
+use crate::stats::WorkerStats;
+
+/// How often the state is published.
+pub const INTERVAL: Duration = Duration::from_millis(100);
+
+/// A port's link as it was last seen.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Link {
+    /// Whether there was one.
+    pub up: bool,
+    /// Its speed in Mbit/s, if known.
+    pub speed_mbps: Option<u32>,
+    /// Times that it came or went.
+    pub changes: u64,
+}
+
+impl Control {
+    /// Looks at the ports' links. A port that can't tell keeps what it had.
+    pub fn look_at_links(&mut self) {
+        for (port, seen) in self.ports.iter().zip(&mut self.links) {
+            if let Ok(link) = port.link() {
+                seen.changes += u64::from(seen.up != link.up);
+                (seen.up, seen.speed_mbps) = (link.up, link.speed_mbps);
+            }
+        }
+    }
+
+    /// Shows everybody the state as it is.
+    pub fn publish(&self, state: State) {
+        self.shared.status.store(Arc::new(self.status(state)));
+    }
+
+    /// The state, `state` being where the responder is in its life.
+    #[must_use]
+    pub fn status(&self, state: State) -> Status {
+        let totals = self.totals();
+        let not_ready = self.not_ready(state);
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            dpdk: self.dpdk.clone(),
+            pid: std::process::id(),
+            taken_unix_ms: milliseconds(
+                SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            ),
+            uptime_ms: milliseconds(Instant::now().duration_since(self.started)),
+            state,
+            ready: not_ready.is_empty(),
+            not_ready,
+            reloads: self.reloads,
+            received: totals.received,
+            outcomes: totals
+                .outcomes
+                .iter()
+                .map(|(outcome, n)| (outcome.name().into(), n))
+                .collect(),
+            others: totals.others().map(|(name, value)| (name.into(), value)).collect(),
+            ticks_per_second: self.ticks_per_second,
+            workers: self.worker_states(),
+            ports: self.port_states(),
+            pending: Pending {
+                live: totals.pending,
+                capacity: self.table.capacity() as u64,
+                bytes: self.table.bytes() as u64,
+                timeout_ms: self.config.pending.timeout_ms,
+                expired: self.expired,
+            },
+            neighbours: self.neighbour_states(),
+            mempool: Mempool {
+                in_use: self.mempool.in_use().into(),
+                size: self.mempool.size().into(),
+            },
+        }
+    }
+
+    /// Why no requests should be sent here; empty if they should.
+    fn not_ready(&self, state: State) -> String {
+        if state != State::Running {
+            return state.name().to_owned();
+        }
+        let down = self.ports.iter().zip(&self.links).find(|(_, link)| !link.up);
+        down.map(|(port, _)| format!("port {} has no link", port.name())).unwrap_or_default()
+    }
+
+    fn worker_states(&self) -> Vec<Worker> {
+        let workers = self.shared.workers.iter().map(|worker| &worker.stats);
+        let cpus = self.config.workers.cpus.iter().copied();
+        let all = workers.zip(cpus).zip(self.heartbeats.silent()).enumerate();
+        all.map(|(index, ((stats, cpu), silent))| Worker {
+            index,
+            cpu,
+            silent_ms: milliseconds(silent),
+            ..worker_state(stats)
+        })
+        .collect()
+    }
+
+    fn port_states(&self) -> Vec<Port> {
+        let ports = self.ports.iter().zip(&self.links);
+        ports
+            .map(|(port, link)| {
+                let counters = port.stats().map(|stats| port_counters(&stats)).unwrap_or_default();
+                Port {
+                    name: port.name().to_owned(),
+                    driver: port.driver().to_owned(),
+                    mac: Mac(port.mac()).to_string(),
+                    link_up: link.up,
+                    link_changes: link.changes,
+                    speed_mbps: link.speed_mbps,
+                    mtu: port.mtu().unwrap_or(0),
+                    queues: port.config().rx_queues,
+                    counters,
+                }
+            })
+            .collect()
+    }
+
+    fn neighbour_states(&self) -> Vec<Neighbour> {
+        let name = |id: usize| self.interfaces.get(id).cloned().unwrap_or_default();
+        let mut neighbours: Vec<Neighbour> = self
+            .neighbours
+            .all()
+            .map(|(hop, mac, router)| Neighbour {
+                address: hop.address,
+                interface: name(hop.interface.0.into()),
+                mac: mac.map(|mac| mac.to_string()),
+                router,
+            })
+            .collect();
+        neighbours.sort_by(|a, b| (a.address, &a.interface).cmp(&(b.address, &b.interface)));
+        neighbours
+    }
+}
+
+fn worker_state(stats: &WorkerStats) -> Worker {
+    Worker {
+        turns: stats.turns.get(),
+        received: stats.received.get(),
+        outcomes: stats.outcomes().iter().map(|(outcome, n)| (outcome.name().into(), n)).collect(),
+        busy_turns: stats.busy_turns.get(),
+        busy_ticks: stats.busy_ticks.get(),
+        stage_ticks: Stage::ALL.map(|stage| (stage.name().into(), stats.ticks(stage))).into(),
+        resets_sent: stats.resets_sent.get(),
+        own_dropped: stats.own_dropped.get(),
+        ..Worker::default()
+    }
+}
+
+fn port_counters(stats: &dpdk::PortStats) -> Counters {
+    BTreeMap::from([
+        ("rx_packets".into(), stats.ipackets),
+        ("tx_packets".into(), stats.opackets),
+        ("rx_bytes".into(), stats.ibytes),
+        ("tx_bytes".into(), stats.obytes),
+        ("rx_missed".into(), stats.imissed),
+        ("rx_errors".into(), stats.ierrors),
+        ("tx_errors".into(), stats.oerrors),
+        ("rx_no_mbuf".into(), stats.rx_nombuf),
+    ])
+}
+
+/// A clock that runs for half a billion years has no more of them.
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
