@@ -6,7 +6,8 @@
 mod kit;
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use kit::bench::{Bench, Probe, Settings, program, topology};
 use kit::counters::UNASKED;
@@ -48,6 +49,42 @@ fn another_configuration_while_it_runs() {
     // Whatever else is as it was, known neighbours too.
     hop(&mut bench, Protocol::Tcp);
     bench.finish();
+}
+
+#[test]
+fn draining_answers_what_waits_and_takes_nothing_new() {
+    let mut topology = topology("line.toml");
+    topology.node_mut("R2").unwrap().silent = true;
+    let far = topology.links.iter_mut().find(|link| link.peer_of("R1") == Some("R2")).unwrap();
+    far.delay_ms = 400;
+    let settings = Settings { drain_ms: 20_000, ..Settings::default() };
+    let mut bench = Bench::on_tap(&topology, &settings);
+    let probe = |ttl| Probe { protocol: Protocol::Udp, ttl, flow: 53 };
+    // One that nobody answers keeps the responder draining until it has timed out.
+    let (silent, answered) =
+        (bench.request(Family::V4, probe(1)), bench.request(Family::V4, probe(2)));
+    let start = Instant::now();
+    for request in [silent, answered] {
+        bench.client(Family::V4).send(request);
+        bench.expect(Outcome::ProbeUdp, 1);
+    }
+    // The requests are half a second under way, and the answer to the second one the same again.
+    thread::sleep(Duration::from_millis(600));
+    bench.drain();
+    let late = bench.request(Family::V4, probe(2));
+    bench.client(Family::V4).send(late);
+    bench.expect(Outcome::DropDraining, 1);
+    let hop = bench.address("R1", Family::V4);
+    bench.client(Family::V4).receive_hop(
+        answered.identifier,
+        hop,
+        start,
+        "the answer while draining",
+    );
+    bench.expect(Outcome::ResponseTimeExceeded, 1);
+    let log = bench.finish_drained();
+    assert!(log.contains("drained: no probe waits for an answer"), "{log}");
+    assert!(log.contains("reason=told to, and drained"), "{log}");
 }
 
 #[test]

@@ -117,6 +117,10 @@ impl Case {
             cpus = [0]
             idle_sleep_us = 50
 
+            # Probes that nothing in the file answers are not waited for.
+            [drain]
+            deadline_ms = 0
+
             [pending]
             entries = 1024
             timeout_ms = 3600000

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use process::{Daemon, Ended};
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -301,6 +304,57 @@ fn the_service_manager_is_told() {
     assert_eq!(told(), "STOPPING=1\n");
     manager.set_nonblocking(true).unwrap();
     assert!(manager.recv(&mut [0; 1]).is_err(), "told more than that");
+}
+
+#[test]
+fn the_watchdog_is_fed() {
+    let (folder, text) = instance("watchdog", ("", ""));
+    let path = file(folder.path(), &text);
+    let socket = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_otherhalfd"));
+    command
+        .arg("--config")
+        .arg(&path)
+        .env("NOTIFY_SOCKET", &socket)
+        .env("WATCHDOG_USEC", "1000000");
+    let daemon = Daemon::run(&mut command);
+    let mut fed = 0;
+    while fed < 5 {
+        let mut room = [0; 256];
+        let len = manager.recv(&mut room).unwrap();
+        fed += u32::from(&room[..len] == b"WATCHDOG=1\n");
+    }
+    assert_eq!(daemon.stop(Signal::INT).code, GOOD);
+}
+
+#[test]
+fn a_worker_that_hangs_ends_the_program() {
+    let (_folder, mut daemon) = start("hang");
+    let worker = worker_of(daemon.child.id());
+    // Stops this thread and no other.
+    ptrace::seize(worker, ptrace::Options::empty()).unwrap();
+    ptrace::interrupt(worker).unwrap();
+    daemon.wait_for("worker 0 hangs");
+    daemon.wait_for("the process ends here");
+    // A traced thread ends when its tracer has seen it.
+    while !matches!(
+        waitpid(worker, Some(WaitPidFlag::__WALL)),
+        Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) | Err(_)
+    ) {}
+    assert_eq!(daemon.end().code, FAILED);
+}
+
+/// The thread of the one worker of the process `pid`.
+fn worker_of(pid: u32) -> Pid {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let task = tasks.map(|task| task.unwrap().path()).find(|task| {
+        let name = fs::read_to_string(task.join("comm")).unwrap();
+        name.starts_with("rte-worker") || name.starts_with("dpdk-worker")
+    });
+    let task = task.expect("a worker's thread");
+    Pid::from_raw(task.file_name().unwrap().to_str().unwrap().parse().unwrap())
 }
 
 #[test]

@@ -14,6 +14,10 @@ const SYSCTLS: &[(&str, &str)] = &[
     ("ipv4/icmp_msgs_per_sec", "1000000"),
     ("ipv4/icmp_msgs_burst", "1000000"),
     ("ipv6/icmp/ratelimit", "0"),
+    // No kind of error is limited at all: two CPUs that fill the first bucket of a namespace at once make the kernel
+    // believe, for an instant, that it is empty.
+    ("ipv4/icmp_ratemask", "0"),
+    ("ipv6/icmp/ratemask", "\n"),
     // Where routes balance, ports count (IPv6 likewise), so that a flow is what a trace takes it for.
     ("ipv4/fib_multipath_hash_policy", "1"),
     ("ipv6/fib_multipath_hash_policy", "1"),

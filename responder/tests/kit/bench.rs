@@ -43,6 +43,8 @@ pub(crate) struct Settings {
     /// `reply.path`.
     pub(crate) reply_path: &'static str,
     pub(crate) workers: usize,
+    /// `drain.deadline_ms`: most tests wait for all answers themselves, and leave probes that get none.
+    pub(crate) drain_ms: u64,
 }
 
 impl Default for Settings {
@@ -55,6 +57,7 @@ impl Default for Settings {
             routes_of: Some("www"),
             reply_path: "route",
             workers: 1,
+            drain_ms: 0,
         }
     }
 }
@@ -130,6 +133,24 @@ impl Bench {
         fs::write(&path, configuration).unwrap();
         self.responder.signal(Signal::HUP);
         self.responder.wait_for("configuration read again");
+    }
+
+    /// Tells the responder to drain and end.
+    #[track_caller]
+    pub(crate) fn drain(&mut self) {
+        self.responder.signal(Signal::TERM);
+        self.responder.wait_for("requests are dropped from now on");
+    }
+
+    /// Checks that the responder, told to drain, ends by itself and counted what was expected.
+    #[track_caller]
+    pub(crate) fn finish_drained(self) -> String {
+        let ended = self.responder.end();
+        assert_eq!(ended.status.code(), Some(0), "{}\n{}", ended.stdout, ended.stderr);
+        let counters = Counters::parse(&ended.stdout);
+        counters.check_sums();
+        counters.check(&self.expected);
+        ended.stderr
     }
 
     /// From now on the clients ask at the address of `responder`.
@@ -276,7 +297,8 @@ impl Probe {
 
 /// The configuration of a responder in the node `www`.
 fn configuration(lab: &Lab, settings: &Settings) -> String {
-    let Settings { device, huge_pages, vlan, two_ports, routes_of, reply_path, workers } = settings;
+    let Settings { device, huge_pages, vlan, two_ports, routes_of, reply_path, workers, drain_ms } =
+        settings;
     // From the last core on; a machine may have fewer than workers.
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let cpus: Vec<usize> = (0..*workers).map(|worker| cores - 1 - worker % cores).collect();
@@ -293,6 +315,9 @@ idle_sleep_us = 50
 
 [pending]
 entries = 4096
+
+[drain]
+deadline_ms = {drain_ms}
 
 [reply]
 path = "{reply_path}"

@@ -73,6 +73,12 @@ impl Process {
     #[track_caller]
     pub(crate) fn stop(mut self) -> Ended {
         self.signal(Signal::TERM);
+        self.end()
+    }
+
+    /// Waits until it has ended.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Ended {
         let deadline = Instant::now() + LIMIT;
         // Both streams end when the process does.
         loop {
