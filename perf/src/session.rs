@@ -249,7 +249,7 @@ fn in_one_process(
         ids.push(id);
     }
     let pool = mempool(&eal, side, course.outstanding(), if course.needs_null() { 2 } else { 1 })?;
-    let Responder { workers, mut control, eal } = Responder::on(eal, config)?;
+    let Responder { workers, mut control, eal, .. } = Responder::on(eal, config)?;
     let (mut own_ports, mut rx, mut tx) = (Vec::new(), Vec::new(), Vec::new());
     for id in ids {
         let (port, receive, transmit) = open(&eal, side, id, &pool)?;

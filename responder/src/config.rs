@@ -4,6 +4,7 @@ mod error;
 mod check;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::str::FromStr;
@@ -122,6 +123,49 @@ pub struct Port {
     /// What it speaks IP by.
     #[serde(default)]
     pub interface: Vec<PortInterface>,
+    /// An interface of the kernel that gets what the responder has no use for; none: such frames are dropped.
+    pub kernel: Option<Kernel>,
+}
+
+/// An interface of the kernel with the hardware address of a port, for a routing daemon or SSH on the same port.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kernel {
+    /// Its name. It is there while the responder runs; its addresses are the system's to set.
+    pub interface: String,
+    /// What carries frames to it.
+    #[serde(default)]
+    pub driver: KernelDriver,
+    /// Addresses that the kernel alone has: it gets all that is sent there.
+    #[serde(default)]
+    pub addresses: Vec<IpAddr>,
+    /// TCP ports of the responder's own addresses that are the kernel's, such as 179 and 22, at either end.
+    #[serde(default)]
+    pub tcp: Vec<u16>,
+    /// UDP ports likewise.
+    #[serde(default)]
+    pub udp: Vec<u16>,
+    /// Whether the kernel gets frames to groups and to all (OSPF, router advertisements, LLDP).
+    #[serde(default)]
+    pub multicast: bool,
+    /// Frames that it gets at most, a second and worker: so many from neighbours, and so many from all others.
+    #[serde(default = "kernel_frames")]
+    pub frames_per_second: u32,
+}
+
+/// See [`Kernel`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KernelDriver {
+    /// A tap: on every kernel.
+    #[default]
+    Tap,
+    /// virtio with the kernel's vhost-net, which takes fewer system calls.
+    VhostNet,
+}
+
+const fn kernel_frames() -> u32 {
+    10_000
 }
 
 const fn descriptors() -> u16 {

@@ -365,6 +365,7 @@ impl Control {
             reloads: self.reloads,
             pending: self.shared.pending.load(Ordering::Relaxed),
             ..Totals::of(self.shared.workers.iter().map(|worker| &worker.stats))
+                .with_kernel(&self.shared.kernel)
         }
     }
 }

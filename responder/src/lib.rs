@@ -25,6 +25,7 @@ pub mod shared;
 pub mod worker;
 pub mod outgoing;
 pub mod held;
+pub mod kernel;
 pub mod control;
 pub mod drain;
 pub mod heartbeat;

@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use otherhalf_control::State;
 use otherhalf_responder::config::{self, Config};
 use otherhalf_responder::control::{End, Wishes};
+use otherhalf_responder::kernel::ferry;
 use otherhalf_responder::service;
 use otherhalf_responder::setup::Responder;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
@@ -139,12 +140,13 @@ fn run(config: &Config, file: PathBuf) -> Result<()> {
     // Before DPDK starts: its threads inherit nothing that we would regret.
     let signals = Signals::register().context("can't listen to signals")?;
     info!(version = env!("CARGO_PKG_VERSION"), "otherhalfd");
-    let Responder { workers, mut control, eal } = Responder::start(config)?;
+    let Responder { workers, mut control, ferry, eal } = Responder::start(config)?;
     control.file = Some(file);
     let mut handles = Vec::new();
     for (lcore, worker) in workers {
         handles.push(eal.launch(lcore, move || worker.run())?);
     }
+    let ferry = ferry.start(&eal, Arc::clone(&control.shared))?;
     info!("ready");
     service::ready();
 
@@ -166,6 +168,8 @@ fn run(config: &Config, file: PathBuf) -> Result<()> {
             lost = Some(error);
         }
     }
+    control.shared.kernel.stop();
+    ferry::join(ferry);
     let mut report = control.totals().to_string().into_bytes();
     for worker in control.workers() {
         writeln!(report, "{worker}")?;

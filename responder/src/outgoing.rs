@@ -22,6 +22,8 @@ enum Name {
     Reset,
     /// A frame of the control thread.
     Order,
+    /// A frame of the kernel.
+    Kernel,
 }
 
 /// A port's transmit queue and what is collected for it.
@@ -87,6 +89,11 @@ impl Outgoing {
         self.push(frame, Name::Order, stats);
     }
 
+    /// Collects a frame of the kernel.
+    pub fn kernel(&mut self, frame: Mbuf, stats: &WorkerStats) {
+        self.push(frame, Name::Kernel, stats);
+    }
+
     #[inline]
     fn push(&mut self, mut frame: Mbuf, name: Name, stats: &WorkerStats) {
         if self.names.is_full() {
@@ -111,6 +118,7 @@ impl Outgoing {
                     Name::Answer(outcome) => stats.count(outcome),
                     Name::Reset => stats.resets_sent.add(1),
                     Name::Order => stats.orders_sent.add(1),
+                    Name::Kernel => stats.kernel_sent.add(1),
                 }
             }
             tries += 1;
@@ -119,6 +127,7 @@ impl Outgoing {
             match name {
                 Name::Answer(_) => stats.count(Outcome::DropTransmitFull),
                 Name::Reset | Name::Order => Counter::add(&stats.own_dropped, 1),
+                Name::Kernel => Counter::add(&stats.kernel_unsent, 1),
             }
         }
         self.frames.clear();

@@ -91,7 +91,7 @@ fn ports(
             prefix,
             port,
             new,
-            [device, rx_descriptors, tx_descriptors, mtu, promiscuous, checksum_offload]
+            [device, rx_descriptors, tx_descriptors, mtu, promiscuous, checksum_offload, kernel]
         );
         let names = |port: &Port| -> Vec<_> {
             let name = |interface: &PortInterface| (interface.name(port), interface.vlan);

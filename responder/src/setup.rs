@@ -8,7 +8,7 @@ use dpdk::{
     Eal, LcoreId, Memory, Mempool, MempoolConfig, MempoolError, Port, PortConfig, RxQueue, TxQueue,
 };
 use otherhalf_engine::neighbour::Neighbours;
-use otherhalf_engine::{BURST, Clock, Engine};
+use otherhalf_engine::{BURST, Clock, Engine, PortId};
 use otherhalf_pending::{Settings, Table};
 use otherhalf_wire::ethernet::{self, Mac};
 use tracing::{info, warn};
@@ -17,6 +17,8 @@ use crate::config::{self, Config};
 use crate::control::Control;
 use crate::heartbeat::Heartbeats;
 use crate::held;
+use crate::kernel::ferry::{self, Ferry};
+use crate::kernel::{self, Paths};
 use crate::neighbours::Cache;
 use crate::nodes::Nodes;
 use crate::publish::Link;
@@ -42,6 +44,8 @@ pub struct Responder {
     pub workers: Vec<(LcoreId, Worker)>,
     /// The control thread's part.
     pub control: Control,
+    /// The kernel's interfaces, with a thread that is not yet started.
+    pub ferry: Ferry,
     /// DPDK; the last to go.
     pub eal: Eal,
 }
@@ -64,7 +68,8 @@ impl Responder {
         let mut ports = Vec::new();
         let mut rx: Vec<Vec<RxQueue>> = config.workers.cpus.iter().map(|_| Vec::new()).collect();
         let mut tx: Vec<Vec<TxQueue>> = config.workers.cpus.iter().map(|_| Vec::new()).collect();
-        for wanted in &config.port {
+        let mut ferry = Ferry::default();
+        for (id, wanted) in (0u16..).map(PortId).zip(&config.port) {
             let (port, queues) = open_port(&eal, config, wanted, &mempool)
                 .with_context(|| format!("port {:?}", wanted.device_name()))?;
             for (worker, queue) in rx.iter_mut().zip(queues.0) {
@@ -72,6 +77,11 @@ impl Responder {
             }
             for (worker, queue) in tx.iter_mut().zip(queues.1) {
                 worker.push(queue);
+            }
+            if let Some(kernel) = &wanted.kernel {
+                ferry
+                    .open(&eal, kernel, id, &port, &mempool)
+                    .with_context(|| format!("the kernel's interface {:?}", kernel.interface))?;
             }
             ports.push(port);
         }
@@ -89,7 +99,8 @@ impl Responder {
         let neighbours = Cache::new(config.neighbours.entries, network.routers(), Instant::now());
         let policy = config.policy()?;
         let snapshot = Snapshot { network, neighbours: Neighbours::default(), policy };
-        let shared = Arc::new(Shared::new(snapshot, config.workers.cpus.len()));
+        let kernel = Paths::new(config.port.iter().map(|port| port.kernel.is_some()));
+        let shared = Arc::new(Shared::new(snapshot, config.workers.cpus.len()).with_kernel(kernel));
         let idle_sleep = Some(Duration::from_micros(config.workers.idle_sleep_us))
             .filter(|time| !time.is_zero());
         let workers = rx.into_iter().zip(tx).enumerate().zip(eal.workers()).map(
@@ -131,7 +142,7 @@ impl Responder {
             macs,
             replaced: Vec::new(),
         };
-        Ok(Self { workers, control, eal })
+        Ok(Self { workers, control, ferry, eal })
     }
 }
 
@@ -180,9 +191,14 @@ fn make_mempool(eal: &Eal, config: &Config, node: Option<u32>) -> Result<Mempool
         .iter()
         .map(|port| workers * (u32::from(port.rx_descriptors) + u32::from(port.tx_descriptors)))
         .sum();
+    // An interface of the kernel: its descriptors, both queues, and its thread's cache.
+    let of_kernel =
+        2 * (u32::from(ferry::DESCRIPTORS) + u32::try_from(kernel::ROOM)?) + 2 * MEMPOOL_CACHE;
+    let kernels = u32::try_from(config.port.iter().filter(|port| port.kernel.is_some()).count())?;
     let per_worker = u32::try_from(held::ROOM + 2 * BURST)? + 2 * MEMPOOL_CACHE;
     // DPDK's own advice: a power of two less one uses memory best.
-    let buffers = (descriptors + (workers + 1) * per_worker).next_power_of_two() - 1;
+    let buffers =
+        (descriptors + (workers + 1) * per_worker + kernels * of_kernel).next_power_of_two() - 1;
     let mtu = config.port.iter().filter_map(|port| port.mtu).max().unwrap_or(0);
     let frame = usize::from(mtu) + ethernet::Link::MAX_LEN;
     let data_room = DATA_ROOM.max(u16::try_from(frame).context("the MTU is too large")?) + HEADROOM;

@@ -9,6 +9,7 @@ use otherhalf_control::Status;
 use otherhalf_engine::neighbour::Neighbours;
 use otherhalf_engine::{Network, Notice, Policy, PortId, SOLICITATION_LEN, View};
 
+use crate::kernel::Paths;
 use crate::stats::WorkerStats;
 
 /// Notices that may wait for the control thread, which looks every millisecond or two.
@@ -61,6 +62,8 @@ pub struct Shared {
     stop: AtomicBool,
     /// The state that everybody is shown, a fraction of a second old. Stored by control alone.
     pub status: ArcSwap<Status>,
+    /// What goes to and fro between workers and the kernel.
+    pub kernel: Paths,
     /// One for each worker.
     pub workers: Vec<WorkerShared>,
 }
@@ -88,8 +91,15 @@ impl Shared {
             pending: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             status: ArcSwap::default(),
+            kernel: Paths::default(),
             workers: std::iter::repeat_with(worker).take(workers).collect(),
         }
+    }
+
+    /// The same with `kernel` as paths to the kernel.
+    #[must_use]
+    pub fn with_kernel(self, kernel: Paths) -> Self {
+        Self { kernel, ..self }
     }
 
     /// Tells control, or drops and counts what it has no room for.

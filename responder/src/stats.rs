@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use otherhalf_engine::{Counters, Outcome};
 
+use crate::kernel::Paths;
 use crate::stage::Stage;
 
 /// A counter with one writer.
@@ -47,6 +48,12 @@ pub struct WorkerStats {
     pub resets_sent: Counter,
     /// Frames of the control thread sent.
     pub orders_sent: Counter,
+    /// Neighbours' messages that the kernel got as well as we.
+    pub kernel_told: Counter,
+    /// Frames of the kernel sent.
+    pub kernel_sent: Counter,
+    /// Frames of the kernel that the transmit queue had no room for.
+    pub kernel_unsent: Counter,
     /// Frames of our own that could not be sent: no mbuf, or no room in the transmit queue.
     pub own_dropped: Counter,
 }
@@ -62,6 +69,9 @@ impl Default for WorkerStats {
             stages: std::array::from_fn(|_| Counter::default()),
             resets_sent: Counter::default(),
             orders_sent: Counter::default(),
+            kernel_told: Counter::default(),
+            kernel_sent: Counter::default(),
+            kernel_unsent: Counter::default(),
             own_dropped: Counter::default(),
         }
     }
@@ -125,6 +135,18 @@ pub struct Totals {
     pub orders_sent: u64,
     /// See [`WorkerStats::own_dropped`].
     pub own_dropped: u64,
+    /// See [`WorkerStats::kernel_told`].
+    pub kernel_told: u64,
+    /// See [`WorkerStats::kernel_sent`].
+    pub kernel_sent: u64,
+    /// See [`WorkerStats::kernel_unsent`]; and what the queue to the worker had no room for.
+    pub kernel_unsent: u64,
+    /// See [`PathStats::received`](crate::kernel::PathStats::received).
+    pub kernel_received: u64,
+    /// See [`PathStats::delivered`](crate::kernel::PathStats::delivered).
+    pub kernel_delivered: u64,
+    /// See [`PathStats::refused`](crate::kernel::PathStats::refused).
+    pub kernel_refused: u64,
     /// Notices that the control thread had no room for.
     pub notices_dropped: u64,
     /// Neighbours that were not learned for lack of room.
@@ -149,8 +171,23 @@ impl Totals {
             totals.resets_sent += worker.resets_sent.get();
             totals.orders_sent += worker.orders_sent.get();
             totals.own_dropped += worker.own_dropped.get();
+            totals.kernel_told += worker.kernel_told.get();
+            totals.kernel_sent += worker.kernel_sent.get();
+            totals.kernel_unsent += worker.kernel_unsent.get();
         }
         totals
+    }
+
+    /// Adds what the thread between the workers and the kernel counted.
+    #[must_use]
+    pub fn with_kernel(mut self, kernel: &Paths) -> Self {
+        for path in kernel.iter() {
+            self.kernel_received += path.stats.received.get();
+            self.kernel_unsent += path.stats.dropped.get();
+            self.kernel_delivered += path.stats.delivered.get();
+            self.kernel_refused += path.stats.refused.get();
+        }
+        self
     }
 }
 
@@ -161,6 +198,12 @@ impl Totals {
             ("resets_sent", self.resets_sent),
             ("solicitations_sent", self.orders_sent),
             ("own_frames_dropped", self.own_dropped),
+            ("kernel_told", self.kernel_told),
+            ("kernel_delivered", self.kernel_delivered),
+            ("kernel_refused", self.kernel_refused),
+            ("kernel_received", self.kernel_received),
+            ("kernel_sent", self.kernel_sent),
+            ("kernel_unsent", self.kernel_unsent),
             ("notices_dropped", self.notices_dropped),
             ("neighbours_refused", self.neighbours_refused),
             ("solicitations_dropped", self.questions_dropped),

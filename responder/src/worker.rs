@@ -12,6 +12,7 @@ use otherhalf_engine::{
 use otherhalf_pending::{Bucket, Prefetch};
 
 use crate::held::{Held, Waiting};
+use crate::kernel::Path;
 use crate::outgoing::Outgoing;
 use crate::shared::{Shared, Snapshot, WorkerShared};
 use crate::stage::{Stage, Watch};
@@ -103,6 +104,7 @@ impl Worker {
                 outgoing: self.tx.into_iter().map(Outgoing::new).collect(),
                 held: Held::new(self.hold_ticks),
                 watch: Watch::new(tsc()),
+                kernel: shared.kernel.of_worker(self.index, shared.workers.len()),
             },
             queues: (0..).map(PortId).zip(self.rx).collect(),
             burst: Burst::new(),
@@ -166,6 +168,8 @@ struct Turn<'a> {
     outgoing: Vec<Outgoing>,
     held: Held,
     watch: Watch,
+    /// The paths whose frames of the kernel this worker sends.
+    kernel: Vec<(PortId, &'a Path)>,
 }
 
 /// What the engine said of a frame, without what it says of few: that is in `Besides`.
@@ -185,6 +189,7 @@ enum Order {
     Drop,
     Send(PortId),
     Hold,
+    Kernel,
 }
 
 /// What a few frames of a burst call for besides, by their place.
@@ -209,6 +214,7 @@ impl Told {
         let (order, reset) = match fate.verdict {
             Verdict::Drop => (Order::Drop, None),
             Verdict::Hold => (Order::Hold, None),
+            Verdict::Kernel => (Order::Kernel, None),
             Verdict::Send(to) => (Order::Send(to), None),
             Verdict::SendAndReset(to, reset) => (Order::Send(to), Some(reset)),
         };
@@ -315,6 +321,12 @@ impl Turn<'_> {
                 }
                 return self.own.stats.count(told.outcome);
             }
+            Order::Kernel => {
+                if let Some(Extra::Notice(notice)) = extra {
+                    self.shared.notify(*notice);
+                }
+                return self.hand_to_kernel(mbuf, port, told.outcome);
+            }
             Order::Hold => {
                 // Nobody is asked for the sake of a frame that does not wait.
                 match (self.held.push(mbuf, port, since), extra) {
@@ -343,6 +355,36 @@ impl Turn<'_> {
         }
     }
 
+    /// Lets the kernel have a frame that came in by `port`, for the thread that brings it there.
+    fn hand_to_kernel(&self, mbuf: Mbuf, port: PortId, outcome: Outcome) {
+        let taken =
+            self.shared.kernel.path(port).is_some_and(|path| path.to_kernel.push(mbuf).is_ok());
+        // What we learned of a neighbour counts as that, whether the kernel hears of it or not.
+        let outcome = match outcome {
+            Outcome::KernelPassed if !taken => Outcome::DropKernelFull,
+            Outcome::KernelPassed => outcome,
+            _ => {
+                self.own.stats.kernel_told.add(taken.into());
+                outcome
+            }
+        };
+        self.own.stats.count(outcome);
+    }
+
+    /// Sends what the kernel has sent, a burst of each port at most.
+    fn send_for_kernel(&mut self) {
+        for (port, path) in &self.kernel {
+            if path.from_kernel.is_empty() {
+                continue;
+            }
+            let Some(outgoing) = self.outgoing.get_mut(usize::from(port.0)) else { continue };
+            for frame in std::iter::from_fn(|| path.from_kernel.pop()).take(BURST) {
+                outgoing.kernel(frame, &self.own.stats);
+            }
+            outgoing.flush(&self.own.stats);
+        }
+    }
+
     /// What a turn does besides: a bounded piece of each.
     #[inline]
     fn look_after(&mut self, snapshot: &Snapshot, changed: bool) {
@@ -355,6 +397,9 @@ impl Turn<'_> {
                 drop(waiting.frame);
                 self.own.stats.count(Outcome::DropNeighbourUnresolved);
             }
+        }
+        if !self.kernel.is_empty() {
+            self.send_for_kernel();
         }
         if let Some(order) = self.own.orders.pop() {
             let sent = own_frame(&self.mempool, |room| {

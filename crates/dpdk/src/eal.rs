@@ -136,6 +136,11 @@ impl Eal {
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
+
+    /// Another handle of it.
+    pub(crate) fn another(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
 }
 
 impl Shared {

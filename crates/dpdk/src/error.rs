@@ -126,6 +126,14 @@ pub enum PortError {
         /// The names of all ports.
         existing: Vec<String>,
     },
+    /// A virtual device that was asked for while the EAL ran is not to be had.
+    #[error("there is no device {device:?} to be had: {errno}")]
+    NoVdev {
+        /// Its name and arguments.
+        device: String,
+        /// Why.
+        errno: Errno,
+    },
     /// Another [`Port`](crate::Port) of this process has it.
     #[error("port {0} is in use by this process; drop its Port and queues first")]
     InUse(String),

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::ffi::{c_int, c_void};
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -76,6 +77,23 @@ impl Eal {
     pub fn socket_of(&self, lcore: LcoreId) -> Option<u32> {
         // SAFETY: the lcore is one of this EAL, hence within the table that is read.
         self.workers().contains(&lcore).then(|| unsafe { sys::rte_lcore_to_socket_id(lcore.0) })
+    }
+
+    /// Starts a thread that is known to DPDK, as by [`register_thread`](Self::register_thread): it runs where the calling
+    /// thread may, and keeps the EAL alive. If DPDK has no number left for it, it runs all the same, without a cache.
+    ///
+    /// # Errors
+    /// Those of [`thread::Builder::spawn`].
+    pub fn spawn<F, T>(&self, name: &str, closure: F) -> io::Result<thread::JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let eal = self.another();
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let _known = eal.register_thread();
+            closure()
+        })
     }
 
     /// Makes the calling thread known to DPDK while the guard lives, which gives it a

@@ -43,6 +43,7 @@ mod clock;
 mod memory;
 mod mempool;
 mod port;
+mod hotplug;
 mod ring;
 mod queue;
 mod burst;

@@ -37,6 +37,13 @@ fn a_port_lives_as_long_as_its_queues() {
     let no_pool = Port::configure(&eal, ring, &PortConfig::default(), &[]);
     assert!(matches!(no_pool, Err(E::NoMempool(_))));
 
+    let made = eal.add_vdev(&Vdev::from("net_null_made,size=64")).expect("a port");
+    assert_eq!(eal.port_info(made).expect("it exists").name, "net_null_made");
+    let again = eal.add_vdev(&Vdev::from("net_null_made"));
+    assert!(matches!(again, Err(E::NoVdev { .. })), "{again:?}");
+    let unknown = eal.add_vdev(&Vdev::from("net_nothing0,size=64"));
+    assert!(matches!(unknown, Err(E::NoVdev { .. })), "{unknown:?}");
+
     // net_null says that it can hash, so this takes the RSS way.
     let config = PortConfig {
         rx_queues: 2,

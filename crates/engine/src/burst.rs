@@ -15,6 +15,7 @@ use crate::classify::{Task, classify, enter};
 use crate::closed::{Budget, Closed};
 use crate::emit::{self, Action, ResetFrame, write};
 use crate::frame::Frame;
+use crate::kernel;
 use crate::neighbour::{Neighbours, Notice};
 use crate::network::{Network, PortId};
 use crate::outcome::Outcome;
@@ -53,6 +54,8 @@ pub enum Verdict {
     /// It was left as it is, for the hardware address of its next hop is not known. Offer it again
     /// when neighbours have changed, or drop it.
     Hold,
+    /// It was left as it is: hand it to the kernel, as what came in by the frame's own port.
+    Kernel,
 }
 
 /// What became of a frame.
@@ -81,13 +84,15 @@ pub struct Engine<P = Loads> {
     table: Arc<Table<P>>,
     clock: Clock,
     budget: Budget,
+    kernel: kernel::Budgets,
 }
 
 impl<P: Prefetch> Engine<P> {
     /// An engine over the `table` that it shares with the other workers, told the time of `clock`.
     #[must_use]
     pub const fn new(table: Arc<Table<P>>, clock: Clock) -> Self {
-        Self { table, clock, budget: Budget::new(&clock) }
+        let (budget, kernel) = (Budget::new(&clock), kernel::Budgets::new(&clock));
+        Self { table, clock, budget, kernel }
     }
 
     /// Does all there is to do for `frames` at the time `now`, in ticks of the clock.
@@ -104,8 +109,13 @@ impl<P: Prefetch> Engine<P> {
     ) {
         for (group, first) in frames.chunks_mut(BURST).zip((0..).step_by(BURST)) {
             let mut work = Work::default();
-            look(view, &self.table, group, &mut work, |place, outcome| {
-                fate(place.wrapping_add(first), Fate::dropped(outcome));
+            look(view, &self.table, group, &mut work, |place, frame, outcome| {
+                let done = if view.network.has_exceptions() {
+                    self.kernel.pass(view.network, now, frame, outcome)
+                } else {
+                    Fate::dropped(outcome)
+                };
+                fate(place.wrapping_add(first), done);
             });
             self.answer(view, now, group, &work, |place, done| {
                 fate(place.wrapping_add(first), done);
@@ -213,7 +223,8 @@ impl<P: Prefetch> Engine<P> {
                 None => Fate::dropped(Outcome::DropNoRoute),
             },
             Task::Learned(notice) => {
-                Fate { notice: Some(*notice), ..Fate::dropped(Outcome::NeighbourLearned) }
+                let verdict = self.kernel.tell(ways.network(), now, frame);
+                Fate { verdict, outcome: Outcome::NeighbourLearned, notice: Some(*notice) }
             }
         }
     }
@@ -292,7 +303,7 @@ fn look<P: Prefetch>(
     table: &Table<P>,
     group: &[Frame<'_>],
     work: &mut Work,
-    mut drop: impl FnMut(usize, Outcome),
+    mut drop: impl FnMut(usize, &Frame<'_>, Outcome),
 ) {
     for (place, frame) in group.iter().enumerate() {
         let found = enter(view, frame).and_then(|entered| {
@@ -300,7 +311,7 @@ fn look<P: Prefetch>(
             classify(&mut Look { view, table, work, place, ingress }, &entered)
         });
         if let Err(outcome) = found {
-            drop(place, outcome);
+            drop(place, frame, outcome);
         }
     }
     work.ask_memory(table);

@@ -14,6 +14,7 @@ use crate::answer::{self, Shown};
 use crate::burst::View;
 use crate::closed::{self, Closed};
 use crate::frame::{Frame, Vouched};
+use crate::kernel;
 use crate::neighbour::{self, Notice};
 use crate::network::InterfaceId;
 use crate::outcome::Outcome;
@@ -172,10 +173,16 @@ fn other_transport<A: Address, P: Prefetch>(
             if let Some(found) = answer::tcp(&packet, header) {
                 return look.match_up(found, Shown::default());
             }
+            if kernel::takes_tcp(look.view.network, look.ingress, header) {
+                return Err(Outcome::DropOtherTcp);
+            }
             let task = closed::tcp(look.view.policy, &packet.either(), header)?;
             look.task(task)
         }
         protocol::UDP => {
+            if kernel::takes_udp(look.view.network, look.ingress, packet.payload) {
+                return Err(Outcome::DropOtherUdp);
+            }
             let task = closed::udp(look.view.policy, vouched, &packet.either())?;
             look.task(task)
         }

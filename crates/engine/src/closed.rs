@@ -110,24 +110,41 @@ pub(crate) fn tcp(
     })))
 }
 
-/// How many answers may still be sent: a bucket of tokens, which fills with time. One worker's own.
+/// How many answers may still be sent. One worker's own.
 #[derive(Debug)]
 pub(crate) struct Budget {
     ticks_per_answer: u64,
-    /// Time up to which answers are spent; behind `now` by what is left.
-    spent_until: Cell<u64>,
+    bucket: Bucket,
 }
 
 impl Budget {
     pub(crate) const fn new(clock: &Clock) -> Self {
-        Self { ticks_per_answer: clock.hz() / ANSWERS_PER_SECOND, spent_until: Cell::new(0) }
+        Self { ticks_per_answer: clock.hz() / ANSWERS_PER_SECOND, bucket: Bucket::full() }
     }
 
     /// Takes one answer out of the budget, if there is one left at `now`.
     pub(crate) fn take(&self, now: u64) -> bool {
-        // The bucket never holds more than is allowed at once.
-        let earliest = now.saturating_sub(self.ticks_per_answer.saturating_mul(ANSWERS_AT_ONCE));
-        let next = self.spent_until.get().max(earliest).saturating_add(self.ticks_per_answer);
+        self.bucket.take(now, self.ticks_per_answer, ANSWERS_AT_ONCE)
+    }
+}
+
+/// A bucket of tokens, which fills with time.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    /// Time up to which tokens are spent; behind `now` by what is left.
+    spent_until: Cell<u64>,
+}
+
+impl Bucket {
+    /// As full as it gets.
+    pub(crate) const fn full() -> Self {
+        Self { spent_until: Cell::new(0) }
+    }
+
+    /// Takes a token, if there is one left at `now`: one comes each `ticks_each`, and no more than `at_once` are ever left.
+    pub(crate) fn take(&self, now: u64, ticks_each: u64, at_once: u64) -> bool {
+        let earliest = now.saturating_sub(ticks_each.saturating_mul(at_once));
+        let next = self.spent_until.get().max(earliest).saturating_add(ticks_each);
         let affordable = next <= now;
         if affordable {
             self.spent_until.set(next);

@@ -4,6 +4,7 @@
 //! frame ─> classify ─┬─> request ──> pending.insert ──> probe ───┐
 //!                    ├─> answer ───> pending.take ────> respond ─┤
 //!                    ├─> neighbour, ping ─────────────> reply ───┼─> verdict
+//!                    ├─> of no use to us: to the kernel ────────┤
 //!                    └─> everything else: dropped, named, counted┘
 //! ```
 //!
@@ -49,6 +50,7 @@ mod answer;
 pub mod neighbour;
 mod ping;
 mod closed;
+pub mod kernel;
 mod way;
 mod emit;
 pub mod outcome;

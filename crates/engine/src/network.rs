@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use otherhalf_wire::ethernet::{Mac, VlanId};
 use otherhalf_wire::ndp;
 
+use crate::kernel::Exceptions;
+
 /// A port, by its place in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortId(pub u16);
@@ -80,6 +82,11 @@ pub enum Error {
     /// A route names an interface that is not there.
     #[error("no such interface: {0:?}")]
     NoSuchInterface(InterfaceId),
+    /// An address of an interface is to be the kernel's alone.
+    #[error(
+        "{0} is an address of this responder, so it can't be the kernel's alone: list under tcp or udp which of its ports are the kernel's"
+    )]
+    KernelAddress(IpAddr),
 }
 
 /// The neighbour that a packet goes to next.
@@ -121,6 +128,8 @@ pub struct Network {
     never_v4: Vec<Ipv4Addr>,
     /// Own addresses, link-local ones included.
     never_v6: Vec<Ipv6Addr>,
+    /// What the kernel gets.
+    exceptions: Vec<(PortId, Exceptions)>,
 }
 
 /// A route as a configuration has it: the interface follows from the router where it can.
@@ -185,6 +194,7 @@ impl Network {
             own_v6: Vec::new(),
             never_v4: broadcasts,
             never_v6: Vec::new(),
+            exceptions: Vec::new(),
         };
         for address in own {
             match address {
@@ -209,6 +219,48 @@ impl Network {
             }
         }
         Ok(network)
+    }
+
+    /// The same network, where the kernel of the machine gets `exceptions` of the ports named.
+    ///
+    /// # Errors
+    /// [`Error::NotUnicast`], [`Error::KernelAddress`], or [`Error::SameAddress`] for an address that two ports list.
+    pub fn with_kernel(mut self, exceptions: Vec<(PortId, Exceptions)>) -> Result<Self, Error> {
+        let mut seen: Vec<IpAddr> = Vec::new();
+        for address in exceptions.iter().flat_map(|(_, port)| &port.addresses).copied() {
+            if !is_unicast(address) {
+                return Err(Error::NotUnicast(address));
+            }
+            if seen.contains(&address) {
+                return Err(Error::SameAddress(address));
+            }
+            seen.push(address);
+            let (own, never) = match address {
+                IpAddr::V4(v4) => (self.own_v4.contains(&v4), self.never_v4.contains(&v4)),
+                IpAddr::V6(v6) => (self.never_v6.contains(&v6), false),
+            };
+            match address {
+                _ if own => return Err(Error::KernelAddress(address)),
+                _ if never => return Err(Error::NotUnicast(address)),
+                // It is on our side of the port: nobody can be traced there, and nobody outside sends from there.
+                IpAddr::V4(v4) => self.never_v4.push(v4),
+                IpAddr::V6(v6) => self.never_v6.push(v6),
+            }
+        }
+        self.exceptions = exceptions;
+        Ok(self)
+    }
+
+    /// Whether any frame goes to the kernel.
+    #[inline(always)]
+    pub(crate) fn has_exceptions(&self) -> bool {
+        !self.exceptions.is_empty()
+    }
+
+    /// What the kernel gets of what comes in by `port`; `None`: nothing.
+    #[must_use]
+    pub fn exceptions(&self, port: PortId) -> Option<&Exceptions> {
+        self.exceptions.iter().find(|(id, _)| *id == port).map(|(_, exceptions)| exceptions)
     }
 
     /// All interfaces, in the order of their [`InterfaceId`].

@@ -69,6 +69,8 @@ outcomes! {
     NeighbourReply = "neighbour_reply",
     /// A neighbour told its hardware address.
     NeighbourLearned = "neighbour_learned",
+    /// The kernel of our machine got it: we had no use for it, and the exception path takes such.
+    KernelPassed = "kernel_passed",
     /// Shorter than its headers say.
     DropTruncated = "drop_truncated",
     /// For another station's hardware address, or from one that is no station's.
@@ -125,6 +127,10 @@ outcomes! {
     DropOtherUdp = "drop_other_udp",
     /// To a closed port, when the budget for answers to such was spent.
     DropClosedBudget = "drop_closed_budget",
+    /// For the kernel, when the exception path's budget was spent.
+    DropKernelBudget = "drop_kernel_budget",
+    /// For the kernel, when too many frames waited for it already.
+    DropKernelFull = "drop_kernel_full",
     /// Any other protocol over IP.
     DropOtherProtocol = "drop_other_protocol",
     /// In a buffer too small for its answer, or in several pieces.

@@ -8,7 +8,7 @@ use otherhalf_wire::ndp;
 use crate::burst::View;
 use crate::frame::Frame;
 use crate::neighbour::Answer;
-use crate::network::{InterfaceId, NextHop, PortId, RouteId};
+use crate::network::{InterfaceId, Network, NextHop, PortId, RouteId};
 use crate::policy::Reply;
 use crate::work::Address;
 
@@ -41,6 +41,11 @@ impl<'a> Ways<'a> {
     pub(crate) const fn new(view: &'a View<'a>) -> Self {
         let nowhere = Way { port: PortId(0), src: Mac([0; 6]), dst: Mac([0; 6]), vlan: None };
         Self { view, last: None, way: nowhere }
+    }
+
+    /// The network that they lead through.
+    pub(crate) const fn network(&self) -> &'a Network {
+        self.view.network
     }
 
     /// The way to `receiver` for the answer to `frame`, which came in by the interface `ingress`.

@@ -115,8 +115,8 @@ impl<Rx: PacketRx> Answers<Rx> {
         let reset = match fate.verdict {
             Verdict::Send(_) => None,
             Verdict::SendAndReset(_, reset) => Some(reset),
-            // There is no waiting for neighbours: replies go to whom the frame came from.
-            Verdict::Drop | Verdict::Hold => {
+            // There is no waiting for neighbours: replies go to whom the frame came from. And the kernel gets nothing.
+            Verdict::Drop | Verdict::Hold | Verdict::Kernel => {
                 tally.count(fate.outcome);
                 return self.done.push_back(Disposition::Drop(mbuf));
             }

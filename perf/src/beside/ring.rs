@@ -42,7 +42,7 @@ pub(super) fn measure(
     let config: Config = toml::from_str(&peer::config_of_ours(Link::RING_ENDS[0], cpus, true))?;
     config.check()?;
     let pool = frames_for(&eal)?;
-    let Responder { workers, mut control, eal } = Responder::on(eal, &config)?;
+    let Responder { workers, mut control, eal, .. } = Responder::on(eal, &config)?;
     let (port, mut lane) = open(&eal, Link::RING_ENDS[1], &pool, Link::NetRing)?;
 
     let mut handles = Vec::new();

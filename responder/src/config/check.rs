@@ -4,13 +4,14 @@ use std::ops::RangeInclusive;
 use std::slice;
 
 use ipnet::IpNet;
+use otherhalf_engine::kernel::Exceptions;
 use otherhalf_engine::network::{self, Interface, Network, StaticRoute};
 use otherhalf_engine::policy::{Flows, Policy, Reply};
 use otherhalf_engine::{InterfaceId, PortId};
 use otherhalf_wire::ethernet::Mac;
 use otherhalf_wire::probe::Protocol;
 
-use super::{Config, Invalid, PathKind, Port, Probe, Problem};
+use super::{Config, Invalid, Kernel, PathKind, Port, Probe, Problem};
 
 impl Config {
     /// Whether the parts fit together.
@@ -75,6 +76,9 @@ impl Config {
                 // What IPv6 asks for at least (RFC 8200 §5), and what a mempool's buffers can be.
                 in_range(&key("mtu"), mtu, 1280..=65000, "1280 to 65000")?;
             }
+            if let Some(kernel) = &port.kernel {
+                self.check_kernel(place, kernel)?;
+            }
             if port.interface.is_empty() {
                 let device = device.to_owned();
                 return Err(Invalid::new(key("interface"), Problem::NoInterface { device }));
@@ -95,6 +99,25 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    fn check_kernel(&self, place: usize, kernel: &Kernel) -> Result<(), Invalid> {
+        let key = |rest: &str| format!("port[{place}].kernel.{rest}");
+        let name = kernel.interface.as_str();
+        if !is_interface_name(name) {
+            return Err(Invalid::new(key("interface"), Problem::InterfaceName(name.to_owned())));
+        }
+        let mut earlier = self.port.iter().take(place).filter_map(|port| port.kernel.as_ref());
+        if earlier.any(|other| other.interface == name) {
+            return Err(Invalid::new(key("interface"), Problem::SameName(name.to_owned())));
+        }
+        for (list, ports) in [("tcp", &kernel.tcp), ("udp", &kernel.udp)] {
+            for port in ports {
+                in_range(&key(list), *port, 1..=65535, "1 to 65535")?;
+            }
+        }
+        let frames = kernel.frames_per_second;
+        in_range(&key("frames_per_second"), frames, 1..=1_000_000, "1 to 1000000")
     }
 
     fn check_routes(&self) -> Result<(), Invalid> {
@@ -136,8 +159,30 @@ impl Config {
             })
             .collect();
         let routes = self.static_routes()?;
-        Network::new(interfaces.clone(), &routes)
-            .map_err(|error| Invalid::new(self.place_of(&error, &interfaces, &routes), error))
+        let network = Network::new(interfaces.clone(), &routes)
+            .map_err(|error| Invalid::new(self.place_of(&error, &interfaces, &routes), error))?;
+        let all = self.exceptions();
+        let fails = |count: &usize| {
+            network.clone().with_kernel(all.iter().take(*count).cloned().collect()).is_err()
+        };
+        let wrong = (1..=all.len()).find(fails).and_then(|count| all.get(count - 1));
+        let place = wrong.map_or(0, |(port, _)| port.0);
+        network
+            .with_kernel(all)
+            .map_err(|error| Invalid::new(format!("port[{place}].kernel.addresses"), error))
+    }
+
+    /// What the kernel gets, by port.
+    fn exceptions(&self) -> Vec<(PortId, Exceptions)> {
+        let ports = (0u16..).map(PortId).zip(&self.port);
+        let exceptions = |kernel: &Kernel| Exceptions {
+            addresses: kernel.addresses.clone(),
+            tcp: kernel.tcp.clone(),
+            udp: kernel.udp.clone(),
+            multicast: kernel.multicast,
+            frames_per_second: kernel.frames_per_second.into(),
+        };
+        ports.filter_map(|(id, port)| Some((id, exceptions(port.kernel.as_ref()?)))).collect()
     }
 
     fn static_routes(&self) -> Result<Vec<StaticRoute>, Invalid> {
@@ -169,7 +214,7 @@ impl Config {
         let key = match error {
             E::TooManyInterfaces => return "port".into(),
             E::SameInterface { .. } => "vlan",
-            E::NotUnicast(_) | E::SameAddress(_) => "addresses",
+            E::NotUnicast(_) | E::SameAddress(_) | E::KernelAddress(_) => "addresses",
             E::UnreachableRouter(_) | E::OwnRouter(_) | E::FamilyMismatch { .. } => "via",
             E::LinkLocalRouter(_) | E::NoSuchInterface(_) => "interface",
         };
@@ -218,6 +263,13 @@ fn check_device(port: &Port) -> Result<(), Problem> {
         return Err(Problem::NoPciDomain(port.device.clone()));
     }
     Ok(())
+}
+
+/// Whether the kernel takes it for the name of an interface (`dev_valid_name`), and DPDK in its arguments.
+fn is_interface_name(name: &str) -> bool {
+    (1..=15).contains(&name.len())
+        && !name.starts_with('.')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 /// Whether it is the address of a host in a network, and not what the network itself is called

@@ -86,6 +86,11 @@ pub enum Problem {
     /// The address of a network instead of a host's.
     #[error("{0} is the address of a network, or its broadcast address, not that of a host in it")]
     NotAHost(IpNet),
+    /// A name that no interface of the kernel can have.
+    #[error(
+        "{0:?} can't be the name of an interface: take 1 to 15 letters, digits, '-', '_' and '.', no '.' in front"
+    )]
+    InterfaceName(String),
     /// Two interfaces with one name.
     #[error("another interface is called {0:?} too: give each a name of its own")]
     SameName(String),

@@ -103,6 +103,9 @@ pub(crate) fn neighbour(interface: u16, text: &str) -> NextHop {
     NextHop { interface: InterfaceId(interface), address: address(text) }
 }
 
+/// Addresses of the kernel on port 0, where it has some of its own.
+pub(crate) const KERNEL: [&str; 2] = ["192.0.2.3", "2001:db8::3"];
+
 /// The three routers.
 pub(crate) fn neighbours() -> Neighbours {
     Neighbours::new([

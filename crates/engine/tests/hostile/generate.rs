@@ -17,9 +17,9 @@ use otherhalf_wire::{tcp, udp};
 use zerocopy::IntoBytes;
 
 use crate::common::{
-    Ends, arp_frame, discovery_frame, echo_reply_packet, error_packet, framed, icmp_packet, ip,
-    link_frame, packet_of, port_mac, read, request_with, router_mac, tcp_answer_packet, tcp_packet,
-    vectors, vlan,
+    Ends, KERNEL, arp_frame, discovery_frame, echo_reply_packet, error_packet, framed, icmp_packet,
+    ip, link_frame, packet_of, port_mac, read, request_with, router_mac, tcp_answer_packet,
+    tcp_packet, vectors, vlan,
 };
 use crate::random::Random;
 
@@ -28,8 +28,11 @@ pub(crate) const LONGEST: usize = 1518;
 /// Probes remembered, to be answered.
 const MEMORY: usize = 256;
 
-const OWN: [[&str; 3]; 2] =
-    [["192.0.2.2", "198.51.100.2", "10.0.3.2"], ["2001:db8::2", "2001:db8:1::2", "fd00:3::2"]];
+/// The last of each is the kernel's where it has one of its own, and nobody's elsewhere.
+const OWN: [[&str; 4]; 2] = [
+    ["192.0.2.2", "198.51.100.2", "10.0.3.2", KERNEL[0]],
+    ["2001:db8::2", "2001:db8:1::2", "fd00:3::2", KERNEL[1]],
+];
 /// Behind each router, on a link, behind a router that nobody knows, beyond all routes.
 const CLIENTS: [[&str; 5]; 2] = [
     ["10.1.0.9", "10.2.0.9", "10.3.0.9", "192.0.2.77", "10.4.0.9"],

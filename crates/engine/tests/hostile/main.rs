@@ -18,8 +18,12 @@ use siege::Siege;
 const FRAMES: u64 = 10_000_000;
 
 /// What only a responder with queues can come to.
-const BEYOND_THE_ENGINE: [Outcome; 3] =
-    [Outcome::DropHoldFull, Outcome::DropTransmitFull, Outcome::DropStopped];
+const BEYOND_THE_ENGINE: [Outcome; 4] = [
+    Outcome::DropHoldFull,
+    Outcome::DropKernelFull,
+    Outcome::DropTransmitFull,
+    Outcome::DropStopped,
+];
 
 #[test]
 fn ten_million_hostile_frames() {

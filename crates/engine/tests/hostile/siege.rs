@@ -7,6 +7,7 @@ use crate::common::{
     packet_of, read, request, request_packet, routed,
 };
 use otherhalf_engine::frame::LEAST_ROOM;
+use otherhalf_engine::kernel::Exceptions;
 use otherhalf_engine::policy::{Flows, Reply};
 use otherhalf_engine::{
     Counters, Engine, Fate, Frame, Neighbours, Network, Outcome, Policy, PortId, View, Vouched,
@@ -52,11 +53,24 @@ fn settings() -> Vec<Setting> {
     let udp = only(Protocol::Udp);
     let strict = Policy { udp, tcp: None, closed_ports: false, ..Policy::default() };
     let hairpin = Policy { reply: Reply::Hairpin, ..Policy::default() };
+    let kernel = Exceptions {
+        addresses: common::KERNEL.map(common::address).to_vec(),
+        tcp: vec![179, 80],
+        udp: vec![53],
+        multicast: true,
+        frames_per_second: 1000,
+    };
+    let all = [0, 1].map(|port| {
+        let addresses = if port == 0 { kernel.addresses.clone() } else { Vec::new() };
+        (PortId(port), Exceptions { addresses, ..kernel.clone() })
+    });
+    let with_kernel = partial().with_kernel(all.to_vec()).unwrap();
     vec![
         Setting { network: network(), neighbours: neighbours(), policy: Policy::default() },
         Setting { network: partial(), neighbours: neighbours(), policy: strict },
         Setting { network: partial(), neighbours: neighbours(), policy: Policy::default() },
         Setting { network: partial(), neighbours: Neighbours::default(), policy: hairpin },
+        Setting { network: with_kernel, neighbours: neighbours(), policy: Policy::default() },
     ]
 }
 
