@@ -6,7 +6,7 @@ mod check;
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -50,6 +50,9 @@ pub struct Config {
     /// Going out of service.
     #[serde(default)]
     pub drain: Drain,
+    /// The socket by which the responder is told what to do.
+    #[serde(default)]
+    pub control: Control,
 }
 
 /// DPDK's environment abstraction layer.
@@ -437,6 +440,44 @@ pub struct Neighbours {
 impl Default for Neighbours {
     fn default() -> Self {
         Self { entries: 4096 }
+    }
+}
+
+/// The socket by which the responder is told what to do, and asked how it is.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Control {
+    /// Its path; none: there is no socket. The folder is made if it is not there.
+    pub socket: Option<PathBuf>,
+    /// Who may use it, as a file's mode.
+    pub mode: Mode,
+    /// The group that it belongs to; none: the process's own.
+    pub group: Option<String>,
+}
+
+/// A file's mode: three octal digits, in quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mode(pub u32);
+
+impl Default for Mode {
+    fn default() -> Self {
+        Self(0o660)
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04o}", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Mode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match u32::from_str_radix(&text, 8) {
+            Ok(mode @ 0..=0o777) if text.chars().all(|c| c.is_ascii_digit()) => Ok(Self(mode)),
+            _ => Err(de::Error::custom(format!("{text:?} is no file mode: write it as \"0660\""))),
+        }
     }
 }
 

@@ -4,11 +4,13 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use dpdk::{LcoreHandle, Mempool, Port, tsc};
-use otherhalf_control::State;
+use otherhalf_control::message::Reloaded;
+use otherhalf_control::{Command, Reply, State};
 use otherhalf_engine::{Network, NextHop, Policy, SOLICITATION_LEN, solicit};
 use otherhalf_pending::{Occupancy, Sweep, Table};
 use otherhalf_wire::ethernet::Mac;
@@ -22,6 +24,7 @@ use crate::publish::{self, Link};
 use crate::reload::Plan;
 use crate::service;
 use crate::shared::{Order, Shared, Snapshot};
+use crate::socket::Ask;
 use crate::stats::{Totals, WorkerTotals};
 use crate::worker::Prefetching;
 
@@ -110,6 +113,8 @@ pub struct Control {
     pub expired: u64,
     /// What runs.
     pub config: Config,
+    /// What the control socket wants, if there is one.
+    pub asks: Option<Receiver<Ask>>,
     /// The file that it is from, if there is one to be read again.
     pub file: Option<PathBuf>,
     /// The ports' hardware addresses.
@@ -160,7 +165,8 @@ impl Control {
                 self.complain();
             }
             if wishes.reload() {
-                self.report_reload();
+                // The log has it.
+                let _ = self.report_reload();
             }
             if wishes.print() {
                 let workers: Vec<String> =
@@ -177,6 +183,7 @@ impl Control {
                 }
                 self.drain(Then::Exit, now);
             }
+            self.answer_asks(now);
             if self.go_on_draining(now, pending) {
                 return End::Drained;
             }
@@ -195,6 +202,38 @@ impl Control {
                 service::alive();
             }
             std::thread::sleep(TURN);
+        }
+    }
+
+    /// Does what the control socket wants.
+    fn answer_asks(&mut self, now: Instant) {
+        while let Some(Ask { command, answer }) =
+            self.asks.as_ref().and_then(|asks| asks.try_recv().ok())
+        {
+            let reply = match command {
+                Command::Reload => match self.report_reload() {
+                    Ok(Plan { changed, restart, .. }) => {
+                        Reply::Reloaded(Reloaded { changed, restart })
+                    }
+                    Err(error) => {
+                        Reply::Error(format!("the configuration stays as it was: {error}"))
+                    }
+                },
+                Command::Drain { exit } => {
+                    self.drain(if exit { Then::Exit } else { Then::Wait }, now);
+                    Reply::Done("draining".into())
+                }
+                Command::Undrain if self.undrain() => Reply::Done("ready for requests".into()),
+                Command::Undrain => Reply::Done("it was not draining".into()),
+                // The socket's own thread answers these.
+                Command::Status | Command::Routes { .. } | Command::LogLevel { .. } => {
+                    Reply::Error("not the control thread's".into())
+                }
+            };
+            // Who asked sees what came of it.
+            self.publish(self.state());
+            // Whoever asked may be gone.
+            let _ = answer.try_send(reply);
         }
     }
 
@@ -316,10 +355,11 @@ impl Control {
     }
 
     /// Does that, with a line for the log on what came of it.
-    fn report_reload(&mut self) {
+    fn report_reload(&mut self) -> Result<Plan, ReloadError> {
         let file = self.file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
         service::reloading();
-        match self.reload() {
+        let outcome = self.reload();
+        match &outcome {
             Ok(Plan { changed, restart, .. }) => {
                 let changed =
                     if changed.is_empty() { "nothing".to_owned() } else { changed.join(" ") };
@@ -331,6 +371,7 @@ impl Control {
             Err(error) => error!("the configuration stays as it was: {error}"),
         }
         service::ready();
+        outcome
     }
 
     /// Has the first worker send `questions`.

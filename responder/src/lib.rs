@@ -9,6 +9,8 @@
 //! - [`control`]: one thread for all that is not packets: neighbours ([`neighbours`]), signals, reloads ([`reload`]), going
 //!   out of service ([`drain`]), workers that hang ([`heartbeat`]), the end;
 //! - [`publish`]: the state that everybody is shown;
+//! - [`socket`]: who else may tell it what to do, `otherhalfctl` for one; [`routes`]: what it shows of them;
+//! - [`logs`]: where its lines go;
 //! - [`service`]: what the service manager is told;
 //! - [`stats`]: what was counted, and how long the [`stage`]s of the workers took.
 //!
@@ -19,6 +21,9 @@
 pub mod config;
 pub mod reload;
 pub mod service;
+pub mod socket;
+pub mod routes;
+pub mod logs;
 pub mod setup;
 mod nodes;
 pub mod shared;

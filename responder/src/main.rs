@@ -1,6 +1,6 @@
 //! `otherhalfd`: reads its configuration, starts, runs until it is told to stop.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,8 +12,11 @@ use otherhalf_control::State;
 use otherhalf_responder::config::{self, Config};
 use otherhalf_responder::control::{End, Wishes};
 use otherhalf_responder::kernel::ferry;
+use otherhalf_responder::logs::Logs;
+use otherhalf_responder::routes::Routes;
 use otherhalf_responder::service;
 use otherhalf_responder::setup::Responder;
+use otherhalf_responder::socket;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use tracing::{error, info, warn};
 
@@ -58,14 +61,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(filter)
-        .with_target(false)
-        .init();
+    let logs = Logs::start();
 
     let (path, check_only) = match (arguments.command, arguments.config) {
         (Some(Command::CheckConfig { config }), _) => (config, true),
@@ -82,7 +78,7 @@ fn main() -> ExitCode {
         println!("{}: good", path.display());
         return ExitCode::SUCCESS;
     }
-    match run(&config, path) {
+    match run(&config, path, logs) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");
@@ -136,12 +132,20 @@ impl Wishes for Signals {
     }
 }
 
-fn run(config: &Config, file: PathBuf) -> Result<()> {
+fn run(config: &Config, file: PathBuf, logs: Logs) -> Result<()> {
     // Before DPDK starts: its threads inherit nothing that we would regret.
     let signals = Signals::register().context("can't listen to signals")?;
     info!(version = env!("CARGO_PKG_VERSION"), "otherhalfd");
     let Responder { workers, mut control, ferry, eal } = Responder::start(config)?;
     control.file = Some(file);
+    // Before the workers: whatever can fail comes first. The socket is there as long as this function.
+    let mut listening = None;
+    if let Some(path) = &config.control.socket {
+        let routes = Routes { interfaces: control.interfaces.clone() };
+        let (open, asks) =
+            socket::open(&config.control, path, Arc::clone(&control.shared), routes, logs)?;
+        (listening, control.asks) = (Some(open), Some(asks));
+    }
     let mut handles = Vec::new();
     for (lcore, worker) in workers {
         handles.push(eal.launch(lcore, move || worker.run())?);
@@ -154,6 +158,8 @@ fn run(config: &Config, file: PathBuf) -> Result<()> {
     info!(reason = %end, "stopping");
     service::stopping();
     control.publish(State::Stopping);
+    control.asks = None;
+    drop(listening);
     if let End::WorkerHangs(worker) = end {
         // It can't be waited for, and nothing may be freed that it may still use.
         error!(

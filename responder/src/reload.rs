@@ -46,6 +46,7 @@ impl Plan {
             [entries, timeout_ms, secret]
         );
         differing!(restart, "neighbours.", running.neighbours, new.neighbours, [entries]);
+        differing!(restart, "control.", running.control, new.control, [socket, mode, group]);
         differing!(changed, "reply.", running.reply, new.reply, [path, closed_ports]);
         differing!(
             changed,
@@ -62,6 +63,7 @@ impl Plan {
             workers: running.workers.clone(),
             pending: running.pending.clone(),
             neighbours: running.neighbours.clone(),
+            control: running.control.clone(),
             port,
             ..new.clone()
         };

@@ -138,6 +138,7 @@ impl Responder {
             drain: None,
             expired: 0,
             config: config.clone(),
+            asks: None,
             file: None,
             macs,
             replaced: Vec::new(),

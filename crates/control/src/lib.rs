@@ -1,8 +1,16 @@
 //! What a running `otherhalfd` says of itself, and how it is told what to do: for the daemon and for all that talk to it.
 //!
+//! - [`status`]: every figure that the daemon shows;
+//! - [`message`]: questions and answers on its control socket, one JSON document a line;
+//! - [`client`]: asks them.
+//!
 //! No DPDK in here, so that tools build without it.
 #![forbid(unsafe_code)]
 
+pub mod client;
+pub mod message;
 pub mod status;
 
+pub use client::Client;
+pub use message::{Command, Reply};
 pub use status::{State, Status};

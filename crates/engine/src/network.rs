@@ -387,6 +387,21 @@ impl Network {
         v4.chain(v6).filter_map(|(via, interface)| Some(NextHop { interface, address: via? }))
     }
 
+    /// All routes, of each family the longest prefix first; the first that holds an address decides for it.
+    pub fn routes(&self) -> impl Iterator<Item = Route> {
+        let v4 = self.v4.iter().map(|entry| {
+            let length = u8::try_from(entry.mask.count_ones()).unwrap_or(32);
+            (Ipv4Addr::from_bits(entry.network).into(), length, entry.via, entry.interface)
+        });
+        let v6 = self.v6.iter().map(|entry| {
+            let length = u8::try_from(entry.mask.count_ones()).unwrap_or(128);
+            (Ipv6Addr::from_bits(entry.network).into(), length, entry.via, entry.interface)
+        });
+        v4.chain(v6).filter_map(|(network, length, via, interface)| {
+            Some(Route { to: IpNet::new(network, length).ok()?, via, interface })
+        })
+    }
+
     /// Whether a packet may ever be sent to `address`: one host elsewhere, not many and not ourselves.
     #[must_use]
     #[inline]

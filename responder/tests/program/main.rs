@@ -1,6 +1,9 @@
 //! `otherhalfd` as a person or a service manager meets it: arguments, exit codes, sentences, signals.
 
+mod instance;
+#[path = "../process/mod.rs"]
 mod process;
+mod socket;
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -8,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use instance::{DEVICE, instance, start};
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use process::{Daemon, Ended};
 use rustix::process::Signal;
-use tempfile::TempDir;
 
 /// Exit codes, as the help has them.
 const GOOD: i32 = 0;
@@ -25,56 +28,9 @@ fn otherhalfd(arguments: &[&str]) -> Ended {
     Daemon::spawn(arguments).end()
 }
 
-/// A packet file without packets.
-const EMPTY: [u8; 24] =
-    [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
-
-/// A folder of its own for an instance, and a configuration with which it receives nothing: one
-/// queue of packet files in that folder. `change` is a replacement in it.
-fn instance(name: &str, change: (&str, &str)) -> (TempDir, String) {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("in"), EMPTY).unwrap();
-    let (from, to) = change;
-    let text = format!(
-        r#"
-        [eal]
-        huge_pages = false
-        memory_mb = 64
-        file_prefix = "otherhalf-program-{name}-{}"
-
-        [workers]
-        cpus = [0]
-        idle_sleep_us = 50
-
-        [pending]
-        entries = 1024
-
-        [[port]]
-        device = "net_pcap0,rx_pcap=FOLDER/in,tx_pcap=FOLDER/out"
-
-        [[port.interface]]
-        addresses = ["192.0.2.2/24", "2001:db8::2/64"]
-        "#,
-        std::process::id(),
-    );
-    assert!(text.contains(from), "{from:?} is not in the configuration");
-    let text = text.replacen(from, to, 1).replace("FOLDER", folder.path().to_str().unwrap());
-    (folder, text)
-}
-
-/// The device of [`instance`].
-const DEVICE: &str = "net_pcap0,rx_pcap=FOLDER/in,tx_pcap=FOLDER/out";
 /// One with two queues.
 const TWO_QUEUES: &str =
     "net_pcap0,rx_pcap=FOLDER/in,rx_pcap=FOLDER/in,tx_pcap=FOLDER/out,tx_pcap=FOLDER/out2";
-
-/// Starts an instance; it is ready.
-fn start(name: &str) -> (TempDir, Daemon) {
-    let (folder, text) = instance(name, ("", ""));
-    let mut daemon = Daemon::start(folder.path(), &text);
-    daemon.wait_for("ready");
-    (folder, daemon)
-}
 
 /// Starts an instance that must fail; what it says, without the log's times.
 fn failure(name: &str, change: (&str, &str)) -> String {

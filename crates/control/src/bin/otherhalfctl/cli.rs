@@ -1,0 +1,94 @@
+//! The arguments.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+use otherhalf_control::client::DEFAULT_SOCKET;
+
+/// Talks to a running otherhalfd.
+#[derive(Debug, Parser)]
+#[command(
+    name = "otherhalfctl",
+    version,
+    after_help = "\
+Exit codes: 0 done, 1 otherhalfd said no or gave no answer, 2 wrong usage, 3 not ready (`status` alone).
+
+Examples:
+  otherhalfctl status                    how it is, in a few lines
+  otherhalfctl stats --all               every counter
+  otherhalfctl drain --wait --exit       go out of service, and return when it has
+  otherhalfctl --json stats | jq .outcomes"
+)]
+pub(crate) struct Arguments {
+    /// The daemon's control socket: control.socket in its configuration.
+    #[arg(long, global = true, value_name = "PATH", env = "OTHERHALF_SOCKET", default_value = DEFAULT_SOCKET)]
+    pub(crate) socket: PathBuf,
+    /// Write JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Says how the daemon is: state, ports, workers, pending table. Exits with 3 if it is not ready for requests.
+    Status,
+    /// Shows the counters; what each means is in docs/counters.md.
+    Stats {
+        /// Those that are 0 too.
+        #[arg(long)]
+        all: bool,
+        /// Each worker's, too.
+        #[arg(long)]
+        workers: bool,
+    },
+    /// Has the configuration read again. A file that is wrong changes nothing.
+    Reload,
+    /// Takes the daemon out of service: not ready, no new requests, answers to probes that wait.
+    Drain {
+        /// End the daemon when it has drained.
+        #[arg(long)]
+        exit: bool,
+        /// Return when it has drained, or with --exit when it has ended.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Brings it back into service.
+    Undrain,
+    /// Shows how many probes wait for an answer.
+    Pending,
+    /// Lists the neighbours.
+    Neighbours,
+    /// Lists the routes, or names the one that decides for an address.
+    Routes {
+        /// The address.
+        address: Option<IpAddr>,
+    },
+    /// Shows or sets the level of the log, until the daemon ends.
+    LogLevel {
+        /// error, warn, info, debug or trace, or a filter as in `RUST_LOG`.
+        level: Option<String>,
+    },
+    /// Writes what a package installs beside the program.
+    Generate {
+        #[command(subcommand)]
+        what: Generate,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Generate {
+    /// Completions for a shell, on stdout.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Man pages, into a folder.
+    Man {
+        /// The folder.
+        folder: PathBuf,
+    },
+}

@@ -1,0 +1,165 @@
+//! `otherhalfctl`: talks to a running `otherhalfd` by its control socket.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod text;
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{CommandFactory, Parser};
+use otherhalf_control::client::{self, Client};
+use otherhalf_control::{Command as Told, Reply, State, Status};
+use serde::Serialize;
+
+use cli::{Arguments, Command, Generate};
+
+const EXIT_FAILURE: u8 = 1;
+const EXIT_NOT_READY: u8 = 3;
+
+/// How often is looked whether the daemon has drained.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Client(#[from] client::Error),
+    #[error("otherhalfd answered something else: is it of another version? {0:?}")]
+    Unexpected(Box<Reply>),
+    #[error("it is no longer draining: somebody brought it back into service")]
+    Undrained,
+    #[error("can't write: {0}")]
+    Write(#[from] io::Error),
+    #[error("can't write as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(code) => code,
+        // Whoever reads has read enough.
+        Err(Failure::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("otherhalfctl: {error}");
+            ExitCode::from(EXIT_FAILURE)
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let Arguments { socket, json, command } = arguments;
+    let show =
+        |text: String| -> Result<(), Failure> { Ok(io::stdout().write_all(text.as_bytes())?) };
+    match command {
+        Command::Status => {
+            let status = status(socket)?;
+            show(if *json { to_json(&status)? } else { text::status(&status) })?;
+            if !status.ready {
+                return Ok(ExitCode::from(EXIT_NOT_READY));
+            }
+        }
+        Command::Stats { all, workers } => {
+            let status = status(socket)?;
+            show(if *json { to_json(&status)? } else { text::stats(&status, *all, *workers) })?;
+        }
+        Command::Pending => {
+            let pending = status(socket)?.pending;
+            show(if *json { to_json(&pending)? } else { text::pending(&pending) })?;
+        }
+        Command::Neighbours => {
+            let neighbours = status(socket)?.neighbours;
+            show(if *json { to_json(&neighbours)? } else { text::neighbours(&neighbours) })?;
+        }
+        Command::Routes { address } => match ask(socket, Told::Routes { to: *address })? {
+            Reply::Routes(routes) => {
+                show(if *json { to_json(&routes)? } else { text::routes(&routes) })?;
+            }
+            other => return Err(Failure::Unexpected(Box::new(other))),
+        },
+        Command::Reload => match ask(socket, Told::Reload)? {
+            Reply::Reloaded(what) => {
+                show(if *json { to_json(&what)? } else { text::reloaded(&what) })?;
+            }
+            other => return Err(Failure::Unexpected(Box::new(other))),
+        },
+        Command::Drain { exit, wait } => {
+            let said = done(ask(socket, Told::Drain { exit: *exit })?)?;
+            if *wait {
+                await_drained(socket, *exit)?;
+            }
+            show(if *json { to_json(&said)? } else { said + "\n" })?;
+        }
+        Command::Undrain => {
+            let said = done(ask(socket, Told::Undrain)?)?;
+            show(if *json { to_json(&said)? } else { said + "\n" })?;
+        }
+        Command::LogLevel { level } => {
+            match ask(socket, Told::LogLevel { level: level.clone() })? {
+                Reply::LogLevel(level) => {
+                    show(if *json { to_json(&level)? } else { level + "\n" })?;
+                }
+                other => return Err(Failure::Unexpected(Box::new(other))),
+            }
+        }
+        Command::Generate { what } => generate(what)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ask(socket: &Path, command: Told) -> Result<Reply, Failure> {
+    Ok(Client::connect(socket)?.ask(command)?)
+}
+
+fn status(socket: &Path) -> Result<Status, Failure> {
+    match ask(socket, Told::Status)? {
+        Reply::Status(status) => Ok(*status),
+        other => Err(Failure::Unexpected(Box::new(other))),
+    }
+}
+
+fn done(reply: Reply) -> Result<String, Failure> {
+    match reply {
+        Reply::Done(said) => Ok(said),
+        other => Err(Failure::Unexpected(Box::new(other))),
+    }
+}
+
+/// Waits until the daemon has drained, or `gone` until it has ended.
+fn await_drained(socket: &Path, gone: bool) -> Result<(), Failure> {
+    loop {
+        match status(socket) {
+            Ok(Status { state: State::Drained, .. }) if !gone => return Ok(()),
+            Ok(Status { state: State::Running, .. }) => return Err(Failure::Undrained),
+            Ok(_) => {}
+            Err(Failure::Client(
+                client::Error::Connect { .. } | client::Error::Exchange { .. },
+            )) if gone => {
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Result<String, Failure> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+fn generate(what: &Generate) -> Result<(), Failure> {
+    let mut command = Arguments::command();
+    match what {
+        Generate::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut command, "otherhalfctl", &mut script);
+            Ok(io::stdout().write_all(&script)?)
+        }
+        Generate::Man { folder } => Ok(clap_mangen::generate_to(command, folder)?),
+    }
+}

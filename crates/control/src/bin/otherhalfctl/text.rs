@@ -1,0 +1,140 @@
+//! Answers for people.
+
+use std::fmt::Write as _;
+
+use otherhalf_control::message::{Reloaded, Route};
+use otherhalf_control::status::{Counters, Neighbour, Pending, Port, Status, Worker};
+
+/// How it is, in a few lines.
+pub(crate) fn status(status: &Status) -> String {
+    let Status { version, dpdk, pid, uptime_ms, state, ready, not_ready, reloads, .. } = status;
+    let mut text = String::new();
+    let state = state.name();
+    let ready =
+        if *ready { "ready for requests".to_owned() } else { format!("not ready: {not_ready}") };
+    let _ = writeln!(text, "otherhalfd {version}, {dpdk}, process {pid}");
+    let _ = writeln!(text, "{state}, {ready}; up {}, {reloads} reloads", duration(*uptime_ms));
+    for Port { name, driver, mac, link_up, speed_mbps, mtu, queues, counters, .. } in &status.ports
+    {
+        let link = match (link_up, speed_mbps) {
+            (false, _) => "no link".to_owned(),
+            (true, None) => "link up".to_owned(),
+            (true, Some(speed)) => format!("link up at {speed} Mbit/s"),
+        };
+        let of = |name: &str| counters.get(name).copied().unwrap_or_default();
+        let _ = writeln!(
+            text,
+            "port {name} ({driver}, {mac}): {link}, MTU {mtu}, {queues} queues; {} frames received, {} missed",
+            of("rx_packets"),
+            of("rx_missed")
+        );
+    }
+    for Worker { index, cpu, silent_ms, received, .. } in &status.workers {
+        let alive =
+            if *silent_ms < 100 { String::new() } else { format!(", no turn for {silent_ms} ms") };
+        let _ = writeln!(text, "worker {index} on CPU {cpu}: {received} frames{alive}");
+    }
+    text += &pending(&status.pending);
+    let known = status.neighbours.iter().filter(|neighbour| neighbour.mac.is_some()).count();
+    let _ = writeln!(text, "neighbours: {known} known of {}", status.neighbours.len());
+    let _ = writeln!(
+        text,
+        "frame buffers: {} in use of {}",
+        status.mempool.in_use, status.mempool.size
+    );
+    text
+}
+
+/// How full the pending table is.
+pub(crate) fn pending(pending: &Pending) -> String {
+    let Pending { live, capacity, bytes, timeout_ms, expired } = pending;
+    format!(
+        "pending: {live} probes wait, of {capacity} that can ({} KiB), for {timeout_ms} ms each; {expired} waited in vain\n",
+        bytes / 1024
+    )
+}
+
+/// The counters, those that are not 0 or all.
+pub(crate) fn stats(status: &Status, all: bool, workers: bool) -> String {
+    let mut text = format!("{:<30} {}\n", "received", status.received);
+    counters(&mut text, &status.outcomes, all, "  ");
+    counters(&mut text, &status.others, all, "");
+    if workers {
+        for worker in &status.workers {
+            let _ = writeln!(text, "\nworker {:<23} {}", worker.index, worker.received);
+            counters(&mut text, &worker.outcomes, all, "  ");
+            for (stage, ticks) in &worker.stage_ticks {
+                let _ = writeln!(text, "ticks in {stage:<21} {ticks}");
+            }
+        }
+    }
+    text
+}
+
+fn counters(text: &mut String, counters: &Counters, all: bool, indent: &str) {
+    for (name, value) in counters.iter().filter(|(_, value)| all || **value > 0) {
+        let _ = writeln!(text, "{:<30} {value}", format!("{indent}{name}"));
+    }
+}
+
+/// The neighbours, one a line.
+pub(crate) fn neighbours(neighbours: &[Neighbour]) -> String {
+    let mut text = String::new();
+    for Neighbour { address, interface, mac, router } in neighbours {
+        let mac = mac.as_deref().unwrap_or("no answer");
+        let router = if *router { " router" } else { "" };
+        let _ = writeln!(text, "{address} {interface} {mac}{router}");
+    }
+    text
+}
+
+/// The routes, one a line.
+pub(crate) fn routes(routes: &[Route]) -> String {
+    let mut text = String::new();
+    for Route { to, via, interface, mac } in routes {
+        let via = via.map(|router| format!(" via {router}")).unwrap_or_default();
+        let mac = mac.as_deref().map(|mac| format!(" ({mac})")).unwrap_or_default();
+        let _ = writeln!(text, "{to}{via} interface {interface}{mac}");
+    }
+    text
+}
+
+/// What a reload changed.
+pub(crate) fn reloaded(Reloaded { changed, restart }: &Reloaded) -> String {
+    let changed = if changed.is_empty() { "nothing".to_owned() } else { changed.join(", ") };
+    let mut text = format!("changed: {changed}\n");
+    if !restart.is_empty() {
+        let _ = writeln!(text, "at the next start, not before: {}", restart.join(", "));
+    }
+    text
+}
+
+/// Days, hours, minutes and seconds.
+fn duration(ms: u64) -> String {
+    let seconds = ms / 1000;
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, ..) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_two_units() {
+        let times = [
+            (999, "0 s"),
+            (61_000, "1 min 1 s"),
+            (3_660_000, "1 h 1 min"),
+            (180_000_000, "2 d 2 h"),
+        ];
+        for (ms, text) in times {
+            assert_eq!(duration(ms), text);
+        }
+    }
+}
