@@ -12,7 +12,7 @@
 //! - [`socket`]: who else may tell it what to do, `otherhalfctl` for one; [`routes`]: what it shows of them;
 //! - [`logs`]: where its lines go;
 //! - [`service`]: what the service manager is told;
-//! - [`stats`]: what was counted, and how long the [`stage`]s of the workers took.
+//! - [`stats`]: what was counted, and how long the [`stage`]s of the workers took; [`counters`]: what it means.
 //!
 //! Workers share the pending table; all else goes between control and workers as immutable
 //! snapshots one way, and through bounded queues the other ([`shared`]).
@@ -38,3 +38,4 @@ pub mod publish;
 pub mod neighbours;
 pub mod stage;
 pub mod stats;
+pub mod counters;

@@ -14,9 +14,8 @@ use otherhalf_responder::control::{End, Wishes};
 use otherhalf_responder::kernel::ferry;
 use otherhalf_responder::logs::Logs;
 use otherhalf_responder::routes::Routes;
-use otherhalf_responder::service;
 use otherhalf_responder::setup::Responder;
-use otherhalf_responder::socket;
+use otherhalf_responder::{counters, service, socket};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use tracing::{error, info, warn};
 
@@ -57,6 +56,17 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Writes reference pages of this version to the standard output.
+    Generate {
+        #[command(subcommand)]
+        what: Page,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Page {
+    /// What each counter means, as Markdown: docs/counters.md.
+    Counters,
 }
 
 fn main() -> ExitCode {
@@ -64,6 +74,15 @@ fn main() -> ExitCode {
     let logs = Logs::start();
 
     let (path, check_only) = match (arguments.command, arguments.config) {
+        (Some(Command::Generate { what: Page::Counters }), _) => {
+            return match std::io::stdout().write_all(counters::page().as_bytes()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("otherhalfd: can't write the page: {error}");
+                    ExitCode::from(EXIT_FAILURE)
+                }
+            };
+        }
         (Some(Command::CheckConfig { config }), _) => (config, true),
         (None, config) => (config.unwrap_or_default(), false),
     };

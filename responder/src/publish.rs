@@ -175,3 +175,17 @@ fn port_counters(stats: &dpdk::PortStats) -> Counters {
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counters::PORT;
+
+    #[test]
+    fn all_that_a_port_counts_is_described() {
+        let counters = port_counters(&dpdk::PortStats::default());
+        let mut described: Vec<&str> = PORT.iter().map(|entry| entry.name).collect();
+        described.sort_unstable();
+        assert_eq!(counters.keys().collect::<Vec<_>>(), described);
+    }
+}
