@@ -1,26 +1,41 @@
-//! The configuration file: TOML, every key known, every value checked before anything starts.
+//! The configuration file: TOML, every key known, every value checked before anything starts, and every mistake told.
+//!
+//! To add a key:
+//!
+//! 1. here, a field with its default in the section's struct (a new section: a struct, and a field of [`Config`]);
+//! 2. in `responder/otherhalfd.toml`, the key with what it is, its values and when a change is taken up; its form stands in [`keys`]. What a
+//!    reload does with the key, its hints, the reference page and the manual page follow from there;
+//! 3. what a value must be besides its type: a line in `check.rs`, and if need be a [`Problem`] with a hint;
+//! 4. a case in `responder/tests/config/`, and `otherhalfd generate reference > docs/configuration.md`.
+//!
+//! A test finds a field that the file lacks, and a default that is another there.
 
-mod error;
+pub mod keys;
+mod values;
+mod document;
+mod read;
 mod check;
+mod error;
+mod mistake;
 
-use std::fmt;
-use std::net::IpAddr;
-use std::ops::RangeInclusive;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use otherhalf_wire::ethernet::VlanId;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
+use toml::de::DeTable;
 
 use crate::drain;
 
 pub use error::{Error, Invalid, Problem};
+pub use mistake::Mistake;
+pub use values::{FlowRange, Mode, Secret};
+use values::{addresses, vlan};
 
 /// The whole file.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// DPDK's environment.
@@ -108,6 +123,7 @@ impl Default for Workers {
 #[serde(deny_unknown_fields)]
 pub struct Port {
     /// A PCI address, or a virtual device with its driver's arguments.
+    #[serde(default)]
     pub device: String,
     /// Receive descriptors of each queue.
     #[serde(default = "descriptors")]
@@ -135,6 +151,7 @@ pub struct Port {
 #[serde(deny_unknown_fields)]
 pub struct Kernel {
     /// Its name. It is there while the responder runs; its addresses are the system's to set.
+    #[serde(default)]
     pub interface: String,
     /// What carries frames to it.
     #[serde(default)]
@@ -213,7 +230,7 @@ pub struct PortInterface {
     #[serde(default, deserialize_with = "vlan")]
     pub vlan: Option<VlanId>,
     /// Own addresses, each with the length of the prefix that is on the link.
-    #[serde(deserialize_with = "addresses")]
+    #[serde(default, deserialize_with = "addresses")]
     pub addresses: Vec<IpNet>,
 }
 
@@ -229,40 +246,23 @@ impl PortInterface {
     }
 }
 
-fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
-    let texts = Vec::<String>::deserialize(deserializer)?;
-    texts.iter().map(|text| address(text).map_err(de::Error::custom)).collect()
-}
-
-fn address(text: &str) -> Result<IpNet, String> {
-    text.parse().map_err(|_| match text.parse::<std::net::IpAddr>() {
-        Ok(ip) if ip.is_ipv4() => {
-            format!("{text} lacks the length of its prefix: write it as {text}/24")
-        }
-        Ok(_) => format!("{text} lacks the length of its prefix: write it as {text}/64"),
-        Err(_) => {
-            format!("{text:?} is no address with the length of its prefix, such as 192.0.2.2/24")
-        }
-    })
-}
-
-fn vlan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<VlanId>, D::Error> {
-    let id = u16::deserialize(deserializer)?;
-    VlanId::new(id)
-        .map(Some)
-        .ok_or_else(|| de::Error::custom(format!("{id} is no VLAN: they are 1 to 4094")))
-}
-
 /// A route.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// The prefix.
+    #[serde(default)]
     pub to: IpNet,
     /// The router.
-    pub via: std::net::IpAddr,
+    #[serde(default = "nowhere")]
+    pub via: IpAddr,
     /// The interface; needed for a link-local router.
     pub interface: Option<String>,
+}
+
+/// No router: a key that must be there is missed by `read.rs`, not by serde, which would stop at it.
+const fn nowhere() -> IpAddr {
+    IpAddr::V4(Ipv4Addr::UNSPECIFIED)
 }
 
 /// The table of probes that wait for an answer.
@@ -280,37 +280,6 @@ pub struct Pending {
 impl Default for Pending {
     fn default() -> Self {
         Self { entries: 1 << 20, timeout_ms: 5000, secret: None }
-    }
-}
-
-/// A secret of 128 bits. Never shown.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Secret(pub [u64; 2]);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
-
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        // `from_str_radix` takes a sign.
-        let digits = text.len() == 32 && text.chars().all(|c| c.is_ascii_hexdigit());
-        match u128::from_str_radix(&text, 16) {
-            Ok(value) if digits => {
-                let (high, low) = (value >> 64, value & u128::from(u64::MAX));
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    reason = "the halves of 128 bits have 64"
-                )]
-                Ok(Self([high as u64, low as u64]))
-            }
-            _ => Err(de::Error::custom(
-                "a secret has 32 hexadecimal digits: make one with `openssl rand -hex 16`",
-            )),
-        }
     }
 }
 
@@ -382,53 +351,6 @@ impl Default for Probe {
     }
 }
 
-/// A number, or a range such as "33434-33534".
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FlowRange(pub RangeInclusive<u16>);
-
-impl FromStr for FlowRange {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = |part: &str| {
-            part.trim()
-                .parse::<u16>()
-                .map_err(|_| format!("{part:?} in {text:?} is no flow: they are 0 to 65535"))
-        };
-        let (from, to) = match text.split_once('-') {
-            Some((from, to)) => (number(from)?, number(to)?),
-            None => (number(text)?, number(text)?),
-        };
-        if from > to {
-            Err(format!("the range {text:?} runs backwards"))
-        } else {
-            Ok(Self(from..=to))
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for FlowRange {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct NumberOrRange;
-        impl Visitor<'_> for NumberOrRange {
-            type Value = FlowRange;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number from 0 to 65535 or a range such as \"33434-33534\"")
-            }
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<FlowRange, E> {
-                let flow = u16::try_from(value)
-                    .map_err(|_| E::custom(format!("{value} is no flow: they are 0 to 65535")))?;
-                Ok(FlowRange(flow..=flow))
-            }
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<FlowRange, E> {
-                value.parse().map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_any(NumberOrRange)
-    }
-}
-
 /// The neighbours that are remembered.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -453,32 +375,6 @@ pub struct Control {
     pub mode: Mode,
     /// The group that it belongs to; none: the process's own.
     pub group: Option<String>,
-}
-
-/// A file's mode: three octal digits, in quotes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mode(pub u32);
-
-impl Default for Mode {
-    fn default() -> Self {
-        Self(0o660)
-    }
-}
-
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04o}", self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Mode {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match u32::from_str_radix(&text, 8) {
-            Ok(mode @ 0..=0o777) if text.chars().all(|c| c.is_ascii_digit()) => Ok(Self(mode)),
-            _ => Err(de::Error::custom(format!("{text:?} is no file mode: write it as \"0660\""))),
-        }
-    }
 }
 
 /// Going out of service without a loss.
@@ -517,11 +413,25 @@ impl Config {
         Self::parse(&text, path)
     }
 
-    /// Checks what the file at `path` says.
+    /// Checks what the file at `path` says; the error has all that is wrong.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
-        let config: Self =
-            toml::from_str(text).map_err(|source| Error::parse(path, text, &source))?;
-        config.check().map_err(|source| Error::Invalid { path: path.to_owned(), source })?;
-        Ok(config)
+        let (document, errors) = DeTable::parse_recoverable(text);
+        let (mut mistakes, readable) = error::unreadable(&errors, text);
+        let read::Reading { config, mistakes: unread } = read::read(document.get_ref());
+        let unread = unread.into_iter().filter(|mistake| {
+            mistake.is_before(readable) && !mistakes.iter().any(|known| known.is_beside(mistake))
+        });
+        let unread: Vec<Mistake> = unread.collect();
+        mistakes.extend(unread);
+        if errors.is_empty() {
+            let unfit = config.check_besides(&mistakes);
+            mistakes.extend(unfit.into_iter().map(|invalid| invalid.at(document.get_ref())));
+        }
+        if mistakes.is_empty() {
+            return Ok(config);
+        }
+        mistake::locate(&mut mistakes, text);
+        let report = mistake::render(&mistakes, path, text);
+        Err(Error::Wrong { path: path.to_owned(), mistakes, report })
     }
 }

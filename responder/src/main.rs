@@ -89,7 +89,7 @@ fn main() -> ExitCode {
     let config = match Config::load(&path) {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("otherhalfd: {}", with_hint(&error));
+            eprintln!("{}", told(&error));
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -106,10 +106,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn with_hint(error: &config::Error) -> String {
+fn told(error: &config::Error) -> String {
     match error {
-        config::Error::Read { .. } => format!("{error}\nGive it with --config FILE."),
-        _ => error.to_string(),
+        config::Error::Read { .. } => format!("otherhalfd: {error}\nGive it with --config FILE."),
+        config::Error::Wrong { path, mistakes, report } => {
+            let (count, s) = (mistakes.len(), if mistakes.len() == 1 { "" } else { "s" });
+            format!("{report}otherhalfd: {} has {count} mistake{s}", path.display())
+        }
     }
 }
 

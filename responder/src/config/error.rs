@@ -1,9 +1,13 @@
 //! What is wrong with a configuration: where, and what to do.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use otherhalf_engine::network;
+use toml::de::DeTable;
+
+use super::{Mistake, document, keys};
 
 /// Why a file is no configuration.
 #[derive(Debug, thiserror::Error)]
@@ -16,27 +20,26 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
-    /// It is no TOML, or has a key or value that does not belong there.
-    #[error("{}: {text}", path.display())]
-    Parse {
+    /// It has mistakes.
+    #[error("{}", one_line_each(path, mistakes))]
+    Wrong {
         /// The file.
         path: PathBuf,
-        /// Line, column and cause.
-        text: String,
+        /// All of them, in their order in the file; at least one.
+        mistakes: Vec<Mistake>,
+        /// The same for a person: each with its line, and a mark beneath.
+        report: String,
     },
-    /// Its parts do not fit together.
-    #[error("{}: {source}", path.display())]
-    Invalid {
-        /// The file.
-        path: PathBuf,
-        /// What does not fit.
-        source: Invalid,
-    },
+}
+
+fn one_line_each(path: &Path, mistakes: &[Mistake]) -> String {
+    let lines = mistakes.iter().map(|mistake| format!("{}:{mistake}", path.display()));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// What does not fit together in a configuration.
 #[derive(Debug, thiserror::Error)]
-#[error("{key}: {problem}")]
+#[error("{key}: {problem}{}", self.hint().map_or(String::new(), |hint| format!(" ({hint})")))]
 pub struct Invalid {
     /// Where: the path of the key, such as `route[0].via`, counted from 0.
     pub key: String,
@@ -54,18 +57,16 @@ impl Invalid {
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// No port.
-    #[error("there is none, and a responder needs one: add [[port]] with its device")]
+    #[error("there is none, and a responder needs one")]
     NoPort,
     /// The device has no name.
-    #[error(
-        "{0:?} names no device: give a PCI address or a virtual device, such as \"net_tap0,iface=dtap0\""
-    )]
+    #[error("{0:?} names no device")]
     NoDevice(String),
     /// A PCI address that lacks the domain.
-    #[error("write the PCI address with its domain: \"0000:{0}\"")]
+    #[error("{0:?} is a PCI address without its domain")]
     NoPciDomain(String),
     /// Two ports on one device.
-    #[error("port[{other}] has the device {device:?} too: each can be one port only")]
+    #[error("port[{other}] has the device {device:?} too")]
     SameDevice {
         /// The device.
         device: String,
@@ -73,29 +74,25 @@ pub enum Problem {
         other: usize,
     },
     /// A port without interface.
-    #[error(
-        "there is none, so nothing could be asked of {device:?}: add [[port.interface]] with its addresses"
-    )]
+    #[error("there is none, so nothing could be asked of {device:?}")]
     NoInterface {
         /// The port's device.
         device: String,
     },
     /// An interface without address.
-    #[error("there is none: give at least one with its prefix length, such as \"192.0.2.2/24\"")]
+    #[error("there is none")]
     NoAddress,
     /// The address of a network instead of a host's.
     #[error("{0} is the address of a network, or its broadcast address, not that of a host in it")]
     NotAHost(IpNet),
     /// A name that no interface of the kernel can have.
-    #[error(
-        "{0:?} can't be the name of an interface: take 1 to 15 letters, digits, '-', '_' and '.', no '.' in front"
-    )]
+    #[error("{0:?} can't be the name of an interface")]
     InterfaceName(String),
     /// Two interfaces with one name.
-    #[error("another interface is called {0:?} too: give each a name of its own")]
+    #[error("another interface is called {0:?} too")]
     SameName(String),
     /// A route by an interface that is not there.
-    #[error("there is no interface {interface:?}; there are: {known}")]
+    #[error("there is no interface {interface:?}")]
     NoSuchInterface {
         /// What it names.
         interface: String,
@@ -103,9 +100,7 @@ pub enum Problem {
         known: String,
     },
     /// A route to a host's address with a network's length.
-    #[error(
-        "{to} has bits set behind its prefix length: write {network}, or the length that was meant"
-    )]
+    #[error("{to} has bits set behind its prefix length")]
     HostBits {
         /// As it was written.
         to: IpNet,
@@ -113,12 +108,10 @@ pub enum Problem {
         network: IpNet,
     },
     /// A file prefix that can't be a folder's name.
-    #[error(
-        "{0:?} can't name an instance: take up to 64 letters, digits, '-', '_' and '.', no '.' in front"
-    )]
+    #[error("{0:?} can't name an instance")]
     FilePrefix(String),
     /// Two routes to one prefix.
-    #[error("route[{other}] leads to {to} too: remove one")]
+    #[error("route[{other}] leads to {to} too")]
     SameRoute {
         /// The prefix.
         to: IpNet,
@@ -126,15 +119,13 @@ pub enum Problem {
         other: usize,
     },
     /// No CPU for a worker.
-    #[error("there is none: name one CPU for each worker")]
+    #[error("there is none")]
     NoWorker,
     /// No CPU for the control thread.
-    #[error("there is none: name at least one CPU for the control thread")]
+    #[error("there is none")]
     NoControlCpu,
     /// The default flow can't be asked for.
-    #[error(
-        "{flow} is not within probe.{protocol}.flows: add it there, or set another default_flow"
-    )]
+    #[error("{flow} is not within probe.{protocol}.flows")]
     DefaultFlow {
         /// The protocol's key.
         protocol: &'static str,
@@ -142,44 +133,112 @@ pub enum Problem {
         flow: u16,
     },
     /// A number out of its range.
-    #[error("{value} is out of range: {range}")]
+    #[error("{value} is out of range: {} to {}", range.start(), range.end())]
     Range {
         /// Its value.
         value: u64,
         /// What would be in range.
-        range: &'static str,
+        range: RangeInclusive<u64>,
+    },
+    /// More of it than can be looked through for each packet.
+    #[error("there are {count} {what}, and {most} at most can be served")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        most: usize,
     },
     /// Addresses and routes contradict each other.
     #[error(transparent)]
     Network(#[from] network::Error),
 }
 
-impl Error {
-    /// The error `source` in the file `path`, which holds `file`.
-    ///
-    /// The text shows the line, unless it may hold a secret: that must not get into a log.
-    pub(super) fn parse(path: &Path, file: &str, source: &toml::de::Error) -> Self {
-        let start = source.span().map_or(0, |span| span.start).min(file.len());
-        let (before, after) = file.split_at_checked(start).unwrap_or((file, ""));
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let line_end = after.find('\n').map_or(file.len(), |newline| start + newline);
-        let line = file.get(line_start..line_end).unwrap_or_default();
-        let text = if line.contains("secret") {
-            let number = before.matches('\n').count() + 1;
-            let column = before.len() - line_start + 1;
-            // Of a value of another type, the message has the value.
-            let message = match source.message() {
-                typed if typed.starts_with("invalid ") => {
-                    "a secret is a string of 32 hexadecimal digits"
-                }
-                other => other,
-            };
-            format!(
-                "TOML parse error at line {number}, column {column} (not shown, it may be secret)\n{message}"
-            )
-        } else {
-            source.to_string().trim_end().to_owned()
-        };
-        Self::Parse { path: path.to_owned(), text }
+impl Problem {
+    /// What to do about it, where it is with `key`.
+    fn hint(&self, key: &str) -> Option<String> {
+        let key = keys::key(key);
+        let takes = || key.map(|key| format!("{} takes {}", key.name(), key.value));
+        Some(match self {
+            Self::NoPort => "add [[port]] with its device and a [[port.interface]]".into(),
+            Self::NoInterface { .. } => "add [[port.interface]] with its addresses".into(),
+            Self::NoPciDomain(device) => format!("write \"0000:{device}\""),
+            Self::SameDevice { .. } => "a device can be one port only: remove one of both".into(),
+            Self::SameName(_) => "give each a name of its own".into(),
+            Self::NoSuchInterface { known, .. } => format!("there are: {known}"),
+            Self::HostBits { network, .. } => {
+                format!("write {network}, or the length that was meant")
+            }
+            Self::SameRoute { .. } => "remove one of both".into(),
+            Self::NoWorker => "name one CPU for each worker".into(),
+            Self::NoControlCpu => "name at least one CPU for the control thread".into(),
+            Self::NotAHost(_) => "give the address of a host, or a prefix of its length".into(),
+            Self::DefaultFlow { .. } => "add it there, or set another default_flow".into(),
+            Self::NoDevice(_)
+            | Self::NoAddress
+            | Self::FilePrefix(_)
+            | Self::InterfaceName(_)
+            | Self::Range { .. } => {
+                return takes();
+            }
+            // Its sentences say so themselves.
+            Self::Network(_) | Self::TooMany { .. } => return None,
+        })
     }
+}
+
+impl Invalid {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        self.problem.hint(&self.key)
+    }
+
+    /// The mistake in the file `root`.
+    pub(super) fn at(&self, root: &DeTable<'_>) -> Mistake {
+        let span = document::find(root, &self.key);
+        let mistake = Mistake::new(&self.key, span, self.problem.to_string());
+        match self.hint() {
+            Some(hint) => mistake.hint(hint),
+            None => mistake,
+        }
+    }
+}
+
+/// What is no TOML in `file`, of `errors`, and how many octets of the file can be trusted besides.
+///
+/// After a value that is none, the rest of the file is what it seems. After a bracket or a quote that is not closed, it is not: of what follows,
+/// nothing is told.
+pub(super) fn unreadable(errors: &[toml::de::Error], file: &str) -> (Vec<Mistake>, usize) {
+    let mut mistakes: Vec<Mistake> = Vec::new();
+    let mut last_line = None;
+    // Structure and values are looked at one after the other.
+    let mut errors: Vec<_> =
+        errors.iter().map(|error| (error.span().unwrap_or(0..0), error)).collect();
+    errors.sort_by_key(|(span, _)| span.start);
+    for (span, error) in errors {
+        let at = span.start.min(file.len());
+        let (before, after) = file.split_at_checked(at).unwrap_or((file, ""));
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = after.find('\n').map_or(file.len(), |newline| at + newline);
+        // One mistake seldom leaves a line as it was for the next.
+        if last_line.replace(line_start) == Some(line_start) {
+            continue;
+        }
+        let line = file.get(line_start..line_end).unwrap_or_default();
+        let (name, value) = line.split_once('=').unwrap_or((line, "["));
+        let in_value = at > line_start + name.len() && !value.contains(['[', '{', '"', '\'']);
+        let mistake = Mistake::new("", Some(span), error.message());
+        mistakes.push(if in_value {
+            mistake
+                .hint("a text stands in quotes; numbers, true and false do not, and have no unit")
+        } else {
+            mistake
+        });
+        if !in_value && !error.message().starts_with("duplicate key") {
+            return (mistakes, line_start);
+        }
+    }
+    (mistakes, file.len() + 1)
 }

@@ -90,7 +90,19 @@ fn a_configuration_is_checked_without_a_start() {
         assert_eq!((ended.code, ended.stdout.as_str()), (CONFIG, ""));
         assert_eq!(
             ended.log,
-            format!("otherhalfd: {bad}: pending.entries: 0 is out of range: 1 to 1073741824\n")
+            format!(
+                "\
+error: pending.entries: 0 is out of range: 1 to 1073741824
+  --> {bad}:12:19
+   |
+12 |         entries = 0
+   |                   ^
+   |
+   = help: entries takes probes, 1 to 1073741824
+
+otherhalfd: {bad} has 1 mistake
+"
+            )
         );
     }
     let ended = otherhalfd(&["--config", "no/such.toml"]);
