@@ -111,6 +111,8 @@ pub struct Control {
     pub drain: Option<Drain>,
     /// Probes that sweeps found to have waited in vain.
     pub expired: u64,
+    /// Ticks that the oldest probe had waited when the last sweep came by.
+    pub oldest_pending: u64,
     /// What runs.
     pub config: Config,
     /// What the control socket wants, if there is one.
@@ -262,10 +264,11 @@ impl Control {
         }
         sweeps.closed = closed;
         let buckets = if closed { HASTY_SWEEP_BUCKETS } else { SWEEP_BUCKETS };
-        if let Some(Occupancy { live, expired }) =
+        if let Some(Occupancy { live, expired, oldest }) =
             self.table.sweep(&mut sweeps.pass, buckets, tsc())
         {
             self.expired += expired;
+            self.oldest_pending = oldest;
             self.shared.pending.store(live, Ordering::Relaxed);
             sweeps.last = closed.then_some(live);
         }

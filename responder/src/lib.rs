@@ -39,3 +39,4 @@ pub mod neighbours;
 pub mod stage;
 pub mod stats;
 pub mod counters;
+mod times;

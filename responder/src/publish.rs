@@ -12,6 +12,7 @@ use otherhalf_wire::ethernet::Mac;
 use crate::control::Control;
 use crate::stage::Stage;
 use crate::stats::WorkerStats;
+use crate::times::times;
 
 /// How often the state is published.
 pub const INTERVAL: Duration = Duration::from_millis(100);
@@ -76,6 +77,7 @@ impl Control {
                 bytes: self.table.bytes() as u64,
                 timeout_ms: self.config.pending.timeout_ms,
                 expired: self.expired,
+                oldest_ms: self.oldest_pending.saturating_mul(1000) / self.ticks_per_second.max(1),
             },
             neighbours: self.neighbour_states(),
             mempool: Mempool {
@@ -154,6 +156,9 @@ fn worker_state(stats: &WorkerStats) -> Worker {
         stage_ticks: Stage::ALL.map(|stage| (stage.name().into(), stats.ticks(stage))).into(),
         resets_sent: stats.resets_sent.get(),
         own_dropped: stats.own_dropped.get(),
+        round_trips: times(&stats.round_trips),
+        probe_service: times(&stats.probe_service),
+        response_service: times(&stats.response_service),
         ..Worker::default()
     }
 }

@@ -105,11 +105,13 @@ impl Responder {
             .filter(|time| !time.is_zero());
         let workers = rx.into_iter().zip(tx).enumerate().zip(eal.workers()).map(
             |((index, (rx, tx)), lcore)| {
-                let engine = Engine::new(Arc::clone(&table), clock);
+                let round_trips = Arc::clone(&shared.workers[index].stats.round_trips);
+                let engine = Engine::new(Arc::clone(&table), clock).counting_in(round_trips);
                 let worker = Worker {
                     index,
                     engine,
                     shared: Arc::clone(&shared),
+                    clock,
                     rx,
                     tx,
                     mempool: mempool.clone(),
@@ -137,6 +139,7 @@ impl Responder {
             heartbeats: Heartbeats::new(0, started),
             drain: None,
             expired: 0,
+            oldest_pending: 0,
             config: config.clone(),
             asks: None,
             file: None,

@@ -4,29 +4,35 @@
 //! at any time and see it a little late. Nothing is ordered by a counter, so all is relaxed.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
-use otherhalf_engine::{Counters, Outcome};
+pub use otherhalf_engine::Counter;
+use otherhalf_engine::{Counters, Outcome, RoundTrips, ServiceTimes};
 
 use crate::kernel::Paths;
 use crate::stage::Stage;
 
-/// A counter with one writer.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+/// The outcomes that are probes sent.
+const PROBES: [Outcome; 3] = [Outcome::ProbeIcmp, Outcome::ProbeTcp, Outcome::ProbeUdp];
+/// The outcomes that are responses sent.
+const RESPONSES: [Outcome; 5] = [
+    Outcome::ResponseTimeExceeded,
+    Outcome::ResponseUnreachable,
+    Outcome::ResponseEchoReply,
+    Outcome::ResponseReset,
+    Outcome::ResponseSynAck,
+];
 
-impl Counter {
-    /// Adds `n`. For the one writer alone: two would lose some.
-    #[inline]
-    pub fn add(&self, n: u64) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
-    }
-
-    /// Its value, a little late.
-    #[must_use]
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+/// Probes and responses that a worker has sent.
+///
+/// How long they took is measured a burst, by the readings of the clock that are there for the stages: each packet of a burst
+/// took as long as the burst, from the moment when all of it was received until all of it was handed to the devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Served {
+    /// Probes.
+    pub probes: u64,
+    /// Responses.
+    pub responses: u64,
 }
 
 /// What one worker counts. A cache line of its own at both ends, so that workers do not slow each other.
@@ -44,6 +50,12 @@ pub struct WorkerStats {
     pub busy_ticks: Counter,
     /// Ticks of the stages of those turns.
     stages: [Counter; Stage::ALL.len()],
+    /// Times from a probe to its answer. The engine writes it.
+    pub round_trips: Arc<RoundTrips>,
+    /// Times from the moment when a request is here until its probe is handed to the device, see [`Served`].
+    pub probe_service: ServiceTimes,
+    /// The same from an answer to its response.
+    pub response_service: ServiceTimes,
     /// RSTs sent besides a response.
     pub resets_sent: Counter,
     /// Frames of the control thread sent.
@@ -67,6 +79,9 @@ impl Default for WorkerStats {
             busy_turns: Counter::default(),
             busy_ticks: Counter::default(),
             stages: std::array::from_fn(|_| Counter::default()),
+            round_trips: Arc::default(),
+            probe_service: ServiceTimes::default(),
+            response_service: ServiceTimes::default(),
             resets_sent: Counter::default(),
             orders_sent: Counter::default(),
             kernel_told: Counter::default(),
@@ -96,6 +111,32 @@ impl WorkerStats {
             let frames = outcomes.iter().map(|outcome| u8::from(*outcome as u32 == kind));
             counter.add(frames.fold(0, u8::wrapping_add).into());
             kinds &= kinds - 1;
+        }
+    }
+
+    /// Probes and responses sent so far.
+    #[inline]
+    #[must_use]
+    pub fn served(&self) -> Served {
+        let sum = |outcomes: &[Outcome]| {
+            outcomes.iter().fold(0_u64, |sum, outcome| {
+                sum.wrapping_add(self.outcomes[*outcome as usize].get())
+            })
+        };
+        Served { probes: sum(&PROBES), responses: sum(&RESPONSES) }
+    }
+
+    /// Counts that what was served since `before` took `ns` nanoseconds.
+    #[inline]
+    pub fn count_service(&self, before: Served, ns: u64) {
+        let now = self.served();
+        let (probes, responses) =
+            (now.probes.wrapping_sub(before.probes), now.responses.wrapping_sub(before.responses));
+        if probes > 0 {
+            self.probe_service.record(ns, probes);
+        }
+        if responses > 0 {
+            self.response_service.record(ns, responses);
         }
     }
 
@@ -307,6 +348,29 @@ mod tests {
              ticks_receive 100 ticks_engine 700 ticks_act 150 \
              per_frame 100.0 receive 10.0 engine 70.0 act 15.0"
         );
+    }
+
+    #[test]
+    fn what_was_served_took_as_long_as_its_burst() {
+        let stats = WorkerStats::default();
+        stats.count(Outcome::ProbeUdp);
+        let before = stats.served();
+        stats.count_all(&[Outcome::ProbeIcmp, Outcome::ProbeTcp, Outcome::DropForged]);
+        stats.count_service(before, 700);
+        stats.count_service(stats.served(), 9000);
+        stats.count(Outcome::PingReply);
+        let of =
+            |times: &ServiceTimes| times.buckets().map(|b| (b.from, b.count)).collect::<Vec<_>>();
+        assert_eq!(of(&stats.probe_service), [(672, 2)]);
+        assert_eq!(of(&stats.response_service), []);
+        for outcome in Outcome::ALL {
+            let before = stats.served();
+            stats.count(*outcome);
+            let Served { probes, responses } = stats.served();
+            let name = outcome.name();
+            assert_eq!(probes > before.probes, name.starts_with("probe_"), "{name}");
+            assert_eq!(responses > before.responses, name.starts_with("response_"), "{name}");
+        }
     }
 
     #[test]

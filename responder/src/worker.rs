@@ -7,7 +7,7 @@ use arc_swap::{ArcSwap, Cache};
 use arrayvec::ArrayVec;
 use dpdk::{Burst, Checksums, Mbuf, Mempool, RxQueue, TxQueue, tsc};
 use otherhalf_engine::{
-    BURST, Engine, Fate, Frame, Notice, Outcome, PortId, ResetFrame, Verdict, Vouched,
+    BURST, Clock, Engine, Fate, Frame, Notice, Outcome, PortId, ResetFrame, Verdict, Vouched,
 };
 use otherhalf_pending::{Bucket, Prefetch};
 
@@ -46,6 +46,8 @@ pub struct Worker {
     pub rx: Vec<RxQueue>,
     /// Its transmit queue of each port.
     pub tx: Vec<TxQueue>,
+    /// The time.
+    pub clock: Clock,
     /// Where its own frames come from.
     pub mempool: Mempool,
     /// How long to sleep when there is nothing to do.
@@ -100,6 +102,7 @@ impl Worker {
                 own: &shared.workers[self.index],
                 shared,
                 engine: self.engine,
+                clock: self.clock,
                 mempool: self.mempool,
                 outgoing: self.tx.into_iter().map(Outgoing::new).collect(),
                 held: Held::new(self.hold_ticks),
@@ -164,6 +167,7 @@ struct Turn<'a> {
     shared: &'a Shared,
     own: &'a WorkerShared,
     engine: Engine<Prefetching>,
+    clock: Clock,
     mempool: Mempool,
     outgoing: Vec<Outgoing>,
     held: Held,
@@ -247,6 +251,7 @@ impl Turn<'_> {
         now: u64,
         since: u64,
     ) {
+        let served = self.own.stats.served();
         let mut told = [Told::NOTHING; BURST];
         let mut besides = Besides::new();
         {
@@ -264,7 +269,8 @@ impl Turn<'_> {
         }
         self.watch.lap(Stage::Engine, &self.own.stats);
         self.carry_out(burst, port, &mut told, &besides, since);
-        self.watch.lap(Stage::Act, &self.own.stats);
+        let ended = self.watch.lap(Stage::Act, &self.own.stats);
+        self.own.stats.count_service(served, self.clock.ns(ended.wrapping_sub(since)));
     }
 
     /// Does what the engine said of each frame of `burst`.

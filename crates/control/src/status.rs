@@ -114,6 +114,46 @@ pub struct Worker {
     pub resets_sent: u64,
     /// Own frames that could not be sent.
     pub own_dropped: u64,
+    /// From a probe to its answer.
+    #[serde(default)]
+    pub round_trips: Times,
+    /// From the moment when a request is here until its probe is handed to the device. Measured a burst: each of its packets
+    /// took as long as all.
+    #[serde(default)]
+    pub probe_service: Times,
+    /// The same from an answer to its response.
+    #[serde(default)]
+    pub response_service: Times,
+}
+
+/// How long something took, in nanoseconds, to a part in 128.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// How many were measured.
+    pub count: u64,
+    /// All together.
+    pub sum_ns: u64,
+    /// Half took this long at most; 0 here and below when there were none.
+    pub p50_ns: u64,
+    /// Nine of ten.
+    pub p90_ns: u64,
+    /// 99 of a hundred.
+    pub p99_ns: u64,
+    /// 999 of a thousand.
+    pub p999_ns: u64,
+    /// All.
+    pub max_ns: u64,
+    /// How many took how long at most, shortest first: always the same steps, each twice the one before.
+    pub steps: Vec<Step>,
+}
+
+/// A step of [`Times`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// This long at most.
+    pub up_to_ns: u64,
+    /// So many, the ones of shorter steps included.
+    pub count: u64,
 }
 
 /// A port.
@@ -152,6 +192,9 @@ pub struct Pending {
     pub timeout_ms: u64,
     /// Probes that sweeps found to have waited in vain; those whose place was taken before are not among them.
     pub expired: u64,
+    /// How long the oldest had waited when the last sweep came by, in milliseconds.
+    #[serde(default)]
+    pub oldest_ms: u64,
 }
 
 /// A neighbour.

@@ -15,6 +15,7 @@ use crate::classify::{Task, classify, enter};
 use crate::closed::{Budget, Closed};
 use crate::emit::{self, Action, ResetFrame, write};
 use crate::frame::Frame;
+use crate::histogram::RoundTrips;
 use crate::kernel;
 use crate::neighbour::{Neighbours, Notice};
 use crate::network::{Network, PortId};
@@ -85,14 +86,21 @@ pub struct Engine<P = Loads> {
     clock: Clock,
     budget: Budget,
     kernel: kernel::Budgets,
+    round_trips: Arc<RoundTrips>,
 }
 
 impl<P: Prefetch> Engine<P> {
     /// An engine over the `table` that it shares with the other workers, told the time of `clock`.
     #[must_use]
-    pub const fn new(table: Arc<Table<P>>, clock: Clock) -> Self {
+    pub fn new(table: Arc<Table<P>>, clock: Clock) -> Self {
         let (budget, kernel) = (Budget::new(&clock), kernel::Budgets::new(&clock));
-        Self { table, clock, budget, kernel }
+        Self { table, clock, budget, kernel, round_trips: Arc::default() }
+    }
+
+    /// The same, but round-trip times are counted where others read them: from a probe's look at the clock to its answer's.
+    #[must_use]
+    pub fn counting_in(self, round_trips: Arc<RoundTrips>) -> Self {
+        Self { round_trips, ..self }
     }
 
     /// Does all there is to do for `frames` at the time `now`, in ticks of the clock.
@@ -281,7 +289,9 @@ impl<P: Prefetch> Engine<P> {
                 None => Fate::dropped(Outcome::DropUnmatched),
             };
         };
-        let rtt = Rtt::from_ns(self.clock.ns(entry.age_ticks));
+        let ns = self.clock.ns(entry.age_ticks);
+        self.round_trips.record(ns, 1);
+        let rtt = Rtt::from_ns(ns);
         let written = emit::response(found, entry.request_id, rtt, way, frame);
         let mut fate = sent(found.outcome, way, written);
         if let (Some(reset), Verdict::Send(port)) = (found.reset(), fate.verdict) {

@@ -54,11 +54,13 @@ pub mod kernel;
 mod way;
 mod emit;
 pub mod outcome;
+pub mod histogram;
 pub mod time;
 
 pub use burst::{BURST, Engine, Fate, Verdict, View};
 pub use emit::{Reset, ResetFrame, SOLICITATION_LEN, solicit};
 pub use frame::{Frame, Vouched};
+pub use histogram::{Counter, Histogram, RoundTrips, ServiceTimes};
 pub use neighbour::{Claim, Neighbours, Notice};
 pub use network::{Interface, InterfaceId, Network, NextHop, PortId, StaticRoute};
 pub use outcome::{Counters, Outcome};

@@ -2,12 +2,14 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{
     Done, Ends, FAMILIES, Responder, SECOND, TIMEOUT, about, echo_reply_packet, ends, engine,
     error_packet, for_each, framed, icmp_packet, packet_of, port_mac, read, request,
     request_packet, response, routed, router_mac, tcp_answer_packet, time_exceeded,
 };
-use otherhalf_engine::{Outcome, PortId, Verdict};
+use otherhalf_engine::{Outcome, PortId, RoundTrips, Verdict};
 use otherhalf_wire::icmp::Kind;
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
@@ -248,6 +250,24 @@ fn long_round_trips_saturate() {
             let done = ours.play(&time_exceeded(family, &probe, LEAST));
             assert_tells(&done, ends(family), ends(family).hop, 9, told);
         }
+    });
+}
+
+#[test]
+fn round_trips_are_counted_where_others_read_them() {
+    for_each(|ours, family, protocol| {
+        let counted = Arc::new(RoundTrips::default());
+        ours.engine = engine(64).counting_in(Arc::clone(&counted));
+        let probe = ours.probe(family, request(family, protocol, 9, 4321));
+        ours.now += 3_000_000;
+        let answer = time_exceeded(family, &probe, LEAST);
+        ours.play(&answer);
+        // What nothing waits for has no round trip.
+        ours.play(&answer);
+        let buckets: Vec<_> = counted.buckets().collect();
+        assert_eq!(buckets.len(), 1, "{buckets:?}");
+        assert!((buckets[0].from..=buckets[0].to).contains(&3_000_000), "{buckets:?}");
+        assert_eq!(buckets[0].count, 1);
     });
 }
 

@@ -28,6 +28,8 @@ pub struct Occupancy {
     pub live: u64,
     /// Entries that this pass freed: they got no answer in time, and no insert had reused their slot.
     pub expired: u64,
+    /// Ticks that the oldest of the live ones had waited.
+    pub oldest: u64,
 }
 
 impl<P> Table<P> {
@@ -43,15 +45,18 @@ impl<P> Table<P> {
             let seen = slot.tag();
             match seen.state() {
                 State::Empty => {}
-                State::Live if self.lifetime.age(slot.data().sent(), now).is_none() => {
+                State::Live => match self.lifetime.age(slot.data().sent(), now) {
+                    Some(age) => {
+                        cursor.seen.live = cursor.seen.live.saturating_add(1);
+                        cursor.seen.oldest = cursor.seen.oldest.max(age);
+                    }
                     // If it has changed since, it was taken or reused: the next pass sees what it is then.
-                    if slot.release(seen) {
+                    None if slot.release(seen) => {
                         cursor.seen.expired = cursor.seen.expired.saturating_add(1);
                     }
-                }
-                State::Live | State::Busy => {
-                    cursor.seen.live = cursor.seen.live.saturating_add(1);
-                }
+                    None => {}
+                },
+                State::Busy => cursor.seen.live = cursor.seen.live.saturating_add(1),
             }
         }
         cursor.next = end;

@@ -153,6 +153,7 @@ pub(crate) fn worker(
         index: 0,
         engine: Engine::new(Arc::new(table(settings, pages)?), clock),
         shared: Arc::clone(shared),
+        clock,
         rx: vec![rx],
         tx: vec![tx],
         mempool,

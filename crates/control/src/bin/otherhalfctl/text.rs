@@ -47,9 +47,9 @@ pub(crate) fn status(status: &Status) -> String {
 
 /// How full the pending table is.
 pub(crate) fn pending(pending: &Pending) -> String {
-    let Pending { live, capacity, bytes, timeout_ms, expired } = pending;
+    let Pending { live, capacity, bytes, timeout_ms, expired, oldest_ms } = pending;
     format!(
-        "pending: {live} probes wait, of {capacity} that can ({} KiB), for {timeout_ms} ms each; {expired} waited in vain\n",
+        "pending: {live} probes wait, of {capacity} that can ({} KiB), for {timeout_ms} ms each, the oldest since {oldest_ms} ms; {expired} waited in vain\n",
         bytes / 1024
     )
 }
