@@ -2,7 +2,8 @@
 //!
 //! To add a key:
 //!
-//! 1. here, a field with its default in the section's struct (a new section: a struct, and a field of [`Config`]);
+//! 1. here, a field with its default in the section's struct (a new section: a struct, and a field of [`Config`]); secrets are not serialised, and
+//!    `reload.rs` compares them by themselves;
 //! 2. in `responder/otherhalfd.toml`, the key with what it is, its values and when a change is taken up; its form stands in [`keys`]. What a
 //!    reload does with the key, its hints, the reference page and the manual page follow from there;
 //! 3. what a value must be besides its type: a line in `check.rs`, and if need be a [`Problem`] with a hint;
@@ -17,6 +18,9 @@ mod read;
 mod check;
 mod error;
 mod mistake;
+mod file;
+pub mod print;
+pub mod pages;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -24,7 +28,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use otherhalf_wire::ethernet::VlanId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::de::DeTable;
 
 use crate::drain;
@@ -32,10 +36,10 @@ use crate::drain;
 pub use error::{Error, Invalid, Problem};
 pub use mistake::Mistake;
 pub use values::{FlowRange, Mode, Secret};
-use values::{addresses, vlan};
+use values::{addresses, vlan, vlan_number};
 
 /// The whole file.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// DPDK's environment.
@@ -71,7 +75,7 @@ pub struct Config {
 }
 
 /// DPDK's environment abstraction layer.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Eal {
     /// Hugepages; needed for hardware ports, not for virtual ones.
@@ -102,7 +106,7 @@ impl Default for Eal {
 }
 
 /// The threads that move packets.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Workers {
     /// The CPU of each worker. Each polls a queue of its own on every port.
@@ -119,7 +123,7 @@ impl Default for Workers {
 }
 
 /// A port.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Port {
     /// A PCI address, or a virtual device with its driver's arguments.
@@ -147,7 +151,7 @@ pub struct Port {
 }
 
 /// An interface of the kernel with the hardware address of a port, for a routing daemon or SSH on the same port.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kernel {
     /// Its name. It is there while the responder runs; its addresses are the system's to set.
@@ -174,7 +178,7 @@ pub struct Kernel {
 }
 
 /// See [`Kernel`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KernelDriver {
     /// A tap: on every kernel.
@@ -221,13 +225,13 @@ impl Port {
 }
 
 /// A port's frames of one VLAN, or those without.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PortInterface {
     /// What routes and logs call it; by default the device's name, and the VLAN behind a dot.
     pub name: Option<String>,
     /// The VLAN; none: untagged frames.
-    #[serde(default, deserialize_with = "vlan")]
+    #[serde(default, deserialize_with = "vlan", serialize_with = "vlan_number")]
     pub vlan: Option<VlanId>,
     /// Own addresses, each with the length of the prefix that is on the link.
     #[serde(default, deserialize_with = "addresses")]
@@ -247,7 +251,7 @@ impl PortInterface {
 }
 
 /// A route.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// The prefix.
@@ -266,7 +270,7 @@ const fn nowhere() -> IpAddr {
 }
 
 /// The table of probes that wait for an answer.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Pending {
     /// Probes that can wait at once.
@@ -274,6 +278,7 @@ pub struct Pending {
     /// How long an answer is waited for, in milliseconds.
     pub timeout_ms: u64,
     /// 32 hexadecimal digits; random at each start unless several machines share an address.
+    #[serde(skip_serializing)]
     pub secret: Option<Secret>,
 }
 
@@ -284,7 +289,7 @@ impl Default for Pending {
 }
 
 /// What is answered besides requests, and the way that all replies take.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReplyPath {
     /// By the routes, or back to the neighbour that the frame came from.
@@ -300,7 +305,7 @@ impl Default for ReplyPath {
 }
 
 /// See [`ReplyPath`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PathKind {
     /// As the routes say: what a reverse trace is to show.
@@ -311,7 +316,7 @@ pub enum PathKind {
 }
 
 /// The probes that may be asked for.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Probes {
     /// Whether a router's answer must quote the identification that the IPv4 probe was sent with. Without, forged answers are
@@ -334,7 +339,7 @@ impl Default for Probes {
 }
 
 /// The probes of one protocol.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Probe {
     /// Whether they are sent at all.
@@ -352,7 +357,7 @@ impl Default for Probe {
 }
 
 /// The neighbours that are remembered.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Neighbours {
     /// How many at most; more are not learned, and counted.
@@ -366,7 +371,7 @@ impl Default for Neighbours {
 }
 
 /// The socket by which the responder is told what to do, and asked how it is.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Control {
     /// Its path; none: there is no socket. The folder is made if it is not there.
@@ -378,7 +383,7 @@ pub struct Control {
 }
 
 /// Going out of service without a loss.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Drain {
     /// How long requests are still answered after the responder said that it is not ready, in milliseconds: as long as others need
@@ -408,8 +413,8 @@ impl Drain {
 impl Config {
     /// Reads and checks the file at `path`.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let text =
+            file::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
         Self::parse(&text, path)
     }
 

@@ -21,7 +21,7 @@ use crate::drain::{Drain, Step, Then};
 use crate::heartbeat::Heartbeats;
 use crate::neighbours::{Cache, Question};
 use crate::publish::{self, Link};
-use crate::reload::Plan;
+use crate::reload::{Incomparable, Plan};
 use crate::service;
 use crate::shared::{Order, Shared, Snapshot};
 use crate::socket::Ask;
@@ -146,6 +146,9 @@ pub enum ReloadError {
     /// The file is wrong.
     #[error(transparent)]
     File(#[from] config::Error),
+    /// It can't be compared with what runs.
+    #[error(transparent)]
+    Incomparable(#[from] Incomparable),
     /// It does not fit what runs.
     #[error("{0}; it does not fit the ports that run")]
     Misfit(#[from] config::Invalid),
@@ -346,7 +349,7 @@ impl Control {
     /// Reads the file again, and takes up what it says as far as that goes without a start. A file that is wrong changes nothing.
     pub fn reload(&mut self) -> Result<Plan, ReloadError> {
         let file = self.file.as_ref().ok_or(ReloadError::NoFile)?;
-        let plan = Plan::new(&self.config, &Config::load(file)?);
+        let plan = Plan::new(&self.config, &Config::load(file)?)?;
         let network = plan.config.network(&self.macs)?;
         let draining = self.drain.is_some_and(|drain| drain.closed().is_some());
         let policy = Policy { draining, ..plan.config.policy()? };

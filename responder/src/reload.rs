@@ -1,5 +1,8 @@
 //! A new configuration for a running responder: what of it is taken up at once, and what waits for the next start.
 
+use toml::{Table, Value};
+
+use crate::config::keys::{self, Change};
 use crate::config::{Config, Port, PortInterface};
 
 /// What comes of a new configuration.
@@ -13,103 +16,128 @@ pub struct Plan {
     pub restart: Vec<String>,
 }
 
-/// Notes the fields of two structs that differ, as paths under a prefix.
-macro_rules! differing {
-    ($keys:expr, $prefix:expr, $old:expr, $new:expr, [$($field:ident),+ $(,)?]) => {
-        $(if $old.$field != $new.$field {
-            $keys.push(format!("{}{}", $prefix, stringify!($field)));
-        })+
-    };
+/// A configuration that can't be compared: it has a value that TOML can't express, which none that was read has.
+#[derive(Debug, thiserror::Error)]
+pub enum Incomparable {
+    /// It can't be written.
+    #[error("the configuration can't be compared with the running one: {0}")]
+    Write(#[from] toml::ser::Error),
+    /// What was written can't be read again.
+    #[error("the configuration can't be merged with the running one: {0}")]
+    Read(#[from] toml::de::Error),
 }
 
 impl Plan {
     /// Of what `running` becomes `new`, which was checked.
     ///
-    /// Taken up are the interfaces' addresses, the routes, the probes and the replies: all that workers go by as one snapshot. What DPDK,
-    /// memory and threads were made by at the start stays, and so do all interfaces if their number or names differ.
-    #[must_use]
-    pub fn new(running: &Config, new: &Config) -> Self {
-        let (mut changed, mut restart) = (Vec::new(), Vec::new());
-        differing!(
-            restart,
-            "eal.",
-            running.eal,
-            new.eal,
-            [huge_pages, memory_mb, file_prefix, control_cpus, telemetry, extra]
-        );
-        differing!(restart, "workers.", running.workers, new.workers, [cpus, idle_sleep_us]);
-        differing!(
-            restart,
-            "pending.",
-            running.pending,
-            new.pending,
-            [entries, timeout_ms, secret]
-        );
-        differing!(restart, "neighbours.", running.neighbours, new.neighbours, [entries]);
-        differing!(restart, "control.", running.control, new.control, [socket, mode, group]);
-        differing!(changed, "reply.", running.reply, new.reply, [path, closed_ports]);
-        differing!(
-            changed,
-            "probe.",
-            running.probe,
-            new.probe,
-            [check_identification, icmp, tcp, udp]
-        );
-        differing!(changed, "drain.", running.drain, new.drain, [grace_ms, deadline_ms]);
-        differing!(changed, "", running, new, [route]);
-        let port = ports(running, new, &mut changed, &mut restart);
-        let config = Config {
-            eal: running.eal.clone(),
-            workers: running.workers.clone(),
-            pending: running.pending.clone(),
-            neighbours: running.neighbours.clone(),
-            control: running.control.clone(),
-            port,
-            ..new.clone()
-        };
-        Self { config, changed, restart }
+    /// Which keys are taken up is said by the commented default file ([`keys`]): all that workers go by as one snapshot. What DPDK,
+    /// memory and threads were made by at the start stays, and so do all interfaces of a port if their number or names differ.
+    pub fn new(running: &Config, new: &Config) -> Result<Self, Incomparable> {
+        let (changed, restart) = compare(running, new)?;
+        let (old, mut merged) = (Table::try_from(running)?, Table::try_from(new)?);
+        for path in &restart {
+            keep(&mut merged, &old, path);
+        }
+        let mut config: Config = merged.try_into()?;
+        config.pending.secret = running.pending.secret;
+        Ok(Self { config, changed, restart })
     }
 }
 
-/// The running ports, with the new addresses if they have the same interfaces.
-fn ports(
-    running: &Config,
-    new: &Config,
-    changed: &mut Vec<String>,
-    restart: &mut Vec<String>,
-) -> Vec<Port> {
+/// Paths of the keys that differ between `running` and `new` and take effect at the next start.
+pub fn restart_keys(running: &Config, new: &Config) -> Result<Vec<String>, Incomparable> {
+    Ok(compare(running, new)?.1)
+}
+
+/// Paths of the keys that differ: those that are taken up now, and those that wait for a start.
+fn compare(running: &Config, new: &Config) -> Result<(Vec<String>, Vec<String>), Incomparable> {
+    let (old, table) = (Table::try_from(running)?, Table::try_from(new)?);
+    let mut paths = Vec::new();
+    for section in names(&old, &table).filter(|name| *name != "port") {
+        match (old.get(section), table.get(section)) {
+            (Some(Value::Table(old)), Some(Value::Table(new))) => {
+                differing(&mut paths, &format!("{section}."), old, new, &[]);
+            }
+            (old, new) if old != new => paths.push(section.to_owned()),
+            _ => {}
+        }
+    }
+    ports(&mut paths, running, new)?;
+    let restarts = |path: &String| keys::change_of(path) == Change::Restart;
+    let (mut restart, changed): (Vec<_>, Vec<_>) = paths.into_iter().partition(restarts);
+    // Secrets are in no table.
+    if running.pending.secret != new.pending.secret {
+        restart.push("pending.secret".to_owned());
+    }
+    Ok((changed, restart))
+}
+
+/// The names in either table.
+fn names<'a>(old: &'a Table, new: &'a Table) -> impl Iterator<Item = &'a str> {
+    let added = new.keys().filter(|name| !old.contains_key(*name));
+    old.keys().chain(added).map(String::as_str)
+}
+
+/// Notes the keys of two tables that differ, as paths under a prefix.
+fn differing(paths: &mut Vec<String>, prefix: &str, old: &Table, new: &Table, but: &[&str]) {
+    let names = names(old, new).filter(|name| !but.contains(name));
+    let differ = names.filter(|name| old.get(*name) != new.get(*name));
+    paths.extend(differ.map(|name| format!("{prefix}{name}")));
+}
+
+/// The same of the ports: by their places if they are the same, and so with their interfaces.
+fn ports(paths: &mut Vec<String>, running: &Config, new: &Config) -> Result<(), Incomparable> {
     let devices = |config: &Config| -> Vec<String> {
         config.port.iter().map(|port| port.device_name().to_owned()).collect()
     };
     if devices(running) != devices(new) {
-        restart.push("port".to_owned());
-        return running.port.clone();
+        paths.push("port".to_owned());
+        return Ok(());
     }
-    let mut ports = running.port.clone();
-    for (place, (port, new)) in ports.iter_mut().zip(&new.port).enumerate() {
+    for (place, (old, new)) in running.port.iter().zip(&new.port).enumerate() {
         let prefix = format!("port[{place}].");
-        differing!(
-            restart,
-            prefix,
-            port,
-            new,
-            [device, rx_descriptors, tx_descriptors, mtu, promiscuous, checksum_offload, kernel]
-        );
+        differing(paths, &prefix, &Table::try_from(old)?, &Table::try_from(new)?, &["interface"]);
         let names = |port: &Port| -> Vec<_> {
             let name = |interface: &PortInterface| (interface.name(port), interface.vlan);
             port.interface.iter().map(name).collect()
         };
-        if names(port) != names(new) {
-            restart.push(format!("{prefix}interface"));
+        if names(old) != names(new) {
+            paths.push(format!("{prefix}interface"));
             continue;
         }
-        for (place, (old, new)) in port.interface.iter_mut().zip(&new.interface).enumerate() {
+        for (place, (old, new)) in old.interface.iter().zip(&new.interface).enumerate() {
             let prefix = format!("{prefix}interface[{place}].");
-            differing!(changed, prefix, old, new, [addresses]);
-            old.addresses.clone_from(&new.addresses);
+            let (old, new) = (Table::try_from(old)?, Table::try_from(new)?);
+            // They are the same, whether written or not.
+            differing(paths, &prefix, &old, &new, &["name", "vlan"]);
         }
     }
-    ports
+    Ok(())
+}
+
+/// Gives `path` in `table` the value that it has in `old`.
+fn keep(table: &mut Table, old: &Table, path: &str) {
+    let (part, rest) = path.split_once('.').map_or((path, None), |(part, rest)| (part, Some(rest)));
+    let (name, place) = part.split_once('[').unwrap_or((part, ""));
+    let Some(rest) = rest else {
+        match old.get(name) {
+            Some(value) => table.insert(name.to_owned(), value.clone()),
+            None => table.remove(name),
+        };
+        return;
+    };
+    let inner = match (table.get_mut(name), old.get(name)) {
+        (Some(Value::Table(table)), Some(Value::Table(old))) => Some((table, old)),
+        (Some(Value::Array(tables)), Some(Value::Array(old))) => {
+            let place = place.trim_end_matches(']').parse().unwrap_or(usize::MAX);
+            let table = tables.get_mut(place).and_then(Value::as_table_mut);
+            table.zip(old.get(place).and_then(Value::as_table))
+        }
+        _ => None,
+    };
+    if let Some((table, old)) = inner {
+        keep(table, old, rest);
+    }
 }
 
 #[cfg(test)]
@@ -140,7 +168,7 @@ mod tests {
 
     fn plan(change: [&str; 2]) -> (Plan, Config) {
         let new = config(change);
-        (Plan::new(&config(["", ""]), &new), new)
+        (Plan::new(&config(["", ""]), &new).unwrap(), new)
     }
 
     #[test]
@@ -179,11 +207,37 @@ mod tests {
             (["net_null0", "net_null1"], "port"),
             (["net_null0\"", "net_null0\"\nmtu = 9000"], "port[0].mtu"),
             (["[[port.interface]]", "[[port.interface]]\nvlan = 7"], "port[0].interface"),
+            (["[[route]]", "[port.kernel]\ninterface = \"k0\"\n[[route]]"], "port[0].kernel"),
+            (["[probe]", "[control]\nsocket = \"/run/a\"\n[probe]"], "control.socket"),
+            (
+                ["[probe]", "[pending]\nsecret = \"00112233445566778899aabbccddeeff\"\n[probe]"],
+                "pending.secret",
+            ),
         ] {
             let (plan, _) = plan(change);
             assert_eq!(plan.restart, [key]);
             assert!(plan.changed.is_empty(), "{:?}", plan.changed);
             assert_eq!(plan.config, running, "{key}");
         }
+    }
+
+    #[test]
+    fn what_waits_holds_nothing_else_up() {
+        let running = config(["", ""]);
+        let text = FILE
+            .replace("cpus = [1]", "cpus = [1, 2]")
+            .replace("device = \"net_null0\"", "device = \"net_null0\"\nmtu = 9000")
+            .replace("192.0.2.2/24", "192.0.2.3/24");
+        let new = Config::parse(&text, Path::new("test.toml")).unwrap();
+        let plan = Plan::new(&running, &new).unwrap();
+        assert_eq!(plan.restart, ["workers.cpus", "port[0].mtu"]);
+        assert_eq!(plan.restart, restart_keys(&running, &new).unwrap());
+        assert_eq!(plan.changed, ["port[0].interface[0].addresses"]);
+        let mut expected = running.clone();
+        expected.port[0].interface[0].addresses = new.port[0].interface[0].addresses.clone();
+        assert_eq!(plan.config, expected);
+        // And back.
+        let back = Plan::new(&new, &running).unwrap();
+        assert_eq!(back.restart, plan.restart);
     }
 }

@@ -103,6 +103,24 @@ pub fn key(path: &str) -> Option<&'static Key> {
     self::section(section)?.keys.iter().find(|key| key.path == path)
 }
 
+/// When a change of `path` is taken up, which is a key or a section: that, if a reload takes up all of its keys.
+#[must_use]
+pub fn change_of(path: &str) -> Change {
+    let path = without_places(path);
+    if let Some(key) = key(&path) {
+        return key.change;
+    }
+    let within =
+        |key: &&Key| key.path.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.'));
+    let keys = sections().iter().flat_map(|section| &section.keys);
+    let mut changes = keys.filter(within).map(|key| key.change).peekable();
+    if changes.peek().is_some() && changes.all(|change| change == Change::Reload) {
+        Change::Reload
+    } else {
+        Change::Restart
+    }
+}
+
 /// The names that may stand in the section `path` (the whole file: an empty path), sections within it included.
 pub fn names(path: &str) -> impl Iterator<Item = &'static str> {
     let keys = section(path).into_iter().flat_map(|section| &section.keys).map(Key::name);

@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 use otherhalf_wire::ethernet::VlanId;
-use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Addresses with the lengths of their prefixes.
 pub(super) fn addresses<'de, D: Deserializer<'de>>(
@@ -54,6 +54,12 @@ impl fmt::Display for Mode {
     }
 }
 
+impl Serialize for Mode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl<'de> Deserialize<'de> for Mode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -61,6 +67,18 @@ impl<'de> Deserialize<'de> for Mode {
             Ok(mode @ 0..=0o777) if text.chars().all(|c| c.is_ascii_digit()) => Ok(Self(mode)),
             _ => Err(de::Error::custom(format!("{text:?} is no file mode: write it as \"0660\""))),
         }
+    }
+}
+
+/// The VLAN as a number.
+#[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+pub(super) fn vlan_number<S: Serializer>(
+    vlan: &Option<VlanId>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match vlan {
+        Some(vlan) => serializer.serialize_some(&vlan.get()),
+        None => serializer.serialize_none(),
     }
 }
 
@@ -116,6 +134,17 @@ impl FromStr for FlowRange {
             Err(format!("the range {text:?} runs backwards"))
         } else {
             Ok(Self(from..=to))
+        }
+    }
+}
+
+impl Serialize for FlowRange {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (from, to) = (self.0.start(), self.0.end());
+        if from == to {
+            serializer.serialize_u16(*from)
+        } else {
+            serializer.collect_str(&format_args!("{from}-{to}"))
         }
     }
 }

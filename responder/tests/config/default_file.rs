@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use otherhalf_responder::config::Config;
 use otherhalf_responder::config::keys::{self, Absent, DEFAULT_FILE, Section};
+use otherhalf_responder::config::{Config, pages};
 
 fn parse(text: &str) -> Config {
     Config::parse(text, Path::new("otherhalfd.toml")).unwrap_or_else(|error| panic!("{error}"))
@@ -60,6 +60,34 @@ fn it_and_its_examples_are_good() {
     let all = parse(&file(|_| true));
     assert_ne!(all, config);
     assert_eq!((all.route.len(), all.port[0].mtu), (1, Some(1500)));
+}
+
+#[test]
+fn the_reference_page_is_of_it() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    assert!(
+        page == pages::markdown(),
+        "otherhalfd generate reference > docs/configuration.md, and look at what changed"
+    );
+}
+
+#[test]
+fn the_manual_page_has_every_key() {
+    let page = pages::manual("1.2.3");
+    assert!(page.starts_with(".ie") || page.starts_with(".TH"), "{page}");
+    let mut rest = page.as_str();
+    for section in keys::sections() {
+        let header = format!("{}\n", section.header());
+        let place = rest.find(&header).unwrap_or_else(|| panic!("no {header}"));
+        rest = &rest[place..];
+        for key in &section.keys {
+            // Roff wants hyphens escaped.
+            let line = format!("\\fB{}\\fR\n", key.name().replace('-', "\\-"));
+            let place = rest.find(&line).unwrap_or_else(|| panic!("no {}", key.path));
+            rest = &rest[place..];
+        }
+    }
 }
 
 /// Each range of numbers that the file tells is the one that is checked.

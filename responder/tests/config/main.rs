@@ -8,7 +8,7 @@ use std::path::Path;
 
 use otherhalf_engine::policy::Reply;
 use otherhalf_engine::{InterfaceId, NextHop};
-use otherhalf_responder::config::{Config, Error};
+use otherhalf_responder::config::{Config, Error, keys, print};
 use otherhalf_wire::ethernet::{Mac, VlanId};
 use said::{NUMBERS, PORTS, ROUTES_AND_FLOWS};
 
@@ -40,6 +40,15 @@ addresses = ["192.0.2.2/24", "2001:db8::2/64"]
 [[port.interface]]
 vlan = 100
 addresses = ["198.51.100.2/31"]
+
+[port.kernel]
+interface = "k0"
+driver = "vhost-net"
+addresses = ["198.51.100.9"]
+tcp = [22, 179]
+udp = [3784]
+multicast = true
+frames_per_second = 500
 
 [[port]]
 device = "net_tap0,iface=dtap0,mac=02:00:00:00:00:02"
@@ -78,6 +87,15 @@ default_flow = 33434
 
 [neighbours]
 entries = 100
+
+[drain]
+grace_ms = 2000
+deadline_ms = 1000
+
+[control]
+socket = "/run/otherhalf/control.sock"
+mode = "0600"
+group = "operators"
 "#;
 
 /// What is needed at least; parts of it are put wrong.
@@ -437,6 +455,51 @@ fn a_file_that_is_not_there_is_named() {
     fs::write(&path, [0xff, 0xfe]).unwrap();
     let text = Config::load(&path).unwrap_err().to_string();
     assert!(text.contains("did not contain valid UTF-8"), "{text}");
+}
+
+#[test]
+fn what_is_no_small_file_is_refused_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("fifo");
+    let mode = rustix::fs::Mode::from(0o600);
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, mode).unwrap();
+    let huge = folder.path().join("huge");
+    fs::File::create(&huge).unwrap().set_len(1 << 40).unwrap();
+    for (path, said) in [
+        (fifo.as_path(), "it is no regular file: give the path of a TOML file"),
+        (Path::new("/dev/zero"), "it is no regular file: give the path of a TOML file"),
+        (folder.path(), "it is a folder: give the path of a TOML file"),
+        (
+            huge.as_path(),
+            "it is larger than 4 MiB, which no configuration is: is it the right file?",
+        ),
+    ] {
+        let error = Config::load(path).unwrap_err().to_string();
+        assert_eq!(error, format!("can't read the configuration {}: {said}", path.display()));
+    }
+}
+
+#[test]
+fn what_is_in_effect_is_read_again_as_it_is() {
+    for text in [FULL, LEAST] {
+        let config = load(text).unwrap();
+        let printed = print::print(&config).unwrap();
+        let mut again = load(&printed).unwrap_or_else(|error| panic!("{error}\n{printed}"));
+        assert!(again.pending.secret.is_none() && !printed.contains("00112233"), "{printed}");
+        assert_eq!(
+            printed.contains("# secret: it is set, and not shown\n"),
+            config.pending.secret.is_some()
+        );
+        again.pending.secret = config.pending.secret;
+        assert_eq!(again, config, "{printed}");
+        // Every key is there: those with a value, the others in comments.
+        for key in keys::sections().iter().flat_map(|section| &section.keys) {
+            let section = key.path.rsplit_once('.').unwrap().0;
+            let header = keys::section(section).unwrap().header();
+            let named = |line: &str| line.trim_start_matches("# ").starts_with(key.name());
+            assert!(!printed.contains(&header) || printed.lines().any(named), "{}", key.path);
+        }
+    }
 }
 
 #[test]

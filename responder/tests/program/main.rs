@@ -112,6 +112,47 @@ otherhalfd: {bad} has 1 mistake
 }
 
 #[test]
+fn the_configuration_in_effect_is_printed() {
+    let (folder, text) = instance("print", (DEVICE, "0000:ff:1f.7"));
+    let path = file(folder.path(), &text);
+    let path = path.to_str().unwrap();
+    let ended = otherhalfd(&["print-config", "--config", path]);
+    assert_eq!((ended.code, ended.log.as_str()), (GOOD, ""));
+    let first = format!("# The configuration in effect of {path}.\n");
+    assert!(ended.stdout.starts_with(&first), "{}", ended.stdout);
+    assert!(ended.stdout.contains("\nrx_descriptors = 1024\n"), "{}", ended.stdout);
+    let again = folder.path().join("again.toml");
+    fs::write(&again, ended.stdout).unwrap();
+    assert_eq!(otherhalfd(&["check-config", "--config", again.to_str().unwrap()]).code, GOOD);
+}
+
+#[test]
+fn pages_are_generated() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = otherhalfd(&["generate", "man", folder.path().to_str().unwrap()]);
+    assert_eq!((ended.code, ended.log.as_str(), ended.stdout.as_str()), (GOOD, "", ""));
+    for (page, title) in [
+        ("otherhalfd.8", ".TH otherhalfd 8"),
+        ("otherhalfd-check-config.8", ".TH otherhalfd-check-config 8"),
+        ("otherhalfd.toml.5", ".TH otherhalfd.toml 5"),
+    ] {
+        let text = fs::read_to_string(folder.path().join(page)).unwrap();
+        assert!(text.contains(title), "{page}: {text}");
+    }
+    let ended = otherhalfd(&["generate", "man", "no/such"]);
+    assert_eq!(ended.code, FAILED);
+    assert!(ended.log.starts_with("otherhalfd: can't write no/such/"), "{}", ended.log);
+
+    let config = otherhalfd(&["generate", "config"]).stdout;
+    let path = file(folder.path(), &config);
+    assert_eq!(otherhalfd(&["check-config", "--config", path.to_str().unwrap()]).code, GOOD);
+    for shell in ["bash", "zsh", "fish"] {
+        let script = otherhalfd(&["generate", "completions", shell]).stdout;
+        assert!(script.contains("check-config"), "{shell}: {script}");
+    }
+}
+
+#[test]
 fn what_can_not_start_says_why() {
     let start = "DPDK's environment does not start: ";
     // No such driver; a driver that refuses; hardware that is not there.

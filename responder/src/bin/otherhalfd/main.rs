@@ -1,13 +1,17 @@
 //! `otherhalfd`: reads its configuration, starts, runs until it is told to stop.
 
+mod cli;
+mod commands;
+
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result, anyhow};
-use clap::{Parser, Subcommand};
+use anyhow::{Context, anyhow};
+use clap::Parser;
+use cli::Arguments;
 use otherhalf_control::State;
 use otherhalf_responder::config::{self, Config};
 use otherhalf_responder::control::{End, Wishes};
@@ -15,7 +19,7 @@ use otherhalf_responder::kernel::ferry;
 use otherhalf_responder::logs::Logs;
 use otherhalf_responder::routes::Routes;
 use otherhalf_responder::setup::Responder;
-use otherhalf_responder::{counters, service, socket};
+use otherhalf_responder::{service, socket};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use tracing::{error, info, warn};
 
@@ -23,89 +27,52 @@ use tracing::{error, info, warn};
 const EXIT_CONFIG: u8 = 78;
 const EXIT_FAILURE: u8 = 1;
 
-/// Answers reverse traceroute requests on DPDK ports.
-#[derive(Debug, Parser)]
-#[command(
-    name = "otherhalfd",
-    version,
-    after_help = "\
-Signals: SIGTERM drains (no new requests, probes that wait get their answers, within drain.deadline_ms) and
-stops, a second one or SIGINT stops at once; both print the counters. SIGUSR1 logs them. SIGHUP reads the
-configuration again: addresses, routes, probes and replies change without a lost packet, the log
-says what waits for the next start; a file that is wrong changes nothing.
-Exit codes: 0 stopped as told, 1 failed, 2 wrong usage, 78 wrong configuration.
-Environment: RUST_LOG sets the log level (error, warn, info, debug; default info),
-NOTIFY_SOCKET names the service manager's socket (sd_notify).
-
-Example: otherhalfd --config /etc/otherhalf/otherhalfd.toml"
-)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-struct Arguments {
-    /// The configuration file (TOML; see dpdk-config/ for examples).
-    #[arg(long, value_name = "FILE", required = true)]
-    config: Option<PathBuf>,
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    /// Reads and checks a configuration, and starts nothing.
-    CheckConfig {
-        /// The configuration file.
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-    },
-    /// Writes reference pages of this version to the standard output.
-    Generate {
-        #[command(subcommand)]
-        what: Page,
-    },
-}
-
-#[derive(Debug, Clone, Copy, Subcommand)]
-enum Page {
-    /// What each counter means, as Markdown: docs/counters.md.
-    Counters,
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let logs = Logs::start();
+    let Some(command) = arguments.command else {
+        let logs = Logs::start();
+        let path = arguments.config.unwrap_or_default();
+        let done = load(&path).and_then(|config| Ok(run(&config, path, logs)?));
+        return exit_code(done, |error| error!("{error:#}"));
+    };
+    exit_code(commands::run(command), |error| eprintln!("otherhalfd: {error:#}"))
+}
 
-    let (path, check_only) = match (arguments.command, arguments.config) {
-        (Some(Command::Generate { what: Page::Counters }), _) => {
-            return match std::io::stdout().write_all(counters::page().as_bytes()) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => {
-                    eprintln!("otherhalfd: can't write the page: {error}");
-                    ExitCode::from(EXIT_FAILURE)
-                }
-            };
-        }
-        (Some(Command::CheckConfig { config }), _) => (config, true),
-        (None, config) => (config.unwrap_or_default(), false),
-    };
-    let config = match Config::load(&path) {
-        Ok(config) => config,
-        Err(error) => {
-            eprintln!("{}", told(&error));
-            return ExitCode::from(EXIT_CONFIG);
-        }
-    };
-    if check_only {
-        println!("{}: good", path.display());
-        return ExitCode::SUCCESS;
-    }
-    match run(&config, path, logs) {
+/// How it ended, with `tell` for what is wrong besides the configuration.
+fn exit_code(done: Result<(), Failure>, tell: impl FnOnce(&anyhow::Error)) -> ExitCode {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            error!("{error:#}");
+        Err(Failure::Config(error)) => {
+            eprintln!("{}", told(&error));
+            ExitCode::from(EXIT_CONFIG)
+        }
+        Err(Failure::Other(error)) => {
+            tell(&error);
             ExitCode::from(EXIT_FAILURE)
         }
     }
 }
 
+/// Why it failed.
+enum Failure {
+    /// The configuration is wrong.
+    Config(config::Error),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+/// The configuration in the file at `path`.
+fn load(path: &Path) -> Result<Config, Failure> {
+    Config::load(path).map_err(Failure::Config)
+}
+
+/// All that is wrong with a configuration, for whoever wrote it.
 fn told(error: &config::Error) -> String {
     match error {
         config::Error::Read { .. } => format!("otherhalfd: {error}\nGive it with --config FILE."),
@@ -125,7 +92,7 @@ struct Signals {
 }
 
 impl Signals {
-    fn register() -> Result<Self> {
+    fn register() -> anyhow::Result<Self> {
         let [stop, end, print, reload] = Default::default();
         let signals = Self { stop, end, print, reload };
         signal_hook::flag::register(SIGINT, Arc::clone(&signals.stop))?;
@@ -154,7 +121,7 @@ impl Wishes for Signals {
     }
 }
 
-fn run(config: &Config, file: PathBuf, logs: Logs) -> Result<()> {
+fn run(config: &Config, file: PathBuf, logs: Logs) -> anyhow::Result<()> {
     // Before DPDK starts: its threads inherit nothing that we would regret.
     let signals = Signals::register().context("can't listen to signals")?;
     info!(version = env!("CARGO_PKG_VERSION"), "otherhalfd");

@@ -1,0 +1,72 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Answers reverse traceroute requests on DPDK ports.
+#[derive(Debug, Parser)]
+#[command(
+    name = "otherhalfd",
+    version,
+    after_help = "\
+Signals: SIGTERM drains (no new requests, probes that wait get their answers, within drain.deadline_ms) and
+stops, a second one or SIGINT stops at once; both print the counters. SIGUSR1 logs them. SIGHUP reads the
+configuration again: addresses, routes, probes and replies change without a lost packet, the log
+says what waits for the next start; a file that is wrong changes nothing.
+Exit codes: 0 stopped as told, 1 failed, 2 wrong usage, 78 wrong configuration.
+Environment: RUST_LOG sets the log level (error, warn, info, debug; default info),
+NOTIFY_SOCKET names the service manager's socket (sd_notify).
+
+Example: otherhalfd --config /etc/otherhalf/otherhalfd.toml"
+)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct Arguments {
+    /// The configuration file (TOML; see dpdk-config/ for examples).
+    #[arg(long, value_name = "FILE", required = true)]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Reads and checks a configuration, and starts nothing. All mistakes are told, with line, column and a hint.
+    CheckConfig {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Prints the configuration in effect: each key with its value, also those that the file leaves out.
+    PrintConfig {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Writes what a package installs beside the program, and the pages that are made from it.
+    Generate {
+        #[command(subcommand)]
+        what: Page,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Page {
+    /// A commented configuration with every key, its meaning and its default.
+    Config,
+    /// Completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// What each counter means, as Markdown: docs/counters.md.
+    Counters,
+    /// The manual pages: otherhalfd(8), one for each command, and otherhalfd.toml(5).
+    Man {
+        /// The folder to write them to, which must exist.
+        folder: PathBuf,
+    },
+    /// What each key of the configuration is, as Markdown: docs/configuration.md.
+    Reference,
+}

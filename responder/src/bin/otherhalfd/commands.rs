@@ -1,0 +1,65 @@
+//! What is done without a start.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use clap::CommandFactory;
+use otherhalf_responder::config::{keys, pages, print};
+use otherhalf_responder::counters;
+
+use crate::cli::{Arguments, Command, Page};
+use crate::{Failure, load};
+
+/// Does `command`.
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
+    let text = match command {
+        Command::CheckConfig { config } => {
+            load(&config)?;
+            format!("{}: good\n", config.display())
+        }
+        Command::PrintConfig { config: path } => {
+            let config = load(&path)?;
+            let text = print::print(&config)?;
+            format!("# The configuration in effect of {}.\n{text}", path.display())
+        }
+        Command::Generate { what } => generate(&what)?,
+    };
+    std::io::stdout().write_all(text.as_bytes()).context("can't write to the standard output")?;
+    Ok(())
+}
+
+/// What goes to the standard output of what is generated.
+fn generate(what: &Page) -> anyhow::Result<String> {
+    Ok(match what {
+        Page::Config => keys::DEFAULT_FILE.to_owned(),
+        Page::Counters => counters::page(),
+        Page::Reference => pages::markdown(),
+        Page::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Arguments::command(), "otherhalfd", &mut script);
+            String::from_utf8(script)?
+        }
+        Page::Man { folder } => {
+            let mut command = Arguments::command().disable_help_subcommand(true);
+            command.build();
+            manuals(&command, folder)?;
+            let page = folder.join("otherhalfd.toml.5");
+            std::fs::write(&page, pages::manual(env!("CARGO_PKG_VERSION")))
+                .with_context(|| format!("can't write {}", page.display()))?;
+            String::new()
+        }
+    })
+}
+
+/// Writes the page of `command`, and those of its commands.
+fn manuals(command: &clap::Command, folder: &Path) -> anyhow::Result<()> {
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+    let path = folder.join(format!("{name}.8"));
+    let man = clap_mangen::Man::new(command.clone()).section("8");
+    File::create(&path)
+        .and_then(|mut file| man.render(&mut file))
+        .with_context(|| format!("can't write {}", path.display()))?;
+    command.get_subcommands().try_for_each(|command| manuals(command, folder))
+}

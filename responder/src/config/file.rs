@@ -1,0 +1,36 @@
+//! Reads the file, which a running responder does on the thread that looks after everything: never for long, whatever stands at its path.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+
+/// The largest file, in octets: a thousand times what is written by hand.
+const LARGEST: u64 = 4 << 20;
+
+/// The text of the file at `path`.
+///
+/// # Errors
+///
+/// If it can't be opened or read, is no regular file, larger than [`LARGEST`], or no UTF-8.
+pub(super) fn read(path: &Path) -> io::Result<String> {
+    // Without O_NONBLOCK, a FIFO would wait for somebody who writes to it.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        let kind = if metadata.is_dir() { "it is a folder" } else { "it is no regular file" };
+        return Err(io::Error::other(format!("{kind}: give the path of a TOML file")));
+    }
+    let mut text = String::new();
+    // It may grow while it is read.
+    file.take(LARGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST {
+        let most = LARGEST >> 20;
+        return Err(io::Error::other(format!(
+            "it is larger than {most} MiB, which no configuration is: is it the right file?"
+        )));
+    }
+    Ok(text)
+}
