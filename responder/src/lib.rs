@@ -11,6 +11,7 @@
 //! - [`publish`]: the state that everybody is shown;
 //! - [`socket`]: who else may tell it what to do, `otherhalfctl` for one; [`routes`]: what it shows of them;
 //! - [`logs`]: where its lines go;
+//! - [`explain`]: what would happen to a request, by the engine itself;
 //! - [`service`]: what the service manager is told;
 //! - [`stats`]: what was counted, and how long the [`stage`]s of the workers took; [`counters`]: what it means.
 //!
@@ -20,6 +21,7 @@
 
 pub mod config;
 pub mod reload;
+pub mod explain;
 pub mod service;
 pub mod socket;
 pub mod routes;

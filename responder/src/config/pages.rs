@@ -8,7 +8,7 @@ use super::keys::{self, Absent, Change, Key, Section};
 
 const INTRODUCTION: &str = "otherhalfd reads one TOML file, which --config names. Every key that is unknown and every value that does not fit is an \
 error: `otherhalfd check-config --config FILE` tells all of them, with line, column and a hint, and starts nothing. \
-`otherhalfd print-config` shows the values in effect.";
+`otherhalfd print-config` shows the values in effect, `otherhalfd explain` what would happen to a request from an address and which key decides.";
 
 const CHANGES: &str = "A change is taken up either by a reload (SIGHUP, or `otherhalfctl reload`), without a lost packet, or at the next start; a \
 reload names the keys that changed and wait for that. A file that is wrong changes nothing.";

@@ -127,6 +127,33 @@ fn the_configuration_in_effect_is_printed() {
 }
 
 #[test]
+fn a_request_is_explained() {
+    let (folder, text) = instance("explain", (DEVICE, "0000:ff:1f.7"));
+    let path = file(folder.path(), &text);
+    let explain = |arguments: &[&str]| {
+        let all = [&["explain", "--config", path.to_str().unwrap()], arguments].concat();
+        otherhalfd(&all)
+    };
+    let ended = explain(&["192.0.2.77"]);
+    assert_eq!((ended.code, ended.log.as_str()), (GOOD, ""));
+    for outcome in
+        ["\noutcome   probe_icmp: ", "\noutcome   probe_tcp: ", "\noutcome   probe_udp: "]
+    {
+        assert!(ended.stdout.contains(outcome), "{}", ended.stdout);
+    }
+    let ended = explain(&["198.51.100.1", "--protocol", "udp", "--flow", "53", "--ttl", "3"]);
+    assert!(ended.stdout.contains("for a probe by UDP, TTL 3, flow 53; "), "{}", ended.stdout);
+    assert!(ended.stdout.contains("\noutcome   drop_no_route: "), "{}", ended.stdout);
+    let ended = explain(&["198.51.100.1", "--at", "192.0.2.3"]);
+    assert_eq!(ended.code, FAILED);
+    assert_eq!(
+        ended.log,
+        "otherhalfd: 192.0.2.3 is no address of this responder; it has 192.0.2.2, 2001:db8::2\n"
+    );
+    assert_eq!(explain(&["example.com"]).code, USAGE);
+}
+
+#[test]
 fn pages_are_generated() {
     let folder = tempfile::tempdir().unwrap();
     let ended = otherhalfd(&["generate", "man", folder.path().to_str().unwrap()]);

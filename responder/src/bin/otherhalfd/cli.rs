@@ -1,8 +1,9 @@
 //! The command line.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 /// Answers reverse traceroute requests on DPDK ports.
@@ -44,11 +45,45 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Says what would happen to a request from an address, and which key decides. Nothing is sent: the packet path's own code is asked.
+    Explain(Explain),
     /// Writes what a package installs beside the program, and the pages that are made from it.
     Generate {
         #[command(subcommand)]
         what: Page,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Who asks.
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) from: IpAddr,
+    /// The own address that is asked; by default the first of the family.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) at: Option<IpAddr>,
+    /// The protocol of the probe that is asked for; by default each.
+    #[arg(long)]
+    pub(crate) protocol: Option<Protocol>,
+    /// Its flow; by default the request has no wish.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) flow: Option<u16>,
+    /// Its TTL.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) ttl: u8,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Protocol {
+    /// Echo requests.
+    Icmp,
+    /// SYNs.
+    Tcp,
+    /// Datagrams.
+    Udp,
 }
 
 #[derive(Debug, Clone, Subcommand)]

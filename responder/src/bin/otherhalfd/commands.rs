@@ -8,8 +8,10 @@ use anyhow::Context;
 use clap::CommandFactory;
 use otherhalf_responder::config::{keys, pages, print};
 use otherhalf_responder::counters;
+use otherhalf_responder::explain::{self, Question};
+use otherhalf_wire::probe::Protocol;
 
-use crate::cli::{Arguments, Command, Page};
+use crate::cli::{self, Arguments, Command, Explain, Page};
 use crate::{Failure, load};
 
 /// Does `command`.
@@ -24,10 +26,31 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
             let text = print::print(&config)?;
             format!("# The configuration in effect of {}.\n{text}", path.display())
         }
+        Command::Explain(question) => explained(&question)?,
         Command::Generate { what } => generate(&what)?,
     };
     std::io::stdout().write_all(text.as_bytes()).context("can't write to the standard output")?;
     Ok(())
+}
+
+/// What would happen to the request, once for each protocol that it may be for.
+fn explained(arguments: &Explain) -> Result<String, Failure> {
+    let config = load(&arguments.config)?;
+    let Explain { from, at, flow, ttl, .. } = *arguments;
+    let protocols = match arguments.protocol {
+        None => Protocol::ALL.to_vec(),
+        Some(cli::Protocol::Icmp) => vec![Protocol::Icmp],
+        Some(cli::Protocol::Tcp) => vec![Protocol::Tcp],
+        Some(cli::Protocol::Udp) => vec![Protocol::Udp],
+    };
+    let explained: Result<Vec<String>, explain::Error> = protocols
+        .into_iter()
+        .map(|protocol| {
+            let question = Question { from, at, protocol, flow, ttl };
+            Ok(explain::explain(&config, &question)?.to_string())
+        })
+        .collect();
+    Ok(explained?.join("\n"))
 }
 
 /// What goes to the standard output of what is generated.

@@ -1,0 +1,497 @@
+//! What would happen to a request: it is made, and given to the very engine that workers ask, on the network and by the policy of a
+//! configuration. What the engine decides is then put into words, with the key that it goes by.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use otherhalf_engine::frame::LEAST_ROOM;
+use otherhalf_engine::{
+    Clock, Engine, Fate, Frame, InterfaceId, Neighbours, Network, NextHop, Notice, Outcome, Policy,
+    Verdict, View, network,
+};
+use otherhalf_pending::{Settings, Table};
+use otherhalf_wire::ethernet::{Link, Mac, ethertype};
+use otherhalf_wire::ip::{Family, Fields};
+use otherhalf_wire::probe::Protocol;
+use otherhalf_wire::trace::{ANY_FLOW, REQUEST_LEN, Request};
+
+use crate::config::{Config, Invalid};
+
+/// The neighbours' hardware addresses, which do not matter: whoever sent the request, and who is next.
+const SENDER: Mac = Mac([2, 0, 0, 0, 2, 1]);
+const NEXT: Mac = Mac([2, 0, 0, 0, 2, 2]);
+/// A tick of the engine's clock is a nanosecond.
+const HZ: u64 = 1_000_000_000;
+
+/// A request whose fate is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Question {
+    /// Who asks.
+    pub from: IpAddr,
+    /// The own address that is asked; none: the first of the family.
+    pub at: Option<IpAddr>,
+    /// The protocol of the probe that is asked for.
+    pub protocol: Protocol,
+    /// Its flow; none: no wish.
+    pub flow: Option<u16>,
+    /// Its TTL.
+    pub ttl: u8,
+}
+
+/// Why a question can't be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration makes no network.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// Nobody to ask.
+    #[error("there is no own {0} address that could be asked: give an interface one")]
+    NoAddress(&'static str),
+    /// Not an own address.
+    #[error("{address} is no address of this responder; it has {own}")]
+    NotOwn {
+        /// What was to be asked.
+        address: IpAddr,
+        /// What can be.
+        own: String,
+    },
+    /// The engine did not say, or the request can't be written: a mistake of ours.
+    #[error("the engine says nothing of this request; please report it")]
+    Silent,
+}
+
+/// What happens to a request, and why.
+#[derive(Debug)]
+pub struct Explanation {
+    /// What is decided, one after the other: a word, and a sentence with the key in it.
+    pub steps: Vec<(&'static str, String)>,
+    /// What becomes of it.
+    pub outcome: Outcome,
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (word, sentence) in &self.steps {
+            writeln!(f, "{word:<9} {sentence}")?;
+        }
+        writeln!(f, "{:<9} {}: {}", "outcome", self.outcome.name(), self.outcome.help())
+    }
+}
+
+/// What would happen to the request `question` if `config` were in effect and the next hop's hardware address known.
+pub fn explain(config: &Config, question: &Question) -> Result<Explanation, Error> {
+    let macs: Vec<Mac> = (0..).take(config.port.len()).map(|n| Mac([2, 0, 0, 0, 1, n])).collect();
+    let (network, policy) = (config.network(&macs)?, config.policy()?);
+    let (at, ingress, key) = asked(config, question)?;
+    let case = Case { config, network: &network, policy: &policy, question, ingress };
+    let (fate, hop) = case.decide(at)?;
+    let mut steps = vec![("request", case.request(at, &key))];
+    case.why(fate, &mut steps);
+    if !matches!(fate.verdict, Verdict::Drop | Verdict::Kernel) {
+        steps.push(("way", case.way(fate.outcome, hop)));
+    }
+    Ok(Explanation { steps, outcome: fate.outcome })
+}
+
+/// The own address that is asked, its interface, and its key.
+fn asked(config: &Config, question: &Question) -> Result<(IpAddr, InterfaceId, String), Error> {
+    let interfaces = config.port.iter().enumerate().flat_map(|(port_place, port)| {
+        let interfaces = port.interface.iter().enumerate();
+        interfaces.map(move |(place, interface)| {
+            (format!("port[{port_place}].interface[{place}]"), interface)
+        })
+    });
+    let own: Vec<_> = (0u16..)
+        .map(InterfaceId)
+        .zip(interfaces)
+        .flat_map(|(id, (key, interface))| {
+            let addresses = interface.addresses.iter().enumerate();
+            addresses.map(move |(place, prefix)| {
+                (prefix.addr(), id, format!("{key}.addresses[{place}]"))
+            })
+        })
+        .collect();
+    let family = |address: &IpAddr| Family::of(*address);
+    let wanted = |address: &IpAddr| match question.at {
+        Some(at) => *address == at,
+        None => family(address) == family(&question.from),
+    };
+    let found = own.iter().find(|(address, ..)| wanted(address));
+    found.cloned().ok_or_else(|| match question.at {
+        Some(address) => {
+            let own: Vec<String> = own.iter().map(|(address, ..)| address.to_string()).collect();
+            Error::NotOwn { address, own: own.join(", ") }
+        }
+        None => Error::NoAddress(if question.from.is_ipv4() { "IPv4" } else { "IPv6" }),
+    })
+}
+
+/// A request and what it meets.
+struct Case<'a> {
+    config: &'a Config,
+    network: &'a Network,
+    policy: &'a Policy,
+    question: &'a Question,
+    /// The interface that it comes in by.
+    ingress: InterfaceId,
+}
+
+impl Case<'_> {
+    /// Has the engine decide on the request to `at`. Who the answer goes to it says by asking for its hardware address first.
+    fn decide(&self, at: IpAddr) -> Result<(Fate, Option<NextHop>), Error> {
+        let settings = Settings { entries: 64, timeout_ticks: HZ, secret: [1, 2] };
+        let table = Table::new(settings).map_err(|_| Error::Silent)?;
+        let clock = Clock::new(HZ).ok_or(Error::Silent)?;
+        let engine = Engine::new(Arc::new(table), clock);
+        let first = self.offer(&engine, at, &Neighbours::default())?;
+        match first {
+            Fate { verdict: Verdict::Hold, notice: Some(Notice::Wanted(hop)), .. } => {
+                let fate = self.offer(&engine, at, &Neighbours::new([(hop, NEXT)]))?;
+                Ok((fate, Some(hop)))
+            }
+            fate => Ok((fate, None)),
+        }
+    }
+
+    fn offer(&self, engine: &Engine, at: IpAddr, neighbours: &Neighbours) -> Result<Fate, Error> {
+        let interface = self.network.interface(self.ingress).ok_or(Error::Silent)?;
+        let mut room = [0; LEAST_ROOM];
+        let len = self.write(at, interface, &mut room).ok_or(Error::Silent)?;
+        let frame = Frame::new(&mut room, len, interface.port).ok_or(Error::Silent)?;
+        let view = View { network: self.network, neighbours, policy: self.policy };
+        let mut fate = None;
+        engine.process(&view, HZ, &mut [frame], |_, done| fate = Some(done));
+        fate.ok_or(Error::Silent)
+    }
+
+    /// Writes the request as it comes in; its length.
+    fn write(&self, at: IpAddr, interface: &network::Interface, out: &mut [u8]) -> Option<usize> {
+        let Question { from, protocol, flow, ttl, .. } = *self.question;
+        let family = Family::of(at);
+        let request = Request {
+            identifier: 1,
+            sequence: 0,
+            ttl,
+            protocol: protocol.number(family),
+            flow: flow.unwrap_or(ANY_FLOW),
+        };
+        let ethertype = match family {
+            Family::V4 => ethertype::IPV4,
+            Family::V6 => ethertype::IPV6,
+        };
+        let link = Link { dst: interface.mac, src: SENDER, vlan: interface.vlan, ethertype };
+        let fields = Fields {
+            src: from,
+            dst: at,
+            ttl: 64,
+            traffic_class: 0,
+            flow_label: 0,
+            identification: Some(0),
+            protocol: family.icmp(),
+        };
+        let packet = link.emit(out)?;
+        let message = fields.emit(REQUEST_LEN, packet)?;
+        request.emit(from, at, &[], message)?;
+        Some(link.len() + family.header_len() + REQUEST_LEN)
+    }
+
+    fn request(&self, at: IpAddr, key: &str) -> String {
+        let Question { from, protocol, ttl, flow, .. } = self.question;
+        let flow = flow.map_or("no wish for a flow".to_owned(), |flow| format!("flow {flow}"));
+        let name = self.interface_name(self.ingress);
+        let protocol = word(*protocol);
+        format!(
+            "from {from} for a probe by {protocol}, TTL {ttl}, {flow}; to {at}, in by {name:?} ({key})"
+        )
+    }
+
+    /// Why the engine decided as it did, in the order in which it looks.
+    fn why(&self, fate: Fate, steps: &mut Vec<(&'static str, String)>) {
+        let Question { from, ttl, flow, protocol, .. } = *self.question;
+        let (name, section) = (word(protocol), section(protocol));
+        let outcome = fate.outcome;
+        if outcome == Outcome::DropBadSource {
+            steps.push(("source", self.bad_source()));
+            return;
+        }
+        let probe = is_probe(outcome);
+        match outcome {
+            Outcome::RefusedTtl => {
+                let sentence =
+                    format!("{ttl} is refused: it only asks whether traces are answered here");
+                steps.push(("TTL", sentence));
+            }
+            Outcome::RefusedProtocol => {
+                steps.push(("protocol", format!("{name} is refused: {section}.enabled = false")));
+            }
+            Outcome::RefusedFlow => {
+                steps.push(("protocol", format!("{name} is served: {section}.enabled = true")));
+                let flow = flow.unwrap_or_default();
+                steps
+                    .push(("flow", format!("{flow} is refused: it is not within {section}.flows")));
+            }
+            _ if probe || outcome == Outcome::DropNoRoute => {
+                steps.push(("source", format!("{from} may be answered: it is one host elsewhere")));
+                steps.push(("protocol", format!("{name} is served: {section}.enabled = true")));
+                let default = self.policy.flows(protocol).map_or(0, |flows| flows.default);
+                let sentence = flow.map_or_else(
+                    || format!("{default}, by {section}.default_flow"),
+                    |flow| format!("{flow} is within {section}.flows"),
+                );
+                steps.push(("flow", sentence));
+                if !probe {
+                    steps.push(("way", format!("no route leads to {from}: add a [[route]]")));
+                }
+            }
+            other => steps.push(("advice", other.advice().to_owned())),
+        }
+    }
+
+    /// Why nothing is sent to who asks.
+    fn bad_source(&self) -> String {
+        let from = self.question.from;
+        for (port_place, port) in self.config.port.iter().enumerate() {
+            let kernel = port.kernel.iter().flat_map(|kernel| &kernel.addresses);
+            if let Some(place) = kernel.clone().position(|address| *address == from) {
+                return format!(
+                    "{from} is the kernel's: port[{port_place}].kernel.addresses[{place}]"
+                );
+            }
+            for (place, interface) in port.interface.iter().enumerate() {
+                for (address_place, prefix) in interface.addresses.iter().enumerate() {
+                    let key =
+                        format!("port[{port_place}].interface[{place}].addresses[{address_place}]");
+                    if prefix.addr() == from {
+                        return format!("{from} is an address of this responder itself: {key}");
+                    }
+                    if from.is_ipv4() && [prefix.broadcast(), prefix.network()].contains(&from) {
+                        return format!("{from} is the network or the broadcast address of {key}");
+                    }
+                }
+            }
+        }
+        if network::is_unicast(from) {
+            format!("{from} is a link-local address of this responder itself")
+        } else {
+            format!(
+                "{from} is never answered: it is not the address of one host (unspecified, loopback, multicast, broadcast or reserved)"
+            )
+        }
+    }
+
+    /// Which way what is sent goes, and later all replies; `hop` is whom the engine asked for.
+    fn way(&self, outcome: Outcome, hop: Option<NextHop>) -> String {
+        let what = if is_probe(outcome) { "probe and replies" } else { "the refusal" };
+        let Some(NextHop { interface, address }) = hop else {
+            return format!(
+                "{what} by the neighbour that the request came from: reply.path = \"hairpin\""
+            );
+        };
+        let from = self.question.from;
+        let name = self.interface_name(interface);
+        let route = self.network.routes().find(|route| route.to.contains(&from));
+        // A link-local address is a neighbour whatever the routes say.
+        let route = route.filter(|route| route.via.unwrap_or(from) == address);
+        let by = match route {
+            Some(network::Route { to, via: Some(via), .. }) => {
+                let mut routes = self.config.route.iter();
+                let place = routes.position(|route| route.to.trunc() == to && route.via == via);
+                place.map_or(to.to_string(), |place| format!("route[{place}], to {to}"))
+            }
+            Some(network::Route { to, .. }) => format!("{to} is on the link"),
+            None => format!("{from} is link-local"),
+        };
+        format!("{what} by {name:?} and its neighbour {address}: {by} (reply.path = \"route\")")
+    }
+
+    fn interface_name(&self, id: InterfaceId) -> String {
+        self.config.interface_names().get(usize::from(id.0)).cloned().unwrap_or_default()
+    }
+}
+
+const fn is_probe(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::ProbeIcmp | Outcome::ProbeTcp | Outcome::ProbeUdp)
+}
+
+const fn word(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Icmp => "ICMP",
+        Protocol::Tcp => "TCP",
+        Protocol::Udp => "UDP",
+    }
+}
+
+const fn section(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Icmp => "probe.icmp",
+        Protocol::Tcp => "probe.tcp",
+        Protocol::Udp => "probe.udp",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const FILE: &str = r#"
+        [[port]]
+        device = "net_null0"
+        [port.kernel]
+        interface = "k0"
+        addresses = ["192.0.2.9"]
+        [[port.interface]]
+        name = "uplink"
+        addresses = ["192.0.2.2/24", "2001:db8::2/64"]
+        [[port.interface]]
+        vlan = 7
+        addresses = ["198.51.100.2/24"]
+        [[route]]
+        to = "203.0.113.0/24"
+        via = "192.0.2.1"
+        [[route]]
+        to = "203.0.113.128/25"
+        via = "198.51.100.1"
+        [[route]]
+        to = "2001:db8:1::/48"
+        via = "fe80::1"
+        interface = "uplink"
+        [probe.tcp]
+        enabled = false
+        [probe.udp]
+        flows = [53, "33434-33534"]
+    "#;
+
+    const ASK: Question = Question {
+        from: IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7)),
+        at: None,
+        protocol: Protocol::Udp,
+        flow: None,
+        ttl: 5,
+    };
+
+    fn from(text: &str) -> Question {
+        Question { from: text.parse().unwrap(), ..ASK }
+    }
+
+    fn explained(file: &str, question: &Question) -> Explanation {
+        let config = Config::parse(file, Path::new("a.toml")).unwrap_or_else(|e| panic!("{e}"));
+        explain(&config, question).unwrap()
+    }
+
+    #[test]
+    fn each_decision_names_its_key() {
+        let cases: &[(Question, Outcome, &[&str])] = &[
+            (
+                ASK,
+                Outcome::ProbeUdp,
+                &[
+                    "port[0].interface[0].addresses[0]",
+                    "probe.udp.enabled = true",
+                    "53, by probe.udp.default_flow",
+                    "probe and replies by \"uplink\" and its neighbour 192.0.2.1: route[0], to 203.0.113.0/24",
+                ],
+            ),
+            // The longest prefix, by another interface than it came in by.
+            (
+                from("203.0.113.130"),
+                Outcome::ProbeUdp,
+                &[
+                    "by \"net_null0.7\" and its neighbour 198.51.100.1: route[1], to 203.0.113.128/25",
+                ],
+            ),
+            (
+                from("198.51.100.77"),
+                Outcome::ProbeUdp,
+                &[
+                    "by \"net_null0.7\" and its neighbour 198.51.100.77: 198.51.100.0/24 is on the link",
+                ],
+            ),
+            (
+                Question { at: Some("198.51.100.2".parse().unwrap()), ..ASK },
+                Outcome::ProbeUdp,
+                &["to 198.51.100.2, in by \"net_null0.7\" (port[0].interface[1].addresses[0])"],
+            ),
+            (
+                from("2001:db8:1::5"),
+                Outcome::ProbeUdp,
+                &[
+                    "to 2001:db8::2, in by \"uplink\"",
+                    "its neighbour fe80::1: route[2], to 2001:db8:1::/48",
+                ],
+            ),
+            (from("fe80::5"), Outcome::ProbeUdp, &["its neighbour fe80::5: fe80::5 is link-local"]),
+            (
+                Question { flow: Some(33434), ..ASK },
+                Outcome::ProbeUdp,
+                &["33434 is within probe.udp.flows"],
+            ),
+            (
+                Question { flow: Some(99), ..ASK },
+                Outcome::RefusedFlow,
+                &["99 is refused: it is not within probe.udp.flows", "the refusal by \"uplink\""],
+            ),
+            (
+                Question { protocol: Protocol::Tcp, ..ASK },
+                Outcome::RefusedProtocol,
+                &["TCP is refused: probe.tcp.enabled = false"],
+            ),
+            (Question { ttl: 0, ..ASK }, Outcome::RefusedTtl, &["0 is refused"]),
+            (
+                from("192.0.2.2"),
+                Outcome::DropBadSource,
+                &["an address of this responder itself: port[0].interface[0].addresses[0]"],
+            ),
+            (
+                from("192.0.2.9"),
+                Outcome::DropBadSource,
+                &["192.0.2.9 is the kernel's: port[0].kernel.addresses[0]"],
+            ),
+            (
+                from("192.0.2.255"),
+                Outcome::DropBadSource,
+                &["the network or the broadcast address of port[0].interface[0].addresses[0]"],
+            ),
+            (from("127.0.0.1"), Outcome::DropBadSource, &["not the address of one host"]),
+            (from("ff02::1"), Outcome::DropBadSource, &["not the address of one host"]),
+            (
+                from("192.0.3.1"),
+                Outcome::DropNoRoute,
+                &["no route leads to 192.0.3.1: add a [[route]]"],
+            ),
+        ];
+        for (question, outcome, sentences) in cases {
+            let explanation = explained(FILE, question);
+            assert_eq!(explanation.outcome, *outcome, "{question:?}\n{explanation}");
+            let text = explanation.to_string();
+            for sentence in *sentences {
+                assert!(text.contains(sentence), "no {sentence:?} in\n{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_hairpin_needs_no_route() {
+        let file = format!("{FILE}\n[reply]\npath = \"hairpin\"");
+        let explanation = explained(&file, &from("192.0.3.1"));
+        assert_eq!(explanation.outcome, Outcome::ProbeUdp);
+        let text = explanation.to_string();
+        assert!(text.contains("that the request came from: reply.path = \"hairpin\""), "{text}");
+    }
+
+    #[test]
+    fn who_can_not_be_asked_is_said() {
+        let file = FILE.replace(", \"2001:db8::2/64\"", "").replace("2001:db8:1::/48", "fd00::/8");
+        let config = Config::parse(&file, Path::new("a.toml")).unwrap();
+        let error = explain(&config, &from("2001:db8:1::5")).unwrap_err().to_string();
+        assert!(error.starts_with("there is no own IPv6 address"), "{error}");
+        let at = Some("192.0.2.3".parse().unwrap());
+        let error = explain(&config, &Question { at, ..ASK }).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "192.0.2.3 is no address of this responder; it has 192.0.2.2, 198.51.100.2"
+        );
+    }
+}
