@@ -262,6 +262,10 @@ pub struct Route {
     pub via: IpAddr,
     /// The interface; needed for a link-local router.
     pub interface: Option<String>,
+    /// Of several routes to one prefix, that with the least number is taken whose router answers and whose port has a
+    /// link; if there is none, the least of all.
+    #[serde(default)]
+    pub preference: u32,
 }
 
 /// No router: a key that must be there is missed by `read.rs`, not by serde, which would stop at it.
@@ -360,13 +364,25 @@ impl Default for Probe {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Neighbours {
-    /// How many at most; more are not learned, and counted.
+    /// How many at most. When it is full, who talks to us takes the place of one that does not answer; others are not
+    /// learned, and counted.
     pub entries: usize,
+    /// How long an answer is believed before the neighbour is asked again, in seconds. A router that went away is noticed
+    /// at most three seconds after that.
+    pub reachable_s: u64,
 }
 
 impl Default for Neighbours {
     fn default() -> Self {
-        Self { entries: 4096 }
+        Self { entries: 4096, reachable_s: 30 }
+    }
+}
+
+impl Neighbours {
+    /// How long an answer is believed.
+    #[must_use]
+    pub const fn reachable(&self) -> Duration {
+        Duration::from_secs(self.reachable_s)
     }
 }
 

@@ -19,8 +19,9 @@ use tracing::{error, info, warn};
 use crate::config::{self, Config};
 use crate::drain::{Drain, Step, Then};
 use crate::heartbeat::Heartbeats;
+use crate::links::Link;
 use crate::neighbours::{Cache, Question};
-use crate::publish::{self, Link};
+use crate::publish;
 use crate::reload::{Incomparable, Plan};
 use crate::service;
 use crate::shared::{Order, Shared, Snapshot};
@@ -202,7 +203,7 @@ impl Control {
             }
             if published.is_none_or(|last| now.duration_since(last) >= publish::INTERVAL) {
                 published = Some(now);
-                self.look_at_links();
+                self.look_at_links(now);
                 self.publish(self.state());
                 service::alive();
             }
@@ -254,6 +255,9 @@ impl Control {
                 neighbours,
                 policy: old.policy.clone(),
             });
+        }
+        if self.neighbours.routers_changed() {
+            self.choose_routes();
         }
         self.ask(&questions);
     }
@@ -340,7 +344,7 @@ impl Control {
     }
 
     /// Hands workers another snapshot, whole; each goes by it from its next burst on.
-    fn replace(&mut self, make: impl FnOnce(&Snapshot) -> Snapshot) {
+    pub(crate) fn replace(&mut self, make: impl FnOnce(&Snapshot) -> Snapshot) {
         let old = self.shared.snapshot.load_full();
         self.shared.snapshot.store(Arc::new(make(&old)));
         self.replaced.push(old);
@@ -354,6 +358,8 @@ impl Control {
         let draining = self.drain.is_some_and(|drain| drain.closed().is_some());
         let policy = Policy { draining, ..plan.config.policy()? };
         self.neighbours.set_routers(network.routers(), Instant::now());
+        self.neighbours.set_reachable(plan.config.neighbours.reachable());
+        let network = self.with_chosen_routes(network);
         self.replace(|old| Snapshot { network, neighbours: old.neighbours.clone(), policy });
         self.config = plan.config.clone();
         self.reloads += 1;

@@ -7,7 +7,7 @@
 //! - [`worker`]: one a core: receives bursts, asks the engine, acts on its verdicts
 //!   ([`outgoing`]: what is to be sent, [`held`]: what waits for a neighbour);
 //! - [`control`]: one thread for all that is not packets: neighbours ([`neighbours`]), signals, reloads ([`reload`]), going
-//!   out of service ([`drain`]), workers that hang ([`heartbeat`]), the end;
+//!   out of service ([`drain`]), [`links`] and the routes over them, workers that hang ([`heartbeat`]), the end;
 //! - [`publish`]: the state that everybody is shown;
 //! - [`socket`]: who else may tell it what to do, `otherhalfctl` for one; [`routes`]: what it shows of them;
 //! - [`logs`]: where its lines go;
@@ -38,6 +38,7 @@ pub mod drain;
 pub mod heartbeat;
 pub mod publish;
 pub mod neighbours;
+pub mod links;
 pub mod stage;
 pub mod stats;
 pub mod counters;

@@ -2,12 +2,16 @@
 //!
 //! Not on the packet path: the control thread tells it what workers heard and what time it is,
 //! and gets back whom to ask. Workers see the result as a new table, whole.
+//!
+//! Workers do not tell whom they send to, so a neighbour that is known counts as in use: when its address has not been
+//! confirmed for the reachable time it is probed (§7.3.3), not left stale until it is needed. A frame then never goes to
+//! an address that nobody answered at for longer than that and three questions.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use otherhalf_engine::neighbour::Neighbours;
-use otherhalf_engine::{Claim, NextHop, Notice};
+use otherhalf_engine::{Claim, InterfaceId, NextHop, Notice};
 use otherhalf_wire::ethernet::Mac;
 
 /// Between two questions (`RETRANS_TIMER`).
@@ -16,12 +20,55 @@ const RETRY: Duration = Duration::from_secs(1);
 const HURRY: Duration = Duration::from_millis(900);
 /// Questions before a neighbour is given up (`MAX_MULTICAST_SOLICIT`, `MAX_UNICAST_SOLICIT`).
 const TRIES: u32 = 3;
-/// How long an address is believed before it is asked for again (`REACHABLE_TIME`).
-const REACHABLE: Duration = Duration::from_secs(30);
-/// Strangers asked for in a turn of the control thread, of which there are 500 a second.
+/// Questions in a turn of the control thread: no more than a worker sends in that time, for one that is lost counts as asked.
+const QUESTIONS: usize = 16;
+/// Of these, to strangers. There are 500 turns a second.
 const STRANGERS: usize = 2;
-/// How soon an address that the neighbour claimed unasked is asked for (`DELAY_FIRST_PROBE_TIME`).
+/// How soon an address that the neighbour claimed unasked is asked for (`DELAY_FIRST_PROBE_TIME`). For as long, no other
+/// neighbour takes its place (as in Linux, `neigh_forced_gc`).
 const DELAY: Duration = Duration::from_secs(5);
+
+/// What is known of a neighbour's hardware address: the states of RFC 4861 §7.3.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// It is asked for.
+    Incomplete,
+    /// It answered within the reachable time.
+    Reachable,
+    /// It told its address unasked: used, and soon asked for.
+    Delay,
+    /// Its address has not been confirmed for long: used, and asked for.
+    Probe,
+    /// A router that did not answer. It is still asked for.
+    Silent,
+}
+
+impl Reach {
+    /// Its name for people and programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Incomplete => "incomplete",
+            Self::Reachable => "reachable",
+            Self::Delay => "delay",
+            Self::Probe => "probe",
+            Self::Silent => "silent",
+        }
+    }
+}
+
+/// A neighbour as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// Who.
+    pub neighbour: NextHop,
+    /// Its hardware address, if it told.
+    pub mac: Option<Mac>,
+    /// Whether a route leads by it.
+    pub router: bool,
+    /// What is known of its address.
+    pub reach: Reach,
+}
 
 /// Asks for a neighbour's hardware address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +82,7 @@ pub struct Question {
 #[derive(Debug)]
 struct Entry {
     mac: Option<Mac>,
-    /// Questions asked since the last answer.
+    /// Questions asked since the last answer. Counted to one more than there are tries: then the router is silent.
     asked: u32,
     /// When to ask next.
     due: Instant,
@@ -43,14 +90,39 @@ struct Entry {
     hurried: bool,
     /// A router is asked for as long as it takes.
     router: bool,
+    /// Its address was confirmed by an answer, and not only claimed.
+    answered: bool,
+    /// When it last spoke of itself.
+    heard: Instant,
 }
 
 impl Entry {
+    /// One that is to be asked for now.
+    const fn unknown(now: Instant, router: bool) -> Self {
+        Self { mac: None, asked: 0, due: now, hurried: false, router, answered: false, heard: now }
+    }
+
     /// A frame waits: the next question comes sooner.
     fn hurry(&mut self) {
         if self.mac.is_none() && self.asked > 0 && !self.hurried {
             self.due -= HURRY;
             self.hurried = true;
+        }
+    }
+
+    /// It said that it is at `mac`, to be believed until `due`.
+    fn tell(&mut self, mac: Option<Mac>, answered: bool, due: Instant, now: Instant) {
+        (self.mac, self.asked, self.due) = (mac, 0, due);
+        (self.answered, self.heard) = (answered, now);
+    }
+
+    fn reach(&self) -> Reach {
+        match (self.mac, self.asked) {
+            (None, asked) if asked > TRIES => Reach::Silent,
+            (None, _) => Reach::Incomplete,
+            (Some(_), 0) if self.answered => Reach::Reachable,
+            (Some(_), 0) => Reach::Delay,
+            (Some(_), _) => Reach::Probe,
         }
     }
 }
@@ -60,27 +132,58 @@ impl Entry {
 pub struct Cache {
     entries: HashMap<NextHop, Entry>,
     room: usize,
+    /// How long an answer is believed before the neighbour is asked again (`REACHABLE_TIME`).
+    reachable: Duration,
     refused: u64,
     changed: bool,
+    /// A router fell silent, or a silent one spoke.
+    routers_changed: bool,
 }
 
 impl Cache {
-    /// Room for `room` neighbours; `routers` are asked for from now on, and always have room.
+    /// Room for `room` neighbours, whose answers are believed for `reachable`; `routers` are asked for from now on, and
+    /// always have room.
     #[must_use]
-    pub fn new(room: usize, routers: impl IntoIterator<Item = NextHop>, now: Instant) -> Self {
-        let entry =
-            |hop| (hop, Entry { mac: None, asked: 0, due: now, hurried: false, router: true });
-        Self { entries: routers.into_iter().map(entry).collect(), room, refused: 0, changed: false }
+    pub fn new(
+        room: usize,
+        reachable: Duration,
+        routers: impl IntoIterator<Item = NextHop>,
+        now: Instant,
+    ) -> Self {
+        let entry = |hop| (hop, Entry::unknown(now, true));
+        let entries = routers.into_iter().map(entry).collect();
+        Self { entries, room, reachable, refused: 0, changed: false, routers_changed: false }
     }
 
-    /// Asks for these routers from now on, and for those before no longer than for any neighbour.
+    /// Asks for these routers from now on, and for those before no longer than for any neighbour: one that never answered
+    /// is forgotten after its questions.
     pub fn set_routers(&mut self, routers: impl IntoIterator<Item = NextHop>, now: Instant) {
         for entry in self.entries.values_mut() {
             entry.router = false;
         }
         for hop in routers {
-            let new = Entry { mac: None, asked: 0, due: now, hurried: false, router: true };
-            self.entries.entry(hop).or_insert(new).router = true;
+            self.entries.entry(hop).or_insert(Entry::unknown(now, true)).router = true;
+        }
+        self.routers_changed = true;
+    }
+
+    /// From the next answer of each neighbour on, it is believed for `reachable`.
+    pub fn set_reachable(&mut self, reachable: Duration) {
+        self.reachable = reachable;
+    }
+
+    /// Interfaces of which `back` holds have a link again, which may lead elsewhere than before: their routers are asked at
+    /// once, their other neighbours soon.
+    pub fn link_is_back(&mut self, back: impl Fn(InterfaceId) -> bool, now: Instant) {
+        for (hop, entry) in &mut self.entries {
+            if back(hop.interface) {
+                let soon = if entry.router || entry.mac.is_none() { now } else { now + DELAY };
+                entry.due = entry.due.min(soon);
+                if entry.mac.is_some() {
+                    // Questions that went to a dead link do not count.
+                    (entry.asked, entry.answered) = (0, false);
+                }
+            }
         }
     }
 
@@ -91,10 +194,7 @@ impl Cache {
                 if let Some(entry) = self.entries.get_mut(&neighbour) {
                     entry.hurry();
                 } else if self.has_room() {
-                    self.entries.insert(
-                        neighbour,
-                        Entry { mac: None, asked: 0, due: now, hurried: false, router: false },
-                    );
+                    self.entries.insert(neighbour, Entry::unknown(now, false));
                 }
             }
             Notice::Heard { neighbour, mac, claim, overrides } => {
@@ -111,24 +211,31 @@ impl Cache {
         overrides: bool,
         now: Instant,
     ) {
-        let until = now + if claim == Claim::Answered { REACHABLE } else { DELAY };
+        let answered = claim == Claim::Answered;
+        let until = now + if answered { self.reachable } else { DELAY };
         let Some(entry) = self.entries.get_mut(&neighbour) else {
             // Only who talks to us is learned unasked (RFC 4861 §7.2.5: an advertisement alone makes no entry).
-            if claim == Claim::Asked && mac.is_some() && self.make_room() {
-                let entry = Entry { mac, asked: 0, due: until, hurried: false, router: false };
+            if claim == Claim::Asked && mac.is_some() && self.make_room(now) {
+                let mut entry = Entry::unknown(now, false);
+                entry.tell(mac, false, until, now);
                 self.entries.insert(neighbour, entry);
                 self.changed = true;
             }
             return;
         };
+        if entry.reach() == Reach::Silent && !answered {
+            // That we hear it does not show that it hears us: it is asked soon, and believed when it answers.
+            return entry.hurry();
+        }
         let told = mac.or(entry.mac);
         if told == entry.mac {
             // Nothing new: an answer confirms what is known, a claim changes nothing.
-            if told.is_some() && claim == Claim::Answered {
-                (entry.asked, entry.due) = (0, until);
+            if told.is_some() && answered {
+                entry.tell(told, true, until, now);
             }
         } else if overrides || entry.mac.is_none() {
-            (entry.mac, entry.asked, entry.due) = (told, 0, until);
+            self.routers_changed |= entry.router && entry.mac.is_none();
+            entry.tell(told, answered, until, now);
             self.changed = true;
         }
         // Else another address, and no right to replace the one known (§7.2.5).
@@ -141,14 +248,23 @@ impl Cache {
         room
     }
 
-    /// Whether there is room for one that talks to us: for its sake, one that never answered goes. Who is only
-    /// wanted makes nobody go, for anybody can want many.
-    fn make_room(&mut self) -> bool {
+    /// Whether there is room for one that talks to us: for its sake, one that never answered goes, or else the stalest of
+    /// those that did not confirm their address lately. Routers stay, and so does who answers, or has just come. Who is
+    /// only wanted makes nobody go, for anybody can want many.
+    fn make_room(&mut self, now: Instant) -> bool {
         if self.entries.len() >= self.room {
-            let mut silent =
-                self.entries.iter().filter(|(_, entry)| entry.mac.is_none() && !entry.router);
-            if let Some(hop) = silent.next().map(|(hop, _)| *hop) {
-                self.entries.remove(&hop);
+            let others = self.entries.iter().filter(|(_, entry)| !entry.router);
+            let age = |entry: &Entry| now.saturating_duration_since(entry.heard);
+            let may_go = |entry: &Entry| match entry.reach() {
+                Reach::Incomplete | Reach::Silent => true,
+                Reach::Reachable => false,
+                Reach::Delay | Reach::Probe => age(entry) >= DELAY,
+            };
+            let stalest = others
+                .filter(|(_, entry)| may_go(entry))
+                .max_by_key(|(_, entry)| (entry.mac.is_none(), age(entry)));
+            if let Some(hop) = stalest.map(|(hop, _)| *hop) {
+                self.changed |= self.entries.remove(&hop).is_some_and(|entry| entry.mac.is_some());
             }
         }
         self.has_room()
@@ -160,7 +276,7 @@ impl Cache {
     /// on the link makes one question to all stations (RFC 6583).
     pub fn questions(&mut self, now: Instant) -> Vec<Question> {
         let mut questions = Vec::new();
-        let mut changed = false;
+        let (mut changed, mut routers_changed) = (false, false);
         let mut strangers = 0;
         self.entries.retain(|neighbour, entry| {
             if entry.due > now {
@@ -171,6 +287,10 @@ impl Cache {
                 if !entry.router {
                     return false;
                 }
+                routers_changed |= entry.asked == TRIES;
+            }
+            if questions.len() >= QUESTIONS {
+                return true;
             }
             if entry.mac.is_none() && !entry.router {
                 strangers += 1;
@@ -179,13 +299,14 @@ impl Cache {
                 }
             }
             // Counted as far as needed: a router is asked for ever, once it is lost from everybody.
-            entry.asked = entry.asked.saturating_add(1).min(TRIES);
+            entry.asked = entry.asked.saturating_add(1).min(TRIES + 1);
             entry.due = now + RETRY;
             entry.hurried = false;
             questions.push(Question { neighbour: *neighbour, known: entry.mac });
             true
         });
         self.changed |= changed;
+        self.routers_changed |= routers_changed;
         questions
     }
 
@@ -199,9 +320,25 @@ impl Cache {
         ))
     }
 
-    /// All of them, with the address that each told, and whether it is a router.
-    pub fn all(&self) -> impl Iterator<Item = (NextHop, Option<Mac>, bool)> {
-        self.entries.iter().map(|(hop, entry)| (*hop, entry.mac, entry.router))
+    /// Whether routers fell silent or spoke again since the last call.
+    pub fn routers_changed(&mut self) -> bool {
+        std::mem::take(&mut self.routers_changed)
+    }
+
+    /// Whether `router` has left all questions unanswered. One that has not been asked often enough is not silent.
+    #[must_use]
+    pub fn is_silent(&self, router: NextHop) -> bool {
+        self.entries.get(&router).is_some_and(|entry| entry.reach() == Reach::Silent)
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = Remembered> {
+        self.entries.iter().map(|(hop, entry)| Remembered {
+            neighbour: *hop,
+            mac: entry.mac,
+            router: entry.router,
+            reach: entry.reach(),
+        })
     }
 
     /// Routers that do not answer.
@@ -220,184 +357,4 @@ impl Cache {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use otherhalf_engine::InterfaceId;
-
-    fn hop(n: u8) -> NextHop {
-        NextHop { interface: InterfaceId(0), address: std::net::Ipv4Addr::new(192, 0, 2, n).into() }
-    }
-
-    const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
-    const OTHER: Mac = Mac([2, 0, 0, 0, 0, 2]);
-
-    fn heard(n: u8, mac: Mac, claim: Claim, overrides: bool) -> Notice {
-        Notice::Heard { neighbour: hop(n), mac: Some(mac), claim, overrides }
-    }
-
-    fn seconds(n: u64) -> Duration {
-        Duration::from_secs(n)
-    }
-
-    #[test]
-    fn a_router_is_asked_for_until_it_answers_and_confirmed_ever_after() {
-        let start = Instant::now();
-        let mut cache = Cache::new(4, [hop(1)], start);
-        for n in 0..10 {
-            assert_eq!(
-                cache.questions(start + seconds(n)),
-                [Question { neighbour: hop(1), known: None }]
-            );
-            assert!(cache.questions(start + seconds(n)).is_empty(), "once a second");
-        }
-        assert_eq!(cache.silent_routers().count(), 1);
-        let now = start + seconds(10);
-        cache.note(heard(1, MAC, Claim::Answered, true), now);
-        assert_eq!(cache.changes().unwrap().get(hop(1)), Some(MAC));
-        assert_eq!((cache.changes(), cache.silent_routers().count()), (None, 0));
-        assert!(cache.questions(now + seconds(29)).is_empty());
-        assert_eq!(
-            cache.questions(now + seconds(30)),
-            [Question { neighbour: hop(1), known: Some(MAC) }]
-        );
-        cache.note(heard(1, MAC, Claim::Answered, true), now + seconds(30));
-        assert!(cache.questions(now + seconds(59)).is_empty());
-        assert_eq!(cache.changes(), None, "confirmed, not changed");
-    }
-
-    #[test]
-    fn who_does_not_answer_is_forgotten_a_router_is_asked_for_again() {
-        let start = Instant::now();
-        let mut cache = Cache::new(4, [hop(1)], start);
-        cache.note(heard(1, MAC, Claim::Answered, true), start);
-        cache.note(heard(2, OTHER, Claim::Asked, true), start);
-        assert_eq!(cache.changes().unwrap().len(), 2);
-        for n in 5..8 {
-            assert_eq!(
-                cache.questions(start + seconds(n)),
-                [Question { neighbour: hop(2), known: Some(OTHER) }]
-            );
-        }
-        assert!(cache.questions(start + seconds(8)).is_empty());
-        assert_eq!(cache.changes().unwrap().len(), 1);
-        for n in 30..33 {
-            assert_eq!(
-                cache.questions(start + seconds(n)),
-                [Question { neighbour: hop(1), known: Some(MAC) }]
-            );
-        }
-        assert_eq!(
-            cache.questions(start + seconds(33)),
-            [Question { neighbour: hop(1), known: None }]
-        );
-        assert!(cache.changes().unwrap().is_empty());
-        assert_eq!(cache.silent_routers().collect::<Vec<_>>(), [hop(1)]);
-    }
-
-    #[test]
-    fn what_is_wanted_is_asked_for_three_times() {
-        let start = Instant::now();
-        let mut cache = Cache::new(4, [], start);
-        cache.note(Notice::Wanted(hop(3)), start);
-        cache.note(Notice::Wanted(hop(3)), start);
-        for n in 0..3 {
-            assert_eq!(cache.questions(start + seconds(n)).len(), 1);
-        }
-        assert!(cache.questions(start + seconds(3)).is_empty());
-        assert!(cache.entries.is_empty());
-    }
-
-    #[test]
-    fn a_frame_that_waits_hurries_the_question() {
-        let start = Instant::now();
-        let mut cache = Cache::new(4, [hop(1)], start);
-        assert_eq!(cache.questions(start).len(), 1);
-        cache.note(Notice::Wanted(hop(1)), start + Duration::from_millis(50));
-        cache.note(Notice::Wanted(hop(1)), start + Duration::from_millis(60));
-        assert!(cache.questions(start + Duration::from_millis(99)).is_empty());
-        assert_eq!(cache.questions(start + Duration::from_millis(100)).len(), 1);
-        assert!(cache.questions(start + Duration::from_millis(1099)).is_empty(), "once");
-        assert_eq!(cache.questions(start + Duration::from_millis(1100)).len(), 1);
-    }
-
-    #[test]
-    fn announcements_change_and_do_not_make_neighbours() {
-        let start = Instant::now();
-        let mut cache = Cache::new(4, [], start);
-        cache.note(heard(1, MAC, Claim::Announced, true), start);
-        cache.note(heard(1, MAC, Claim::Answered, true), start);
-        assert_eq!(cache.changes(), None);
-        cache.note(heard(1, MAC, Claim::Asked, true), start);
-        assert_eq!(cache.changes().unwrap().get(hop(1)), Some(MAC));
-        cache.note(heard(1, OTHER, Claim::Answered, false), start);
-        assert_eq!(cache.changes(), None, "it may not replace");
-        cache.note(heard(1, OTHER, Claim::Announced, true), start);
-        assert_eq!(cache.changes().unwrap().get(hop(1)), Some(OTHER));
-    }
-
-    #[test]
-    fn an_answer_without_address_confirms_the_known_one() {
-        let start = Instant::now();
-        let mut cache = Cache::new(4, [hop(1)], start);
-        let confirms = Notice::Heard {
-            neighbour: hop(1),
-            mac: None,
-            claim: Claim::Answered,
-            overrides: false,
-        };
-        cache.note(confirms, start);
-        assert_eq!(cache.changes(), None, "there is none to confirm");
-        cache.note(heard(1, MAC, Claim::Answered, true), start);
-        assert_eq!(cache.changes().unwrap().len(), 1);
-        // Many times longer than an address is believed without being confirmed.
-        for n in 1..=300 {
-            let now = start + seconds(n);
-            for question in cache.questions(now) {
-                assert_eq!(question, Question { neighbour: hop(1), known: Some(MAC) });
-                cache.note(confirms, now);
-            }
-            assert_eq!(cache.changes(), None);
-        }
-        assert_eq!(cache.silent_routers().count(), 0);
-    }
-
-    #[test]
-    fn strangers_are_asked_for_a_few_at_a_time() {
-        let start = Instant::now();
-        let mut cache = Cache::new(1000, [hop(1)], start);
-        for n in 2..=200 {
-            cache.note(Notice::Wanted(hop(n)), start);
-        }
-        let mut asked = 0;
-        for turn in 0..100 {
-            let questions = cache.questions(start + Duration::from_millis(2 * turn));
-            let strangers =
-                questions.iter().filter(|question| question.neighbour != hop(1)).count();
-            assert!(strangers <= STRANGERS);
-            asked += strangers;
-        }
-        assert_eq!(asked, 199, "each in its turn");
-    }
-
-    #[test]
-    fn memory_is_bounded() {
-        let start = Instant::now();
-        let mut cache = Cache::new(3, [hop(1)], start);
-        cache.note(Notice::Wanted(hop(2)), start);
-        for n in 3..=200 {
-            cache.note(Notice::Wanted(hop(n)), start);
-            assert!(cache.entries.len() <= 3);
-        }
-        assert_eq!(cache.refused(), 197, "who is wanted makes nobody go");
-        cache.note(heard(201, MAC, Claim::Asked, true), start);
-        cache.note(heard(202, MAC, Claim::Asked, true), start);
-        assert_eq!(
-            (cache.refused(), cache.entries.len()),
-            (197, 3),
-            "who talks to us makes the silent go"
-        );
-        cache.note(heard(203, MAC, Claim::Asked, true), start);
-        assert_eq!((cache.refused(), cache.entries.len()), (198, 3));
-        assert!(cache.entries.contains_key(&hop(1)), "the router stays");
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ use otherhalf_control::status::{
 use otherhalf_wire::ethernet::Mac;
 
 use crate::control::Control;
+use crate::neighbours::Remembered;
 use crate::stage::Stage;
 use crate::stats::WorkerStats;
 use crate::times::times;
@@ -17,28 +18,7 @@ use crate::times::times;
 /// How often the state is published.
 pub const INTERVAL: Duration = Duration::from_millis(100);
 
-/// A port's link as it was last seen.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Link {
-    /// Whether there was one.
-    pub up: bool,
-    /// Its speed in Mbit/s, if known.
-    pub speed_mbps: Option<u32>,
-    /// Times that it came or went.
-    pub changes: u64,
-}
-
 impl Control {
-    /// Looks at the ports' links. A port that can't tell keeps what it had.
-    pub fn look_at_links(&mut self) {
-        for (port, seen) in self.ports.iter().zip(&mut self.links) {
-            if let Ok(link) = port.link() {
-                seen.changes += u64::from(seen.up != link.up);
-                (seen.up, seen.speed_mbps) = (link.up, link.speed_mbps);
-            }
-        }
-    }
-
     /// Shows everybody the state as it is.
     pub fn publish(&self, state: State) {
         self.shared.status.store(Arc::new(self.status(state)));
@@ -134,11 +114,12 @@ impl Control {
         let mut neighbours: Vec<Neighbour> = self
             .neighbours
             .all()
-            .map(|(hop, mac, router)| Neighbour {
+            .map(|Remembered { neighbour: hop, mac, router, reach }| Neighbour {
                 address: hop.address,
                 interface: name(hop.interface.0.into()),
                 mac: mac.map(|mac| mac.to_string()),
                 router,
+                state: reach.name().into(),
             })
             .collect();
         neighbours.sort_by(|a, b| (a.address, &a.interface).cmp(&(b.address, &b.interface)));

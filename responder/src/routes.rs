@@ -21,8 +21,9 @@ impl Routes {
     pub fn list(&self, snapshot: &Snapshot, to: Option<IpAddr>) -> Reply {
         let routes = snapshot.network.routes();
         let Some(to) = to else {
+            let all = snapshot.network.all_routes().iter();
             return Reply::Routes(
-                routes.map(|route| self.shown(snapshot, route, route.via)).collect(),
+                all.map(|route| self.shown(snapshot, *route, route.via)).collect(),
             );
         };
         if !snapshot.network.may_be_sent_to(to) {
@@ -51,6 +52,7 @@ impl Routes {
             via: route.via,
             interface: self.interfaces.get(usize::from(interface.0)).cloned().unwrap_or_default(),
             mac: known.map(|mac| mac.to_string()),
+            standby: !snapshot.network.routes().any(|taken| taken == route),
         }
     }
 }

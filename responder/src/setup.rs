@@ -19,9 +19,9 @@ use crate::heartbeat::Heartbeats;
 use crate::held;
 use crate::kernel::ferry::{self, Ferry};
 use crate::kernel::{self, Paths};
+use crate::links::Link;
 use crate::neighbours::Cache;
 use crate::nodes::Nodes;
-use crate::publish::Link;
 use crate::shared::{Shared, Snapshot};
 use crate::worker::{Prefetching, Worker};
 
@@ -96,7 +96,12 @@ impl Responder {
         let clock = Clock::new(dpdk::measure_tsc_hz(CALIBRATION))
             .context("this machine's time stamp counter is too slow to measure with")?;
         let table = Arc::new(make_table(&eal, config, &clock, nodes.of_table())?);
-        let neighbours = Cache::new(config.neighbours.entries, network.routers(), Instant::now());
+        let neighbours = Cache::new(
+            config.neighbours.entries,
+            config.neighbours.reachable(),
+            network.routers(),
+            Instant::now(),
+        );
         let policy = config.policy()?;
         let snapshot = Snapshot { network, neighbours: Neighbours::default(), policy };
         let kernel = Paths::new(config.port.iter().map(|port| port.kernel.is_some()));
@@ -130,7 +135,7 @@ impl Responder {
             interfaces: config.interface_names(),
             questions_dropped: 0,
             reloads: 0,
-            links: vec![Link::default(); ports.len()],
+            links: ports.iter().map(Link::of).collect(),
             ports,
             mempool,
             dpdk: eal.version(),

@@ -108,6 +108,9 @@ pub struct Route {
     pub interface: String,
     /// The hardware address of the next hop; none if it is not known, or there is no one next hop.
     pub mac: Option<String>,
+    /// Whether another route to the same prefix is taken instead.
+    #[serde(default)]
+    pub standby: bool,
 }
 
 /// Why a message can't be read or written.

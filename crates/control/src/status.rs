@@ -208,6 +208,10 @@ pub struct Neighbour {
     pub mac: Option<String>,
     /// Whether a route leads by it.
     pub router: bool,
+    /// What is known of its address: `incomplete`, `reachable`, `delay` or `probe` (RFC 4861 §7.3.2), or `silent`, a router
+    /// that does not answer.
+    #[serde(default)]
+    pub state: Name,
 }
 
 /// The buffers of frames.
@@ -230,6 +234,7 @@ mod tests {
             interface: "net_tap0".into(),
             mac: None,
             router: true,
+            state: "silent".into(),
         };
         let counters = Counters::from([("probe_udp".into(), 7)]);
         let worker = Worker { outcomes: counters.clone(), ..Worker::default() };

@@ -31,7 +31,7 @@ pub struct Interface {
     pub addresses: Vec<IpNet>,
 }
 
-/// Where packets to a prefix go.
+/// Where packets to a prefix go, or could go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
     /// The prefix.
@@ -40,6 +40,14 @@ pub struct Route {
     pub via: Option<IpAddr>,
     /// The interface that it is reached by.
     pub interface: InterfaceId,
+}
+
+impl Route {
+    /// Its router as a neighbour; none where the prefix is on the link.
+    #[must_use]
+    pub fn router(&self) -> Option<NextHop> {
+        Some(NextHop { interface: self.interface, address: self.via? })
+    }
 }
 
 /// Why interfaces and routes make no network.
@@ -118,6 +126,9 @@ pub(crate) enum RouteId {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Network {
     interfaces: Vec<Interface>,
+    /// All routes, longest prefix first; those of one prefix together, in the order in which they are wished for.
+    routes: Vec<Route>,
+    /// Of each prefix the route that is taken.
     v4: Vec<Entry<u32>>,
     v6: Vec<Entry<u128>>,
     own_v4: Vec<Ipv4Addr>,
@@ -146,7 +157,8 @@ pub struct StaticRoute {
 impl Network {
     /// Checks `interfaces` and `routes` and makes look-up tables of them.
     ///
-    /// Each prefix of an interface is a route; IPv6 link-local addresses come by themselves.
+    /// Each prefix of an interface is a route; IPv6 link-local addresses come by themselves. Of several routes to one
+    /// prefix the first is taken, until [`Network::choose`] says otherwise.
     pub fn new(interfaces: Vec<Interface>, routes: &[StaticRoute]) -> Result<Self, Error> {
         if u16::try_from(interfaces.len()).is_err() {
             return Err(Error::TooManyInterfaces);
@@ -188,6 +200,7 @@ impl Network {
         let mut network = Self {
             link_local: interfaces.iter().map(|interface| ndp::link_local(interface.mac)).collect(),
             interfaces,
+            routes: Vec::new(),
             v4: Vec::new(),
             v6: Vec::new(),
             own_v4: Vec::new(),
@@ -204,21 +217,38 @@ impl Network {
         }
         network.never_v4.extend(&network.own_v4);
         network.never_v6.extend(network.own_v6.iter().chain(&network.link_local));
-        // Longest prefix first; on-link before routed where both are the same.
-        all.sort_by_key(|route| (std::cmp::Reverse(route.to.prefix_len()), route.via.is_some()));
-        for Route { to, via, interface } in all {
+        // Longest prefix first; on-link before routed where both are the same. The order is otherwise that of the wishes.
+        all.sort_by_key(|route| {
+            (std::cmp::Reverse(route.to.prefix_len()), route.to, route.via.is_some())
+        });
+        network.routes = all;
+        Ok(network.choose(|_| true))
+    }
+
+    /// The same network, where of several routes to one prefix the first whose router is `usable` is taken; if none is, the
+    /// first of all.
+    #[must_use]
+    pub fn choose(mut self, usable: impl Fn(NextHop) -> bool) -> Self {
+        (self.v4, self.v6) = (Vec::new(), Vec::new());
+        for routes in self.routes.chunk_by(|one, other| one.to == other.to) {
+            let usable = |route: &&Route| route.router().is_none_or(&usable);
+            let Some(&Route { to, via, interface }) =
+                routes.iter().find(usable).or_else(|| routes.first())
+            else {
+                continue;
+            };
             match to {
                 IpNet::V4(to) => {
-                    let (network_bits, mask) = (to.network().to_bits(), to.netmask().to_bits());
-                    network.v4.push(Entry { network: network_bits, mask, via, interface });
+                    let (network, mask) = (to.network().to_bits(), to.netmask().to_bits());
+                    self.v4.push(Entry { network, mask, via, interface });
                 }
                 IpNet::V6(to) => {
-                    let (network_bits, mask) = (to.network().to_bits(), to.netmask().to_bits());
-                    network.v6.push(Entry { network: network_bits, mask, via, interface });
+                    let (network, mask) = (to.network().to_bits(), to.netmask().to_bits());
+                    self.v6.push(Entry { network, mask, via, interface });
                 }
             }
         }
-        Ok(network)
+        self
     }
 
     /// The same network, where the kernel of the machine gets `exceptions` of the ports named.
@@ -380,14 +410,19 @@ impl Network {
         near && !self.owns(address, id) && self.may_be_sent_to(address)
     }
 
-    /// All routers, with the interfaces that they are reached by.
+    /// All routers, with the interfaces that they are reached by: also those whose routes are not taken now.
     pub fn routers(&self) -> impl Iterator<Item = NextHop> {
-        let v4 = self.v4.iter().map(|entry| (entry.via, entry.interface));
-        let v6 = self.v6.iter().map(|entry| (entry.via, entry.interface));
-        v4.chain(v6).filter_map(|(via, interface)| Some(NextHop { interface, address: via? }))
+        self.routes.iter().filter_map(Route::router)
     }
 
-    /// All routes, of each family the longest prefix first; the first that holds an address decides for it.
+    /// All routes, also those that are not taken now: the longest prefix first, those of one prefix in the order in which
+    /// they are wished for.
+    #[must_use]
+    pub fn all_routes(&self) -> &[Route] {
+        &self.routes
+    }
+
+    /// The routes that are taken, of each family the longest prefix first; the first that holds an address decides for it.
     pub fn routes(&self) -> impl Iterator<Item = Route> {
         let v4 = self.v4.iter().map(|entry| {
             let length = u8::try_from(entry.mask.count_ones()).unwrap_or(32);
@@ -480,146 +515,4 @@ fn resolve(route: &StaticRoute, interfaces: &[Interface]) -> Result<InterfaceId,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn interface(port: u16, vlan: Option<u16>, addresses: &[&str]) -> Interface {
-        Interface {
-            port: PortId(port),
-            vlan: vlan.and_then(VlanId::new),
-            mac: Mac([2, 0, 0, 0, 0, u8::try_from(port).unwrap()]),
-            addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
-        }
-    }
-
-    fn route(to: &str, via: &str) -> StaticRoute {
-        StaticRoute { to: to.parse().unwrap(), via: via.parse().unwrap(), interface: None }
-    }
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    fn network() -> Network {
-        let interfaces = vec![
-            interface(0, None, &["192.0.2.2/24", "2001:db8::2/64"]),
-            interface(0, Some(100), &["198.51.100.2/30", "2001:db8:1::2/64"]),
-        ];
-        let routes = [
-            route("0.0.0.0/0", "192.0.2.1"),
-            route("203.0.113.0/24", "198.51.100.1"),
-            route("203.0.113.64/26", "192.0.2.9"),
-            route("::/0", "2001:db8::1"),
-        ];
-        Network::new(interfaces, &routes).unwrap()
-    }
-
-    #[test]
-    fn the_longest_prefix_wins() {
-        let network = network();
-        let hop = |to: &str| {
-            network
-                .next_hop(ip(to), InterfaceId(1))
-                .map(|hop| (hop.interface.0, hop.address.to_string()))
-        };
-        assert_eq!(hop("8.8.8.8"), Some((0, "192.0.2.1".into())));
-        assert_eq!(hop("203.0.113.1"), Some((1, "198.51.100.1".into())));
-        assert_eq!(hop("203.0.113.65"), Some((0, "192.0.2.9".into())));
-        assert_eq!(hop("192.0.2.77"), Some((0, "192.0.2.77".into())), "on the link");
-        assert_eq!(hop("2001:db8:1::9"), Some((1, "2001:db8:1::9".into())));
-        assert_eq!(hop("2001:db8:2::9"), Some((0, "2001:db8::1".into())));
-        assert_eq!(hop("fe80::9"), Some((1, "fe80::9".into())), "link-local stays on the link");
-        let bare = Network::new(vec![interface(0, None, &["192.0.2.2/24"])], &[]).unwrap();
-        assert_eq!(bare.next_hop(ip("8.8.8.8"), InterfaceId(0)), None);
-    }
-
-    #[test]
-    fn own_addresses() {
-        let network = network();
-        assert!(
-            network.owns(ip("198.51.100.2"), InterfaceId(0)),
-            "an address of another interface is ours too"
-        );
-        assert!(!network.owns(ip("198.51.100.1"), InterfaceId(0)));
-        assert!(network.owns(ip("fe80::ff:fe00:0"), InterfaceId(0)));
-        assert_eq!(network.link_local(InterfaceId(0)), Some("fe80::ff:fe00:0".parse().unwrap()));
-        assert_eq!(network.routers().count(), 4);
-    }
-
-    #[test]
-    fn nothing_is_sent_to_many_or_to_ourselves() {
-        let network = network();
-        let never = [
-            "0.0.0.0",
-            "0.1.2.3",
-            "127.0.0.1",
-            "224.0.0.1",
-            "240.0.0.1",
-            "255.255.255.255",
-            "192.0.2.255",
-            "192.0.2.0",
-            "198.51.100.3",
-            "192.0.2.2",
-            "::",
-            "::1",
-            "ff02::1",
-            "::ffff:192.0.2.9",
-            "2001:db8::2",
-            "fe80::ff:fe00:0",
-        ];
-        for address in never {
-            assert!(!network.may_be_sent_to(ip(address)), "{address}");
-            assert!(!network.is_on_link(ip(address), InterfaceId(0)), "{address}");
-        }
-        for address in ["192.0.2.1", "8.8.8.8", "198.51.100.1", "2001:db8::1", "fe80::1"] {
-            assert!(network.may_be_sent_to(ip(address)), "{address}");
-        }
-        assert!(
-            network.is_on_link(ip("192.0.2.9"), InterfaceId(0))
-                && !network.is_on_link(ip("192.0.2.9"), InterfaceId(1))
-        );
-    }
-
-    #[test]
-    fn mistakes_have_names() {
-        let one = || vec![interface(0, None, &["192.0.2.2/24", "2001:db8::2/64"])];
-        let error = |interfaces: Vec<Interface>, routes: &[StaticRoute]| {
-            Network::new(interfaces, routes).unwrap_err()
-        };
-        assert_eq!(error([one(), one()].concat(), &[]), Error::SameInterface { vlan: None });
-        assert_eq!(
-            error(vec![interface(0, None, &["224.0.0.1/4"])], &[]),
-            Error::NotUnicast(ip("224.0.0.1"))
-        );
-        let two =
-            vec![interface(0, None, &["192.0.2.2/24"]), interface(1, None, &["192.0.2.2/24"])];
-        assert_eq!(error(two, &[]), Error::SameAddress(ip("192.0.2.2")));
-        assert_eq!(
-            error(one(), &[route("0.0.0.0/0", "198.51.100.1")]),
-            Error::UnreachableRouter(ip("198.51.100.1"))
-        );
-        assert_eq!(
-            error(one(), &[route("0.0.0.0/0", "192.0.2.2")]),
-            Error::OwnRouter(ip("192.0.2.2"))
-        );
-        assert_eq!(
-            error(one(), &[route("::/0", "fe80::1")]),
-            Error::LinkLocalRouter(ip("fe80::1"))
-        );
-        assert!(matches!(
-            error(one(), &[route("::/0", "192.0.2.1")]),
-            Error::FamilyMismatch { .. }
-        ));
-        let elsewhere = StaticRoute { interface: Some(InterfaceId(7)), ..route("::/0", "fe80::1") };
-        assert_eq!(error(one(), &[elsewhere]), Error::NoSuchInterface(InterfaceId(7)));
-        for via in ["198.51.100.1", "224.0.0.1"] {
-            let named = StaticRoute { interface: Some(InterfaceId(0)), ..route("0.0.0.0/0", via) };
-            assert_eq!(
-                error(one(), &[named]),
-                Error::UnreachableRouter(ip(via)),
-                "an interface does not make it near"
-            );
-        }
-        assert!(error([one(), one()].concat(), &[]).to_string().contains("without VLAN"));
-    }
-}
+mod tests;

@@ -95,6 +95,8 @@ impl Config {
         found.in_range("drain.grace_ms", drain.grace_ms, 0..=600_000);
         found.in_range("drain.deadline_ms", drain.deadline_ms, 0..=600_000);
         found.in_range("neighbours.entries", neighbours.entries as u64, 1..=1 << 20);
+        // An hour.
+        found.in_range("neighbours.reachable_s", neighbours.reachable_s, 1..=3600);
     }
 
     /// Whether there is little enough of it to look at each with each other.
@@ -180,7 +182,7 @@ impl Config {
     }
 
     fn check_routes(&self, found: &mut Findings<'_>) {
-        let mut places: HashMap<IpNet, usize> = HashMap::new();
+        let mut places: HashMap<(IpNet, u32), usize> = HashMap::new();
         for (place, route) in self.route.iter().enumerate() {
             let key = format!("route[{place}].to");
             if found.has(&key) {
@@ -190,7 +192,7 @@ impl Config {
             if to != route.to {
                 found.add(&key, Problem::HostBits { to: route.to, network: to });
             }
-            match places.entry(to) {
+            match places.entry((to, route.preference)) {
                 Entry::Occupied(other) => {
                     found.add(key, Problem::SameRoute { to, other: *other.get() });
                 }

@@ -110,8 +110,8 @@ pub enum Problem {
     /// A file prefix that can't be a folder's name.
     #[error("{0:?} can't name an instance")]
     FilePrefix(String),
-    /// Two routes to one prefix.
-    #[error("route[{other}] leads to {to} too")]
+    /// Two routes to one prefix, none before the other.
+    #[error("route[{other}] leads to {to} too, with the same preference")]
     SameRoute {
         /// The prefix.
         to: IpNet,
@@ -170,7 +170,9 @@ impl Problem {
             Self::HostBits { network, .. } => {
                 format!("write {network}, or the length that was meant")
             }
-            Self::SameRoute { .. } => "remove one of both".into(),
+            Self::SameRoute { .. } => {
+                "remove one of both, or give each a preference: the lower is taken first".into()
+            }
             Self::NoWorker => "name one CPU for each worker".into(),
             Self::NoControlCpu => "name at least one CPU for the control thread".into(),
             Self::NotAHost(_) => "give the address of a host, or a prefix of its length".into(),

@@ -64,6 +64,7 @@ via = "192.0.2.1"
 to = "::/0"
 via = "fe80::1"
 interface = "uplink"
+preference = 7
 
 [pending]
 entries = 5000
@@ -87,6 +88,7 @@ default_flow = 33434
 
 [neighbours]
 entries = 100
+reachable_s = 5
 
 [drain]
 grace_ms = 2000
@@ -154,7 +156,8 @@ fn every_key_is_taken_and_means_what_it_says() {
     let secret = config.pending.secret.unwrap();
     assert_eq!(secret.0, [0x0011_2233_4455_6677, 0x8899_aabb_ccdd_eeff]);
     assert!(!format!("{config:?}").contains("4455"), "secrets are not shown");
-    assert_eq!(config.neighbours.entries, 100);
+    assert_eq!((config.neighbours.entries, config.neighbours.reachable_s), (100, 5));
+    assert_eq!([config.route[0].preference, config.route[1].preference], [0, 7]);
 
     let policy = config.policy().unwrap();
     assert_eq!(policy.reply, Reply::Hairpin);
@@ -213,9 +216,13 @@ fn keys_that_do_not_exist_are_refused_with_their_line() {
         ("[probe.icmp]", 3, "[probe.icmp] has default_flow, enabled, flows"),
         ("[probe.tcp]", 3, "[probe.tcp] has default_flow, enabled, flows"),
         ("[probe.udp]", 3, "[probe.udp] has default_flow, enabled, flows"),
-        ("[neighbours]", 3, "[neighbours] has entries"),
+        ("[neighbours]", 3, "[neighbours] has entries, reachable_s"),
         ("[drain]", 3, "[drain] has deadline_ms, grace_ms"),
-        ("[[route]]\nto = \"::/0\"\nvia = \"2001:db8::1\"", 5, "[[route]] has interface, to, via"),
+        (
+            "[[route]]\nto = \"::/0\"\nvia = \"2001:db8::1\"",
+            5,
+            "[[route]] has interface, preference, to, via",
+        ),
     ];
     for (table, line, has) in tables {
         let text = match table {

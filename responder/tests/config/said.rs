@@ -156,7 +156,7 @@ pub(crate) const ROUTES_AND_FLOWS: &[Said] = &[
     (
         "[[route]]\nto = \"10.0.0.0/8\"\nvia = \"192.0.2.1\"\n[[route]]\nto = \"10.0.0.0/8\"\n\
              via = \"192.0.2.3\"",
-        "route[1].to: route[0] leads to 10.0.0.0/8 too (remove one of both)",
+        "route[1].to: route[0] leads to 10.0.0.0/8 too, with the same preference (remove one of both, or give each a preference: the lower is taken first)",
     ),
     (
         "[probe.udp]\nflows = [\"33434-33534\"]",

@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) vlan: Option<u16>,
     /// A second port, a tap, which has the addresses of the node `www2`.
     pub(crate) two_ports: bool,
+    /// The second tap stays in the namespace of the program, which so sees its link, and the cable comes there.
+    pub(crate) second_stays: bool,
     /// The node whose default routes it has.
     pub(crate) routes_of: Option<&'static str>,
     /// `reply.path`.
@@ -45,6 +47,10 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     /// `drain.deadline_ms`: most tests wait for all answers themselves, and leave probes that get none.
     pub(crate) drain_ms: u64,
+    /// Keys of its first port.
+    pub(crate) port_keys: &'static str,
+    /// Whatever else its configuration has.
+    pub(crate) more: &'static str,
 }
 
 impl Default for Settings {
@@ -54,10 +60,13 @@ impl Default for Settings {
             huge_pages: false,
             vlan: None,
             two_ports: false,
+            second_stays: false,
             routes_of: Some("www"),
             reply_path: "route",
             workers: 1,
             drain_ms: 0,
+            port_keys: "",
+            more: "",
         }
     }
 }
@@ -116,7 +125,9 @@ impl Bench {
         let mut responder = Process::start(&lab, &mut command);
         responder.wait_for(" ready");
         lab.attach("www", TAP_LIMIT).unwrap_or_else(|error| panic!("{error}"));
-        if settings.two_ports {
+        if settings.two_ports && settings.second_stays {
+            second_cable_here(&lab);
+        } else if settings.two_ports {
             let there = ["link", "set", SECOND_TAP, "netns", &lab.namespace("www2")];
             output(lab.command("www", "ip").args(there));
             lab.attach("www2", TAP_LIMIT).unwrap_or_else(|error| panic!("{error}"));
@@ -157,6 +168,12 @@ impl Bench {
     #[track_caller]
     pub(crate) fn ask_at(&mut self, responder: &str) {
         self.clients = clients(&self.lab, responder);
+    }
+
+    /// Waits for a line with `text` in the responder's log.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, text: &str) {
+        self.responder.wait_for(text);
     }
 
     pub(crate) fn address(&self, node: &str, family: Family) -> IpAddr {
@@ -258,12 +275,39 @@ impl Bench {
     /// Stops the responder, which must end well; what it counted must add up.
     #[track_caller]
     pub(crate) fn stop(self) -> (Counters, Lab) {
+        let (counters, lab) = self.stop_after_losses();
+        counters.check_sums();
+        (counters, lab)
+    }
+
+    /// The same where links were down, so that not all that was sent could leave.
+    #[track_caller]
+    pub(crate) fn stop_after_losses(self) -> (Counters, Lab) {
         let ended = self.responder.stop();
         assert_eq!(ended.status.code(), Some(0), "{}\n{}", ended.stdout, ended.stderr);
         let counters = Counters::parse(&ended.stdout);
-        counters.check_sums();
+        counters.check_received();
         (counters, self.lab)
     }
+}
+
+/// Joins the second tap to the cable of the node `www2`, in the namespace of `www`.
+#[track_caller]
+fn second_cable_here(lab: &Lab) {
+    let link = lab.topology().links_of("www2").next().expect("it has a link");
+    let cable = format!("to-{}", link.peer_of("www2").expect("another end"));
+    output(lab.command("www2", "ip").args(["link", "set", &cable, "netns", &lab.namespace("www")]));
+    for interface in [cable.as_str(), SECOND_TAP] {
+        output(lab.command("www", "ip").args(["link", "set", interface, "up"]));
+    }
+    let chain = |from: &str, to: &str| {
+        format!(
+            "chain {from} {{\ntype filter hook ingress device \"{from}\" priority 0\nfwd to \"{to}\"\n}}\n"
+        )
+    };
+    let (there, back) = (chain(&cable, SECOND_TAP), chain(SECOND_TAP, &cable));
+    let rules = format!("table netdev second {{\n{there}{back}}}");
+    output(lab.command("www", "nft").arg(rules));
 }
 
 #[track_caller]
@@ -297,8 +341,17 @@ impl Probe {
 
 /// The configuration of a responder in the node `www`.
 fn configuration(lab: &Lab, settings: &Settings) -> String {
-    let Settings { device, huge_pages, vlan, two_ports, routes_of, reply_path, workers, drain_ms } =
-        settings;
+    let Settings {
+        device,
+        huge_pages,
+        vlan,
+        two_ports,
+        routes_of,
+        reply_path,
+        workers,
+        drain_ms,
+        ..
+    } = settings;
     // From the last core on; a machine may have fewer than workers.
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let cpus: Vec<usize> = (0..*workers).map(|worker| cores - 1 - worker % cores).collect();
@@ -324,9 +377,9 @@ path = "{reply_path}"
 "#,
         file_prefix(),
     );
-    text += &port(lab, "www", device, RESPONDER_MAC, *vlan);
+    text += &port(lab, "www", device, RESPONDER_MAC, *vlan, settings.port_keys);
     if *two_ports {
-        text += &port(lab, "www2", &format!("net_tap1,iface={SECOND_TAP}"), SECOND_MAC, None);
+        text += &port(lab, "www2", &format!("net_tap1,iface={SECOND_TAP}"), SECOND_MAC, None, "");
     }
     for (family, to) in Family::ALL.into_iter().zip(["0.0.0.0/0", "::/0"]) {
         if let Some(node) = routes_of {
@@ -335,11 +388,11 @@ path = "{reply_path}"
             text.push_str(&route);
         }
     }
-    text
+    text + settings.more
 }
 
 /// A port with the addresses of `node`.
-fn port(lab: &Lab, node: &str, device: &str, mac: Mac, vlan: Option<u16>) -> String {
+fn port(lab: &Lab, node: &str, device: &str, mac: Mac, vlan: Option<u16>, keys: &str) -> String {
     let link = lab.topology().links_of(node).next().expect("a responder has a link");
     let addresses = Family::ALL.map(|family| {
         let subnet = link.subnets.iter().find(|subnet| family.holds(subnet.addr())).unwrap();
@@ -350,6 +403,7 @@ fn port(lab: &Lab, node: &str, device: &str, mac: Mac, vlan: Option<u16>) -> Str
         r#"
 [[port]]
 device = "{device},mac={mac}"
+{keys}
 
 [[port.interface]]
 addresses = {addresses:?}

@@ -90,17 +90,25 @@ impl Client {
     /// The next response from the responder. Pings and what else is ICMP are not looked at.
     #[track_caller]
     pub(crate) fn receive(&self) -> Heard {
-        let deadline = Instant::now() + LIMIT;
+        let heard = self.receive_within(LIMIT);
+        heard.unwrap_or_else(|| panic!("{} gave no response within {LIMIT:?}", self.responder))
+    }
+
+    /// The next response, if it comes within `limit`.
+    #[track_caller]
+    pub(crate) fn receive_within(&self, limit: Duration) -> Option<Heard> {
+        let deadline = Instant::now() + limit;
         let mut room = [0; 2048];
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let left = Timespec::try_from(left).unwrap();
             let mut readable = [PollFd::new(&self.icmp, PollFlags::IN)];
-            let ready = poll(&mut readable, Some(&left)).unwrap();
-            assert!(ready > 0, "{} gave no response within {LIMIT:?}", self.responder);
+            if poll(&mut readable, Some(&left)).unwrap() == 0 {
+                return None;
+            }
             let len = rustix::io::read(&self.icmp, &mut room).unwrap();
             if let Some(heard) = self.read(&room[..len]) {
-                return heard;
+                return Some(heard);
             }
         }
     }

@@ -37,8 +37,11 @@ impl Config {
 
     /// The network, with the hardware addresses `macs` of the ports.
     pub fn network(&self, macs: &[Mac]) -> Result<Network, Invalid> {
-        let routes = self.route.iter().enumerate();
+        // In the order of the wishes.
+        let mut routes: Vec<(usize, &Route)> = self.route.iter().enumerate().collect();
+        routes.sort_by_key(|(_, route)| route.preference);
         let routes: Vec<StaticRoute> = routes
+            .into_iter()
             .map(|(place, route)| self.static_route(place, route))
             .collect::<Result<_, _>>()?;
         let made = Network::new(self.interfaces(macs), &routes)
@@ -65,7 +68,7 @@ impl Config {
     }
 
     fn static_route(&self, place: usize, route: &Route) -> Result<StaticRoute, Invalid> {
-        let Route { to, via, ref interface } = *route;
+        let Route { to, via, ref interface, .. } = *route;
         let Some(wanted) = interface else {
             return Ok(StaticRoute { to, via, interface: None });
         };

@@ -80,10 +80,10 @@ fn counters(text: &mut String, counters: &Counters, all: bool, indent: &str) {
 /// The neighbours, one a line.
 pub(crate) fn neighbours(neighbours: &[Neighbour]) -> String {
     let mut text = String::new();
-    for Neighbour { address, interface, mac, router } in neighbours {
+    for Neighbour { address, interface, mac, router, state } in neighbours {
         let mac = mac.as_deref().unwrap_or("no answer");
         let router = if *router { " router" } else { "" };
-        let _ = writeln!(text, "{address} {interface} {mac}{router}");
+        let _ = writeln!(text, "{address} {interface} {mac} {state}{router}");
     }
     text
 }
@@ -91,10 +91,11 @@ pub(crate) fn neighbours(neighbours: &[Neighbour]) -> String {
 /// The routes, one a line.
 pub(crate) fn routes(routes: &[Route]) -> String {
     let mut text = String::new();
-    for Route { to, via, interface, mac } in routes {
+    for Route { to, via, interface, mac, standby } in routes {
         let via = via.map(|router| format!(" via {router}")).unwrap_or_default();
         let mac = mac.as_deref().map(|mac| format!(" ({mac})")).unwrap_or_default();
-        let _ = writeln!(text, "{to}{via} interface {interface}{mac}");
+        let standby = if *standby { " standby" } else { "" };
+        let _ = writeln!(text, "{to}{via} interface {interface}{mac}{standby}");
     }
     text
 }

@@ -1,0 +1,132 @@
+//! Ports as they are in the field: links that flap, routers that go away, frames of other sizes. Needs root; fails without.
+
+mod kit;
+
+use std::time::{Duration, Instant};
+
+use kit::bench::{Bench, Probe, Settings, topology};
+use kit::client::Said;
+use kit::output;
+use otherhalf_engine::Outcome;
+use otherhalf_lab::Family;
+use otherhalf_wire::probe::Protocol;
+
+/// Between two requests of a trace that goes on and on.
+const PACE: Duration = Duration::from_millis(50);
+/// `neighbours.reachable_s` here, and the three questions a second apart that follow it.
+const UNREACHABLE: Duration = Duration::from_secs(1 + 3);
+/// What a busy machine may add.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Asks for the first hop, twenty times a second, until it is `node`. How long nobody answered before.
+#[track_caller]
+fn outage_until(bench: &mut Bench, family: Family, node: &str) -> Duration {
+    let wanted = bench.address(node, family);
+    let start = Instant::now();
+    let mut last = start;
+    loop {
+        let request = bench.request(family, Probe { protocol: Protocol::Udp, ttl: 1, flow: 53 });
+        let client = bench.client(family);
+        client.send(request);
+        let sent = Instant::now();
+        while let Some(heard) = client.receive_within(PACE.saturating_sub(sent.elapsed())) {
+            let Said::Hop(address, _) = heard.said else { panic!("{heard:?}") };
+            let now = Instant::now();
+            // An answer to an earlier request may have waited somewhere.
+            if address == wanted && heard.identifier == request.identifier {
+                return now.duration_since(last);
+            }
+            last = now;
+        }
+        assert!(start.elapsed() < 3 * UNREACHABLE, "{node} never answered over {family:?}");
+    }
+}
+
+fn link(bench: &Bench, node: &str, interface: &str, state: &str) {
+    output(bench.lab.command(node, "ip").args(["link", "set", interface, state]));
+}
+
+#[test]
+fn a_link_that_flaps() {
+    let mut bench = Bench::on_tap(&topology("line.toml"), &Settings::default());
+    let hop = |bench: &mut Bench| {
+        for family in Family::ALL {
+            let probe = Probe { protocol: Protocol::Udp, ttl: 1, flow: 53 };
+            bench.hop(family, probe, "R2", Outcome::ResponseTimeExceeded);
+        }
+    };
+    hop(&mut bench);
+    for _ in 0..3 {
+        link(&bench, "www", "dtap0", "down");
+        bench.wait_for("the link is down port=\"net_tap0\"");
+        link(&bench, "www", "dtap0", "up");
+        bench.wait_for("the link is up port=\"net_tap0\" down_ms=");
+        hop(&mut bench);
+    }
+    // Asked at once after each, and not only when they are due.
+    let (counters, _) = bench.stop_after_losses();
+    assert!(counters.get("solicitations_sent") >= 2 * 4, "{counters:?}");
+}
+
+/// Replies leave by R3 as long as it answers, else by R2; requests always come in by R2.
+fn two_routers() -> Bench {
+    let settings = Settings {
+        two_ports: true,
+        second_stays: true,
+        routes_of: Some("www2"),
+        more: r#"
+[neighbours]
+reachable_s = 1
+[[route]]
+to = "0.0.0.0/0"
+via = "192.0.2.1"
+preference = 1
+[[route]]
+to = "::/0"
+via = "2001:db8:b::1"
+preference = 1
+"#,
+        ..Settings::default()
+    };
+    let mut bench = Bench::on_tap(&topology("exchange.toml"), &settings);
+    for family in Family::ALL {
+        outage_until(&mut bench, family, "R3");
+    }
+    bench
+}
+
+#[test]
+fn a_router_that_goes_away_is_replaced_until_it_is_back() {
+    let mut bench = two_routers();
+    for family in Family::ALL {
+        // The port keeps its link, but the router hears nothing by it any more.
+        let dead = "table netdev dead {\nchain mute {\n\
+            type filter hook ingress device \"to-www2\" priority 0\ndrop\n}\n}";
+        output(bench.lab.command("R3", "nft").arg(dead));
+        let outage = outage_until(&mut bench, family, "R2");
+        println!("{family:?}: replaced after {outage:?}");
+        assert!(outage < UNREACHABLE + PATIENCE, "{outage:?}");
+        bench.wait_for("another router is taken");
+        output(bench.lab.command("R3", "nft").args(["delete", "table", "netdev", "dead"]));
+        let outage = outage_until(&mut bench, family, "R3");
+        println!("{family:?}: back after {outage:?} without an answer");
+        assert!(outage < PATIENCE, "{outage:?}");
+    }
+    bench.stop_after_losses();
+}
+
+#[test]
+fn a_port_without_link_is_avoided_until_it_has_one() {
+    let mut bench = two_routers();
+    for family in Family::ALL {
+        link(&bench, "www", "dtap1", "down");
+        let outage = outage_until(&mut bench, family, "R2");
+        println!("{family:?}: avoided after {outage:?}");
+        assert!(outage < Duration::from_secs(1) + PATIENCE, "{outage:?}");
+        link(&bench, "www", "dtap1", "up");
+        let outage = outage_until(&mut bench, family, "R3");
+        println!("{family:?}: back after {outage:?} without an answer");
+        assert!(outage < Duration::from_secs(1) + PATIENCE, "{outage:?}");
+    }
+    bench.stop_after_losses();
+}
