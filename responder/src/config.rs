@@ -22,7 +22,7 @@ mod file;
 pub mod print;
 pub mod pages;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -72,6 +72,9 @@ pub struct Config {
     /// The socket by which the responder is told what to do.
     #[serde(default)]
     pub control: Control,
+    /// The HTTP endpoint, for monitoring.
+    #[serde(default)]
+    pub http: Http,
 }
 
 /// DPDK's environment abstraction layer.
@@ -396,6 +399,14 @@ pub struct Control {
     pub mode: Mode,
     /// The group that it belongs to; none: the process's own.
     pub group: Option<String>,
+}
+
+/// The HTTP endpoint, for monitoring.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Http {
+    /// The addresses to listen at, of the machine's own network; none: there is no endpoint.
+    pub listen: Vec<SocketAddr>,
 }
 
 /// Going out of service without a loss.

@@ -93,7 +93,8 @@ impl Control {
         let ports = self.ports.iter().zip(&self.links);
         ports
             .map(|(port, link)| {
-                let counters = port.stats().map(|stats| port_counters(&stats)).unwrap_or_default();
+                let stats = port.stats().unwrap_or_default();
+                let queues = port.config().rx_queues;
                 Port {
                     name: port.name().to_owned(),
                     driver: port.driver().to_owned(),
@@ -102,8 +103,14 @@ impl Control {
                     link_changes: link.changes,
                     speed_mbps: link.speed_mbps,
                     mtu: port.mtu().unwrap_or(0),
-                    queues: port.config().rx_queues,
-                    counters,
+                    queues,
+                    counters: port_counters(&stats),
+                    queue_counters: stats
+                        .queues
+                        .iter()
+                        .take(queues.into())
+                        .map(queue_counters)
+                        .collect(),
                 }
             })
             .collect()
@@ -157,6 +164,16 @@ fn port_counters(stats: &dpdk::PortStats) -> Counters {
     ])
 }
 
+fn queue_counters(stats: &dpdk::QueueStats) -> Counters {
+    BTreeMap::from([
+        ("rx_packets".into(), stats.ipackets),
+        ("tx_packets".into(), stats.opackets),
+        ("rx_bytes".into(), stats.ibytes),
+        ("tx_bytes".into(), stats.obytes),
+        ("rx_errors".into(), stats.errors),
+    ])
+}
+
 /// A clock that runs for half a billion years has no more of them.
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
@@ -173,5 +190,8 @@ mod tests {
         let mut described: Vec<&str> = PORT.iter().map(|entry| entry.name).collect();
         described.sort_unstable();
         assert_eq!(counters.keys().collect::<Vec<_>>(), described);
+        for name in queue_counters(&dpdk::QueueStats::default()).keys() {
+            assert!(described.contains(&name.as_ref()), "{name}");
+        }
     }
 }

@@ -177,6 +177,9 @@ pub struct Port {
     pub queues: u16,
     /// The device's counters. What a driver does not count is 0.
     pub counters: Counters,
+    /// The same of each queue, as far as DPDK tells them apart.
+    #[serde(default)]
+    pub queue_counters: Vec<Counters>,
 }
 
 /// The table of probes that wait for an answer.

@@ -61,6 +61,8 @@ pub use lcore::{LcoreHandle, LcoreId, RegisteredThread, current_lcore};
 pub use mbuf::{Checksum, Checksums, Mbuf};
 pub use memory::prefetch;
 pub use mempool::{Mempool, MempoolConfig};
-pub use port::{Link, Port, PortConfig, PortId, PortInfo, PortStats, RxOffloads};
+pub use port::{
+    Link, Port, PortConfig, PortId, PortInfo, PortStats, QUEUES_COUNTED, QueueStats, RxOffloads,
+};
 pub use queue::{RxQueue, TxQueue};
 pub use ring::ring_port_name;

@@ -221,6 +221,27 @@ pub struct PortStats {
     pub oerrors: u64,
     /// Times that no buffer was left to receive into.
     pub rx_nombuf: u64,
+    /// The first queues, those of a number in both directions together.
+    pub queues: [QueueStats; QUEUES_COUNTED],
+}
+
+/// Queues that DPDK counts by themselves (`RTE_ETHDEV_QUEUE_STAT_CNTRS`).
+pub const QUEUES_COUNTED: usize = 16;
+
+/// A queue's counters since its port was started, with DPDK's names without the `q_`. Of a driver that does not count by
+/// queue, 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueStats {
+    /// Frames received.
+    pub ipackets: u64,
+    /// Frames sent.
+    pub opackets: u64,
+    /// Bytes received.
+    pub ibytes: u64,
+    /// Bytes sent.
+    pub obytes: u64,
+    /// Frames that the receive queue dropped.
+    pub errors: u64,
 }
 
 /// A configured port. Dropping it, and all its queues, stops and closes it for good: the
@@ -479,6 +500,13 @@ impl Port {
             ierrors: counters.ierrors,
             oerrors: counters.oerrors,
             rx_nombuf: counters.rx_nombuf,
+            queues: std::array::from_fn(|queue| QueueStats {
+                ipackets: counters.q_ipackets[queue],
+                opackets: counters.q_opackets[queue],
+                ibytes: counters.q_ibytes[queue],
+                obytes: counters.q_obytes[queue],
+                errors: counters.q_errors[queue],
+            }),
         })
     }
 

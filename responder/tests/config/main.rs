@@ -98,6 +98,9 @@ deadline_ms = 1000
 socket = "/run/otherhalf/control.sock"
 mode = "0600"
 group = "operators"
+
+[http]
+listen = ["127.0.0.1:9469", "[::1]:9470"]
 "#;
 
 /// What is needed at least; parts of it are put wrong.
@@ -158,6 +161,8 @@ fn every_key_is_taken_and_means_what_it_says() {
     assert!(!format!("{config:?}").contains("4455"), "secrets are not shown");
     assert_eq!((config.neighbours.entries, config.neighbours.reachable_s), (100, 5));
     assert_eq!([config.route[0].preference, config.route[1].preference], [0, 7]);
+    let listen: Vec<String> = config.http.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["127.0.0.1:9469", "[::1]:9470"]);
 
     let policy = config.policy().unwrap();
     assert_eq!(policy.reply, Reply::Hairpin);

@@ -1,5 +1,6 @@
 //! `otherhalfd` as a person or a service manager meets it: arguments, exit codes, sentences, signals.
 
+mod http;
 mod instance;
 #[path = "../process/mod.rs"]
 mod process;

@@ -19,7 +19,7 @@ use otherhalf_responder::kernel::ferry;
 use otherhalf_responder::logs::Logs;
 use otherhalf_responder::routes::Routes;
 use otherhalf_responder::setup::Responder;
-use otherhalf_responder::{service, socket};
+use otherhalf_responder::{http, service, socket};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use tracing::{error, info, warn};
 
@@ -135,6 +135,7 @@ fn run(config: &Config, file: PathBuf, logs: Logs) -> anyhow::Result<()> {
             socket::open(&config.control, path, Arc::clone(&control.shared), routes, logs)?;
         (listening, control.asks) = (Some(open), Some(asks));
     }
+    http::open(&config.http.listen, Arc::clone(&control.shared))?;
     let mut handles = Vec::new();
     for (lcore, worker) in workers {
         handles.push(eal.launch(lcore, move || worker.run())?);
