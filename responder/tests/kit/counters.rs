@@ -104,10 +104,19 @@ impl Counters {
         self.check_received();
         assert_eq!(self.get("resets_sent"), self.outcome(Outcome::ResponseSynAck), "{}", self.text);
         let answered = self.sum(|outcome| {
-            outcome != Outcome::NeighbourLearned && !outcome.name().starts_with("drop_")
+            let unanswered = [Outcome::NeighbourLearned, Outcome::KernelPassed];
+            !unanswered.contains(&outcome) && !outcome.name().starts_with("drop_")
         });
-        let sent = answered + self.get("resets_sent") + self.get("solicitations_sent");
+        let own = ["resets_sent", "solicitations_sent", "kernel_sent"].map(|name| self.get(name));
+        let sent = answered + own.iter().sum::<u64>();
         assert_eq!(self.ports("sent"), sent, "frames sent, and reasons to:\n{}", self.text);
+        let for_kernel = self.outcome(Outcome::KernelPassed) + self.get("kernel_told");
+        let there = self.get("kernel_delivered") + self.get("kernel_refused");
+        assert_eq!(for_kernel, there, "frames for the kernel:\n{}", self.text);
+        let of_kernel = self.get("kernel_sent") + self.get("kernel_unsent");
+        let left = self.get("kernel_received").checked_sub(of_kernel);
+        // What it sends after the workers have ended goes nowhere.
+        assert!(left.is_some_and(|left| left <= 64), "frames of the kernel:\n{}", self.text);
         for name in ["missed", "errors", "send errors", "no_mbuf"] {
             assert_eq!(self.ports(name), 0, "{name} of the ports:\n{}", self.text);
         }

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub(crate) mod bench;
+pub(crate) mod bird;
 pub(crate) mod client;
 pub(crate) mod crowd;
 pub(crate) mod counters;

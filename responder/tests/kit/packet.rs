@@ -4,10 +4,12 @@ use std::net::IpAddr;
 
 use otherhalf_wire::checksum::Sum;
 use otherhalf_wire::ethernet::{Link, Mac, VlanId, ethertype};
-use otherhalf_wire::ip::{Family, Fields, pseudo_header};
+use otherhalf_wire::ip::{Family, Fields, protocol, pseudo_header};
 use otherhalf_wire::ipv4;
 use otherhalf_wire::ipv6;
+use otherhalf_wire::tcp;
 use otherhalf_wire::trace::{REQUEST_LEN, Request};
+use zerocopy::IntoBytes as _;
 
 /// The hardware address that the responder's port is given.
 pub(crate) const RESPONDER_MAC: Mac = Mac([2, 0, 0, 0, 0, 0x80]);
@@ -52,6 +54,25 @@ pub(crate) fn packet(protocol: u8, src: IpAddr, dst: IpAddr, payload: &[u8]) -> 
 /// A packet of the family's ICMP.
 pub(crate) fn icmp(src: IpAddr, dst: IpAddr, message: &[u8]) -> Vec<u8> {
     packet(Family::of(src).icmp(), src, dst, message)
+}
+
+/// A TCP packet that asks for a connection between these ports.
+pub(crate) fn syn(src: IpAddr, dst: IpAddr, [src_port, dst_port]: [u16; 2]) -> Vec<u8> {
+    let mut header = tcp::Header {
+        src_port: src_port.into(),
+        dst_port: dst_port.into(),
+        sequence: 1.into(),
+        acknowledgement: 0.into(),
+        data_offset: tcp::NO_OPTIONS,
+        flags: tcp::flag::SYN,
+        window: 8192.into(),
+        checksum: 0.into(),
+        urgent: 0.into(),
+    };
+    let length = u16::try_from(size_of::<tcp::Header>()).unwrap();
+    let sum = pseudo_header(src, dst, protocol::TCP, length).bytes(header.as_bytes());
+    header.checksum = sum.checksum().into();
+    packet(protocol::TCP, src, dst, header.as_bytes())
 }
 
 /// An IPv4 packet with `options` put in; their length is a multiple of 4.
