@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use kit::bench::{build, file_prefix, topology};
 use kit::bird::{Bird, routes, until};
-use kit::client::Client;
+use kit::client::{Client, Said};
 use kit::counters::Counters;
 use kit::exchange::PROTOCOLS;
 use kit::packet::syn;
@@ -82,6 +82,7 @@ fn own(lab: &Lab, node: &str, family: Family) -> String {
 #[track_caller]
 fn respond(lab: &Lab, folder: &Path, ports: &[PortOf<'_>]) -> Process {
     let home = ports[0].node;
+    let cpu = thread::available_parallelism().map_or(1, std::num::NonZero::get) - 1;
     let mut text = format!(
         r#"
 [eal]
@@ -90,7 +91,7 @@ memory_mb = 96
 file_prefix = "{}"
 
 [workers]
-cpus = [1]
+cpus = [{cpu}]
 idle_sleep_us = 50
 
 [pending]
@@ -130,6 +131,161 @@ deadline_ms = 10000
         lab.attach(port.node, TAP_LIMIT).unwrap_or_else(|error| panic!("{error}"));
     }
     responder
+}
+
+/// Two responders with one address and one secret, each behind a router of its own, with a BIRD beside it that has an
+/// address of its own; and R1, which balances over both.
+struct Pair {
+    birds: Vec<Bird>,
+    responders: [Process; 2],
+    _folder: TempDir,
+    lab: Lab,
+}
+
+const PAIR: [(&str, &str, u32); 2] = [("www", "R2", AS[2]), ("www2", "R3", AS[3])];
+/// Clients that ask a pair: all at one of them would be a chance of one in eight millions.
+const CLIENTS: u16 = 24;
+/// R1 notes by which router a probe came, and has all that belongs to it, errors as well, go back there: docs/kernel-path.md.
+const TRACKING: &str = r#"
+nft -f - <<END
+table inet responders {
+    chain note {
+        type filter hook prerouting priority mangle;
+        iifname "to-R2" ct mark set 2
+        iifname "to-R3" ct mark set 3
+        iifname "to-client" meta mark set ct mark
+    }
+    chain back {
+        type route hook output priority mangle;
+        meta l4proto { icmp, icmpv6 } meta mark set ct mark
+    }
+}
+END
+for family in -4 -6; do
+    ip $family rule add fwmark 2 table 2
+    ip $family rule add fwmark 3 table 3
+done
+ip -4 route add 198.51.100.77 table 2 via 192.0.2.1 dev to-R2
+ip -6 route add 2001:db8:5::77 table 2 via 2001:db8:b::1 dev to-R2
+ip -4 route add 198.51.100.77 table 3 via 203.0.113.1 dev to-R3
+ip -6 route add 2001:db8:5::77 table 3 via 2001:db8:c::1 dev to-R3
+"#;
+/// What BIRD has beside each.
+const BESIDE: [[&str; 2]; 2] =
+    [["192.0.2.81", "2001:db8:b::81"], ["203.0.113.81", "2001:db8:c::81"]];
+
+impl Pair {
+    /// `policy` is how R1 balances: Linux's `fib_multipath_hash_policy`.
+    #[track_caller]
+    fn start(policy: &str) -> Self {
+        let lab = build(&topology("exchange.toml"));
+        let folder = TempDir::new().unwrap();
+        let set = "for f in 4 6; do echo $0 > /proc/sys/net/ipv$f/fib_multipath_hash_policy; done";
+        output(lab.command("R1", "sh").args(["-ec", set, policy]));
+        let mut responders = Vec::new();
+        let mut birds = vec![Bird::start(&lab, "R1", folder.path(), &core(&lab))];
+        for (number, ((node, router, system), beside)) in (0..).zip(PAIR.into_iter().zip(BESIDE)) {
+            let kernel = format!("addresses = {beside:?}");
+            let port = PortOf { node, number, kernel: &kernel };
+            responders.push(respond(&lab, folder.path(), std::slice::from_ref(&port)));
+            let addresses =
+                [0, 1].map(|family| format!("{}{}", beside[family], ["/24", "/64"][family]));
+            address(&lab, node, &port.interface(), &addresses);
+            let beside = beside.map(|text| text.parse().unwrap());
+            let text = border(&lab, router, system, beside);
+            birds.push(Bird::start(&lab, router, folder.path(), &text));
+            let text = announcer(&lab, beside[0], &[(router, system, beside)]);
+            birds.push(Bird::start(&lab, node, folder.path(), &text));
+        }
+        let Ok(responders) = responders.try_into() else { panic!("two") };
+        await_routes(&lab, &["R2", "R3"]);
+        Self { birds, responders, _folder: folder, lab }
+    }
+
+    /// Has many clients ask for probes of every protocol to each hop. Returns how many; with `heard`, each must be answered.
+    #[track_caller]
+    fn ask(&self, family: Family, heard: bool) -> u64 {
+        let service = of(family, &SERVICE).parse().unwrap();
+        let node = |name| self.lab.address(name, family);
+        let mut asked = 0;
+        for own in kit::crowd::addresses(&self.lab, family, CLIENTS) {
+            let mut client = Client::open(&self.lab, own, service);
+            let right = [vec![node("R2"), node("R3")], vec![node("R1")], vec![own]];
+            for (protocol, flow, _) in PROTOCOLS {
+                for (ttl, right) in (1..).zip(&right) {
+                    let request = client.request(client.number(protocol), ttl, flow);
+                    client.send(request);
+                    asked += 1;
+                    let what = format!("{protocol:?} to {own} with TTL {ttl}");
+                    if heard {
+                        let heard = client.receive();
+                        let Said::Hop(hop, _) = heard.said else { panic!("{what}: {heard:?}") };
+                        assert!(right.contains(&hop), "{what}: {heard:?}");
+                    }
+                }
+            }
+        }
+        asked
+    }
+
+    /// Ends both, which must have shared the work.
+    #[track_caller]
+    fn end(self, asked: u64) -> [Counters; 2] {
+        let counters = self.responders.map(end);
+        let probes = counters.each_ref().map(|all| all.sum(|o| o.name().starts_with("probe_")));
+        assert_eq!(probes.iter().sum::<u64>(), asked, "{counters:?}");
+        assert!(probes.iter().all(|probes| *probes > 0), "{counters:?}");
+        counters
+    }
+}
+
+#[test]
+fn behind_a_router_that_hashes_addresses_and_looks_into_errors() {
+    // Linux's policy 0 takes the addresses alone, in either order, and of an ICMP error those within. Over IPv6 it takes the
+    // flow label and the protocol as well, which are not the same in request and answer.
+    let pair = Pair::start("0");
+    let asked = pair.ask(Family::V4, true);
+    // One of both withdrawn, the other gets all.
+    let [_, _, first, ..] = &pair.birds[..] else { panic!("five") };
+    for family in ["4", "6"] {
+        first.ask(&format!("disable service_{family}"));
+    }
+    await_routes(&pair.lab, &["R3"]);
+    trace(&pair.lab, &["R3", "R1"]);
+    for family in ["4", "6"] {
+        first.ask(&format!("enable service_{family}"));
+    }
+    await_routes(&pair.lab, &["R2", "R3"]);
+    for counters in pair.end(asked + 18) {
+        assert_eq!(counters.outcome(Outcome::DropUnmatched), 0, "{counters:?}");
+    }
+}
+
+#[test]
+fn behind_a_router_that_hashes_ports() {
+    // An error goes by the ports or the address of whoever sends it, so to either responder. The one that has sent no such
+    // probe drops it, by its right name: with one secret, what is not ours looks like ours.
+    let pair = Pair::start("1");
+    let asked: u64 = Family::ALL.map(|family| pair.ask(family, false)).iter().sum();
+    let counters = pair.end(asked);
+    let sum = |wanted: &dyn Fn(Outcome) -> bool| -> u64 {
+        counters.iter().map(|all| all.sum(wanted)).sum()
+    };
+    let answered = sum(&|outcome| outcome.name().starts_with("response_"));
+    let strayed = sum(&|outcome| outcome == Outcome::DropUnmatched);
+    assert_eq!(answered + strayed, asked, "{counters:?}");
+    assert!(answered > 0 && strayed > 0, "{counters:?}");
+    assert_eq!(sum(&|outcome| outcome == Outcome::DropForged), 0, "{counters:?}");
+}
+
+#[test]
+fn behind_a_router_that_keeps_track_of_probes() {
+    let pair = Pair::start("1");
+    output(pair.lab.command("R1", "sh").args(["-ec", TRACKING]));
+    let asked: u64 = Family::ALL.map(|family| pair.ask(family, true)).iter().sum();
+    for counters in pair.end(asked) {
+        assert_eq!(counters.outcome(Outcome::DropUnmatched), 0, "{counters:?}");
+    }
 }
 
 /// Gives the kernel's interface `addresses`.

@@ -31,18 +31,7 @@ impl Crowds {
     /// Gives the client addresses for `count` crowds, and R1 the route to them.
     #[track_caller]
     pub(crate) fn gather(lab: &Lab, family: Family, count: u16) -> Self {
-        let (length, nodad) = match family {
-            Family::V4 => (16, ""),
-            Family::V6 => (64, "nodad"),
-        };
-        let (network, own) = (address(family, 0), lab.address("client", family));
-        batch(lab, "R1", &format!("route add {network}/{length} via {own} dev to-client\n"));
-        let mut commands = String::new();
-        for number in 1..=count * CROWD {
-            let address = address(family, number);
-            writeln!(commands, "address add {address} dev lo {nodad}").unwrap();
-        }
-        batch(lab, "client", &commands);
+        addresses(lab, family, count * CROWD);
         Self { family, asked: 0 }
     }
 
@@ -84,6 +73,24 @@ impl Crowds {
         bench.expect(probe.outcome(), CROWD.into());
         bench.expect(outcome, CROWD.into());
     }
+}
+
+/// Gives the client `count` addresses besides its own, and R1 the route to them.
+#[track_caller]
+pub(crate) fn addresses(lab: &Lab, family: Family, count: u16) -> Vec<IpAddr> {
+    let (length, nodad) = match family {
+        Family::V4 => (16, ""),
+        Family::V6 => (64, "nodad"),
+    };
+    let (network, own) = (address(family, 0), lab.address("client", family));
+    batch(lab, "R1", &format!("route add {network}/{length} via {own} dev to-client\n"));
+    let addresses: Vec<_> = (1..=count).map(|number| address(family, number)).collect();
+    let mut commands = String::new();
+    for address in &addresses {
+        writeln!(commands, "address add {address} dev lo {nodad}").unwrap();
+    }
+    batch(lab, "client", &commands);
+    addresses
 }
 
 /// Addresses for benchmarking (RFC 2544) and for documentation (RFC 3849).
