@@ -35,7 +35,7 @@ pub struct Path {
     pub stats: PathStats,
 }
 
-/// What the [`ferry`], the one writer, counts of a path. What was handed to it is in time either delivered or refused.
+/// What the [`ferry`], the one writer while it runs, counts of a path. What was handed to it is in time either delivered or refused.
 #[derive(Debug, Default)]
 pub struct PathStats {
     /// Frames that the kernel's interface took.
@@ -91,6 +91,18 @@ impl Paths {
         let ports = (0u16..).map(PortId).zip(&self.by_port);
         let own = ports.filter(|(port, _)| usize::from(port.0).checked_rem(workers) == Some(index));
         own.filter_map(|(port, path)| Some((port, path.as_ref()?))).collect()
+    }
+
+    /// Frees what is left in the queues when all threads have ended, and counts it as not taken.
+    pub fn clear(&self) {
+        for path in self.iter() {
+            while path.to_kernel.pop().is_some() {
+                path.stats.refused.add(1);
+            }
+            while path.from_kernel.pop().is_some() {
+                path.stats.dropped.add(1);
+            }
+        }
     }
 
     /// Tells the ferry to come to an end.

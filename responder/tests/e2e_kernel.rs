@@ -3,16 +3,19 @@
 
 mod kit;
 
-use std::fmt::Write as _;
-use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kit::bench::{build, file_prefix, topology};
-use kit::bird::{Bird, routes, until};
+use kit::announced::{
+    AS, PortOf, SERVICE, address, announcer, await_routes, border, core, end, own, respond, socket,
+    trace,
+};
+use kit::bench::{build, program, topology};
+use kit::bird::{self, Bird, until};
 use kit::client::{Client, Said};
 use kit::counters::Counters;
 use kit::exchange::PROTOCOLS;
@@ -21,124 +24,17 @@ use kit::process::Process;
 use kit::{of, output};
 use otherhalf_engine::Outcome;
 use otherhalf_lab::{Family, Lab};
+use otherhalf_wire::probe::Protocol;
+use rustix::process::Signal;
+use serde_json::Value;
 use tempfile::TempDir;
-
-/// The address that requests are sent to, which BGP alone makes known.
-const SERVICE: [&str; 2] = ["198.51.100.77", "2001:db8:5::77"];
-const LENGTH: [&str; 2] = ["/32", "/128"];
-/// Private AS numbers for documentation (RFC 5398): the responder, R1, R2, R3.
-const AS: [u32; 4] = [64500, 64501, 64502, 64503];
-/// How soon sessions are up, and how soon a dead neighbour is noticed.
-const TIMERS: &str =
-    "hold time 6; connect delay time 1; connect retry time 2; error wait time 1, 2;";
-const TAP_LIMIT: Duration = Duration::from_secs(10);
-/// Half of the digits of a secret that is none.
-const SECRET: &str = "000102030405060708090a0b0c0d0e0f";
-
-/// A port of a responder.
-struct PortOf<'a> {
-    /// The node whose link it is on.
-    node: &'a str,
-    number: u8,
-    /// `[port.kernel]`, without the interface.
-    kernel: &'a str,
-}
-
-impl PortOf<'_> {
-    /// The kernel's interface.
-    fn interface(&self) -> String {
-        format!("oh{}", self.number)
-    }
-
-    fn configuration(&self, lab: &Lab, service: bool) -> String {
-        let (number, interface, kernel) = (self.number, self.interface(), self.kernel);
-        let mut addresses = Family::ALL.map(|family| own(lab, self.node, family)).to_vec();
-        if service {
-            addresses
-                .extend(SERVICE.iter().zip(LENGTH).map(|(address, len)| format!("{address}{len}")));
-        }
-        format!(
-            r#"
-[[port]]
-device = "net_tap{number},iface=dtap{number},mac=02:00:00:00:00:8{number}"
-
-[[port.interface]]
-addresses = {addresses:?}
-
-[port.kernel]
-interface = "{interface}"
-{kernel}
-"#
-        )
-    }
-}
-
-/// The address of a responder's node with the length of its link's prefix.
-fn own(lab: &Lab, node: &str, family: Family) -> String {
-    format!("{}{}", lab.address(node, family), of(family, &["/24", "/64"]))
-}
-
-/// A responder with `ports`, the first one with the service address; and each port's routes as `default_of` has them.
-#[track_caller]
-fn respond(lab: &Lab, folder: &Path, ports: &[PortOf<'_>]) -> Process {
-    let home = ports[0].node;
-    let cpu = thread::available_parallelism().map_or(1, std::num::NonZero::get) - 1;
-    let mut text = format!(
-        r#"
-[eal]
-huge_pages = false
-memory_mb = 96
-file_prefix = "{}"
-
-[workers]
-cpus = [{cpu}]
-idle_sleep_us = 50
-
-[pending]
-entries = 4096
-secret = "{SECRET}"
-
-[drain]
-grace_ms = 3000
-deadline_ms = 10000
-"#,
-        file_prefix()
-    );
-    for port in ports {
-        text += &port.configuration(lab, port.node == home);
-    }
-    for (family, to) in Family::ALL.into_iter().zip(["0.0.0.0/0", "::/0"]) {
-        let via = lab.gateway(home, family);
-        write!(text, "\n[[route]]\nto = \"{to}\"\nvia = \"{via}\"\n").unwrap();
-    }
-    let file = folder.join(format!("otherhalfd-{home}.toml"));
-    fs::write(&file, text).unwrap();
-    let mut command = lab.command(home, env!("CARGO_BIN_EXE_otherhalfd"));
-    command.arg("--config").arg(&file).env_remove("RUST_LOG");
-    let mut responder = Process::start(lab, &mut command);
-    responder.wait_for(" ready");
-    for port in ports {
-        if port.node != home {
-            let there = [
-                "link",
-                "set",
-                &format!("dtap{}", port.number),
-                "netns",
-                &lab.namespace(port.node),
-            ];
-            output(lab.command(home, "ip").args(there));
-        }
-        lab.attach(port.node, TAP_LIMIT).unwrap_or_else(|error| panic!("{error}"));
-    }
-    responder
-}
 
 /// Two responders with one address and one secret, each behind a router of its own, with a BIRD beside it that has an
 /// address of its own; and R1, which balances over both.
 struct Pair {
     birds: Vec<Bird>,
     responders: [Process; 2],
-    _folder: TempDir,
+    folder: TempDir,
     lab: Lab,
 }
 
@@ -198,8 +94,13 @@ impl Pair {
             birds.push(Bird::start(&lab, node, folder.path(), &text));
         }
         let Ok(responders) = responders.try_into() else { panic!("two") };
+        for bird in birds.iter().skip(2).step_by(2) {
+            for family in ["4", "6"] {
+                bird.ask(&format!("enable service_{family}"));
+            }
+        }
         await_routes(&lab, &["R2", "R3"]);
-        Self { birds, responders, _folder: folder, lab }
+        Self { birds, responders, folder, lab }
     }
 
     /// Has many clients ask for probes of every protocol to each hop. Returns how many; with `heard`, each must be answered.
@@ -228,6 +129,19 @@ impl Pair {
         asked
     }
 
+    /// How many frames have ended by now as `wanted`.
+    #[track_caller]
+    fn count(&self, wanted: impl Fn(&str) -> bool) -> u64 {
+        let count = |(node, ..): &(&str, &str, u32)| {
+            let text = ctl(&socket(self.folder.path(), node), &["--json", "stats"]);
+            let stats: Value = serde_json::from_str(&text).unwrap();
+            let outcomes = stats["outcomes"].as_object().unwrap();
+            let counts = outcomes.iter().filter(|(name, _)| wanted(name));
+            counts.map(|(_, count)| count.as_u64().unwrap()).sum::<u64>()
+        };
+        PAIR.iter().map(count).sum()
+    }
+
     /// Ends both, which must have shared the work.
     #[track_caller]
     fn end(self, asked: u64) -> [Counters; 2] {
@@ -252,13 +166,20 @@ fn behind_a_router_that_hashes_addresses_and_looks_into_errors() {
     }
     await_routes(&pair.lab, &["R3"]);
     trace(&pair.lab, &["R3", "R1"]);
-    for family in ["4", "6"] {
-        first.ask(&format!("enable service_{family}"));
-    }
-    await_routes(&pair.lab, &["R2", "R3"]);
     for counters in pair.end(asked + 18) {
         assert_eq!(counters.outcome(Outcome::DropUnmatched), 0, "{counters:?}");
     }
+}
+
+#[test]
+fn a_responder_that_dies_is_left_out() {
+    let pair = Pair::start("0");
+    let Pair { responders: [first, second], lab, birds: _birds, folder: _folder } = pair;
+    // By SIGKILL: the interface of the kernel is gone, BIRD beside it can tell nobody, and BFD ends the session.
+    drop(first);
+    await_routes(&lab, &["R3"]);
+    trace(&lab, &["R3", "R1"]);
+    end(second);
 }
 
 #[test]
@@ -267,6 +188,8 @@ fn behind_a_router_that_hashes_ports() {
     // probe drops it, by its right name: with one secret, what is not ours looks like ours.
     let pair = Pair::start("1");
     let asked: u64 = Family::ALL.map(|family| pair.ask(family, false)).iter().sum();
+    let ended = |name: &str| name.starts_with("response_") || name == "drop_unmatched";
+    until(|| pair.count(ended) == asked, || format!("{} of {asked}", pair.count(ended)));
     let counters = pair.end(asked);
     let sum = |wanted: &dyn Fn(Outcome) -> bool| -> u64 {
         counters.iter().map(|all| all.sum(wanted)).sum()
@@ -288,167 +211,14 @@ fn behind_a_router_that_keeps_track_of_probes() {
     }
 }
 
-/// Gives the kernel's interface `addresses`.
-#[track_caller]
-fn address(lab: &Lab, node: &str, interface: &str, addresses: &[String]) {
-    let mut script = format!(
-        "set -e\necho 0 > /proc/sys/net/ipv6/conf/{interface}/disable_ipv6\nip link set {interface} up\n"
-    );
-    for address in addresses {
-        let nodad = if address.contains(':') { "nodad" } else { "" };
-        writeln!(script, "ip address add {address} dev {interface} {nodad}").unwrap();
-    }
-    output(lab.command(node, "sh").args(["-c", &script]));
-}
-
-/// A BGP session of one family; `what` is its channel's filters.
-fn session(
-    name: &str,
-    family: Family,
-    [own, peer]: [(IpAddr, u32); 2],
-    options: &str,
-    what: &str,
-) -> String {
-    let (channel, suffix) = of(family, &[("ipv4", "4"), ("ipv6", "6")]);
-    format!(
-        "protocol bgp {name}_{suffix} {{\nlocal {} as {};\nneighbor {} as {};\n{options}\n{TIMERS}\n{channel} {{ {what} }};\n}}\n",
-        own.0, own.1, peer.0, peer.1
-    )
-}
-
-/// What every BIRD begins with.
-fn beginning(id: IpAddr) -> String {
-    format!("router id {id};\nlog stderr all;\nprotocol device {{ scan time 1; }}\n")
-}
-
-/// BIRD beside a responder, which announces the service address to `peers`: their nodes and AS numbers, each by the
-/// address that the kernel has there.
-fn announcer(lab: &Lab, id: IpAddr, peers: &[(&str, u32, [IpAddr; 2])]) -> String {
-    let mut text = beginning(id);
-    for (family, service) in Family::ALL.into_iter().zip(SERVICE) {
-        let (channel, suffix) = of(family, &[("ipv4", "4"), ("ipv6", "6")]);
-        let length = of(family, &LENGTH);
-        writeln!(
-            text,
-            "protocol static service_{suffix} {{ {channel}; route {service}{length} blackhole; }}"
-        )
-        .unwrap();
-        for (peer, number, own) in peers {
-            let ends = [(*of(family, own), AS[0]), (lab.address(peer, family), *number)];
-            text += &session(
-                peer,
-                family,
-                ends,
-                "",
-                "import none; export where source = RTS_STATIC; next hop self;",
-            );
-        }
-    }
-    text
-}
-
-/// BIRD on R2 or R3: hears of the service address from the responder's kernel and tells R1.
-fn border(lab: &Lab, node: &str, number: u32, responder: [IpAddr; 2]) -> String {
-    let mut text = beginning(lab.address(node, Family::V4)) + &to_the_kernel("");
-    for family in Family::ALL {
-        let own = (lab.address(node, family), number);
-        let ends = [own, (*of(family, &responder), AS[0])];
-        text += &session("responder", family, ends, "", "import all; export none;");
-        let ends = [own, (lab.address("R1", family), AS[1])];
-        text += &session(
-            "R1",
-            family,
-            ends,
-            "multihop 2;",
-            "import none; export where source = RTS_BGP; next hop self;",
-        );
-    }
-    text
-}
-
-/// BIRD on R1: takes both ways.
-fn core(lab: &Lab) -> String {
-    let mut text = beginning(lab.address("R1", Family::V4)) + &to_the_kernel("merge paths on;");
-    for family in Family::ALL {
-        let (channel, suffix) = of(family, &[("ipv4", "4"), ("ipv6", "6")]);
-        writeln!(text, "protocol static links_{suffix} {{ {channel};").unwrap();
-        for node in ["R2", "R3"] {
-            let (address, length) = (lab.address(node, family), of(family, &LENGTH));
-            writeln!(text, "route {address}{length} via \"to-{node}\";").unwrap();
-        }
-        text += "}\n";
-        for (node, number) in [("R2", AS[2]), ("R3", AS[3])] {
-            let ends = [(lab.address("R1", family), AS[1]), (lab.address(node, family), number)];
-            text += &session(node, family, ends, "multihop 2;", "import all; export none;");
-        }
-    }
-    text
-}
-
-/// What BGP told becomes the kernel's routes.
-fn to_the_kernel(options: &str) -> String {
-    let kernel = |channel| {
-        format!(
-            "protocol kernel {{ scan time 1; {options} {channel} {{ import none; export where source = RTS_BGP; }}; }}\n"
-        )
-    };
-    kernel("ipv4") + &kernel("ipv6")
-}
-
-/// Routes of `node` to the service address, both families.
-fn service_routes(lab: &Lab, node: &str) -> [String; 2] {
-    SERVICE.map(|service| routes(lab, node, service))
-}
-
-/// Waits until R1's routes to the service address lead by `routers` alone.
-#[track_caller]
-fn await_routes(lab: &Lab, routers: &[&str]) {
-    let right = || {
-        service_routes(lab, "R1").iter().all(|route| {
-            ["R2", "R3"]
-                .iter()
-                .all(|node| route.contains(&format!("to-{node}")) == routers.contains(node))
-        })
-    };
-    until(right, || format!("R1 does not lead by {routers:?}: {:?}", service_routes(lab, "R1")));
-}
-
-/// A reverse trace from the service address to the client by every protocol: `hops`, and the client itself.
-#[track_caller]
-fn trace(lab: &Lab, hops: &[&str]) {
-    for (family, service) in Family::ALL.into_iter().zip(SERVICE) {
-        let own = lab.address("client", family);
-        let mut client = Client::open(lab, own, service.parse().unwrap());
-        for (protocol, flow, _) in PROTOCOLS {
-            for (ttl, node) in (1..).zip(hops.iter().chain(&["client"])) {
-                let request = client.request(client.number(protocol), ttl, flow);
-                let start = Instant::now();
-                client.send(request);
-                let what = format!("{family:?} {protocol:?} to be answered by {node}");
-                client.receive_hop(request.identifier, lab.address(node, family), start, &what);
-            }
-        }
-    }
-}
-
-/// Ends a responder, which must account for every frame.
-#[track_caller]
-fn end(responder: Process) -> Counters {
-    let ended = responder.stop();
-    assert_eq!(ended.status.code(), Some(0), "{}\n{}", ended.stdout, ended.stderr);
-    let counters = Counters::parse(&ended.stdout);
-    counters.check_sums();
-    counters
-}
-
 #[test]
 fn the_service_address_is_announced_to_two_routers() {
     let lab = build(&topology("exchange.toml"));
     let folder = TempDir::new().unwrap();
     // The kernel shares the responder's addresses.
-    let kernel = "tcp = [179, 22]\nframes_per_second = 1000";
+    let kernel = "tcp = [179, 22]\nudp = [3784]\nframes_per_second = 1000";
     let ports = [("www", 0), ("www2", 1)].map(|(node, number)| PortOf { node, number, kernel });
-    let responder = respond(&lab, folder.path(), &ports);
+    let mut responder = respond(&lab, folder.path(), &ports);
     for port in &ports {
         let addresses = Family::ALL.map(|family| own(&lab, port.node, family));
         address(&lab, "www", &port.interface(), &addresses);
@@ -462,6 +232,10 @@ fn the_service_address_is_announced_to_two_routers() {
     let beside = announcer(&lab, www[0], &[("R2", AS[2], www), ("R3", AS[3], www2)]);
     let beside = start("www", &beside);
     beside.await_sessions(4);
+    await_routes(&lab, &[]);
+    let socket = socket(folder.path(), "www");
+    let mut follower = follow(&lab, "www", &socket, &beside);
+    follower.wait_for("enabled");
     await_routes(&lab, &["R2", "R3"]);
     trace(&lab, &["R2", "R1"]);
 
@@ -470,23 +244,45 @@ fn the_service_address_is_announced_to_two_routers() {
     beside.await_sessions(4);
     trace(&lab, &["R2", "R1"]);
 
-    // Withdrawn by BIRD, the sessions stay.
-    for family in ["4", "6"] {
-        beside.ask(&format!("disable service_{family}"));
-    }
+    // Withdrawn while it drains: the sessions stay.
+    ctl(&socket, &["drain"]);
     await_routes(&lab, &[]);
-    assert_eq!(r2.ask("show protocols").matches("Established").count(), 4);
-    for family in ["4", "6"] {
-        beside.ask(&format!("enable service_{family}"));
-    }
+    assert_eq!(r2.sessions(), 4);
+    ctl(&socket, &["undrain"]);
     await_routes(&lab, &["R2", "R3"]);
-    // Without the responder there is no interface, so no session, and in the end no route.
-    let counters = end(responder);
+    trace(&lab, &["R2", "R1"]);
+    // The same for an end by the service manager, before the responder ends; it still answers whoever comes.
+    responder.signal(Signal::TERM);
     await_routes(&lab, &[]);
+    assert_eq!(r2.sessions(), 4);
+    let counters = end(responder);
+    assert_eq!(counters.outcome(Outcome::DropDraining), 0, "{counters:?}");
+    // A follower that ends withdraws as well.
+    assert_eq!(follower.stop().status.code(), Some(0));
     assert!(counters.outcome(Outcome::KernelPassed) > 100, "{counters:?}");
     assert!(counters.get("kernel_told") > 0 && counters.get("kernel_refused") == 0, "{counters:?}");
     assert!(counters.outcome(Outcome::DropKernelBudget) > 0, "{counters:?}");
     assert_eq!(counters.outcome(Outcome::DropKernelFull), 0, "{counters:?}");
+}
+
+/// Has BIRD in `node` follow the responder there, as `dpdk-config/bird/announce` does it.
+#[track_caller]
+fn follow(lab: &Lab, node: &str, socket: &Path, bird: &Bird) -> Process {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dpdk-config/bird/announce");
+    let [ctl, birdcl] = [program("otherhalfctl", "otherhalf-control"), bird::program("birdcl")];
+    let folders = [ctl, birdcl].map(|program| program.parent().unwrap().display().to_string());
+    let path = format!("{}:{}", folders.join(":"), std::env::var("PATH").unwrap_or_default());
+    let mut command = lab.command(node, script.to_str().unwrap());
+    command.arg("-s").arg(socket).arg("-b").arg(bird.socket());
+    command.args(["service_4", "service_6"]).env("PATH", path);
+    Process::start(lab, &mut command)
+}
+
+/// What `otherhalfctl` says.
+#[track_caller]
+fn ctl(socket: &Path, arguments: &[&str]) -> String {
+    let program = program("otherhalfctl", "otherhalf-control");
+    output(Command::new(program).arg("--socket").arg(socket).args(arguments))
 }
 
 /// A TCP connection of the client with a port of the responder's address that is the kernel's, as SSH has.
@@ -525,13 +321,20 @@ fn a_connection_from_afar(lab: &Lab) {
     }
 }
 
-/// More segments for BGP than the budget allows, from somebody who is no neighbour.
+/// More segments for BGP than the budget allows, from somebody who is no neighbour; and requests among them, each answered.
 #[track_caller]
 fn a_flood_for_the_kernel(lab: &Lab) {
-    const SEGMENTS: u16 = 3000;
-    let www = lab.address("www", Family::V4);
-    let client = Client::open(lab, lab.address("client", Family::V4), www);
-    for number in 0..SEGMENTS {
-        client.send_packet(&syn(client.own, www, [1024 + number, 179]));
+    const SEGMENTS: u16 = 200;
+    let (www, own) = (lab.address("www", Family::V4), lab.address("client", Family::V4));
+    let mut client = Client::open(lab, own, www);
+    for wave in 0..20 {
+        for number in 0..SEGMENTS {
+            client.send_packet(&syn(own, www, [1024 + wave * SEGMENTS + number, 179]));
+        }
+        let request = client.request(client.number(Protocol::Udp), 1, 33434);
+        let start = Instant::now();
+        client.send(request);
+        let hop = lab.address("R2", Family::V4);
+        client.receive_hop(request.identifier, hop, start, "a request in a flood");
     }
 }

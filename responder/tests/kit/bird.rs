@@ -25,7 +25,7 @@ pub(crate) struct Bird {
 /// A program of Debian's package bird2: unpacked by `scripts/setup --test`, for the package would start a daemon, or
 /// the system's own.
 #[track_caller]
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let built = Path::new(env!("CARGO_BIN_EXE_otherhalfd"));
     let unpacked = built.ancestors().nth(2).map(|target| target.join("tools/bird/usr/sbin"));
     let system = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
@@ -58,12 +58,22 @@ impl Bird {
         output(client.arg("-s").arg(&self.socket).args(command.split(' ')))
     }
 
-    /// Waits until all its BGP sessions are up.
+    /// Its control socket.
+    pub(crate) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// How many BGP sessions are up.
+    #[track_caller]
+    pub(crate) fn sessions(&self) -> usize {
+        self.ask("show protocols").matches("Established").count()
+    }
+
+    /// Waits until `count` BGP sessions are up.
     #[track_caller]
     pub(crate) fn await_sessions(&self, count: usize) {
-        let established = || self.ask("show protocols").matches("Established").count();
         until(
-            || established() == count,
+            || self.sessions() == count,
             || format!("{}: no {count} sessions:\n{}", self.node, self.ask("show protocols all")),
         );
     }

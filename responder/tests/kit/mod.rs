@@ -2,6 +2,7 @@
 //! packets built by hand, and the exchanges that work alike on every port.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod announced;
 pub(crate) mod bench;
 pub(crate) mod bird;
 pub(crate) mod client;

@@ -166,6 +166,7 @@ fn run(config: &Config, file: PathBuf, logs: Logs) -> anyhow::Result<()> {
     }
     control.shared.kernel.stop();
     ferry::join(ferry);
+    control.shared.kernel.clear();
     let mut report = control.totals().to_string().into_bytes();
     for worker in control.workers() {
         writeln!(report, "{worker}")?;
