@@ -2,17 +2,16 @@
 
 use std::collections::VecDeque;
 
-use dpdk::Mbuf;
 use otherhalf_engine::PortId;
 
 /// Frames that may wait in one worker. As many as Linux lets wait for one neighbour at most
 /// sizes; here they are for all neighbours, for nobody is to fill our memory by asking for many.
 pub const ROOM: usize = 128;
 
-/// A frame that waits.
-pub struct Waiting {
+/// A frame that waits: `F` is what it lies in.
+pub struct Waiting<F> {
     /// The frame as it was received.
-    pub frame: Mbuf,
+    pub frame: F,
     /// The port that it came in by.
     pub port: PortId,
     /// When it was received, in ticks.
@@ -20,12 +19,12 @@ pub struct Waiting {
 }
 
 /// The frames that wait, the oldest first.
-pub struct Held {
-    frames: VecDeque<Waiting>,
+pub struct Held<F> {
+    frames: VecDeque<Waiting<F>>,
     timeout_ticks: u64,
 }
 
-impl Held {
+impl<F> Held<F> {
     /// Nothing waits; what will waits for `timeout_ticks` at most.
     #[must_use]
     pub fn new(timeout_ticks: u64) -> Self {
@@ -46,7 +45,7 @@ impl Held {
     }
 
     /// Lets `frame` wait, from `since` on; gives it back if too many do.
-    pub fn push(&mut self, frame: Mbuf, port: PortId, since: u64) -> Result<(), Mbuf> {
+    pub fn push(&mut self, frame: F, port: PortId, since: u64) -> Result<(), F> {
         if self.frames.len() >= ROOM {
             return Err(frame);
         }
@@ -55,7 +54,7 @@ impl Held {
     }
 
     /// The oldest frame, if it has waited too long.
-    pub fn pop_overdue(&mut self, now: u64) -> Option<Waiting> {
+    pub fn pop_overdue(&mut self, now: u64) -> Option<Waiting<F>> {
         let overdue = self
             .frames
             .front()
@@ -64,7 +63,7 @@ impl Held {
     }
 
     /// The oldest frame.
-    pub fn pop(&mut self) -> Option<Waiting> {
+    pub fn pop(&mut self) -> Option<Waiting<F>> {
         self.frames.pop_front()
     }
 }

@@ -32,7 +32,7 @@ const HEADROOM: u16 = 128;
 /// The room for a frame where no larger MTU is asked for.
 const DATA_ROOM: u16 = 2048;
 /// How long a frame may wait for a neighbour: a question, and one repetition of it.
-const HOLD_MS: u64 = 2000;
+pub(crate) const HOLD_MS: u64 = 2000;
 /// How long the time stamp counter is measured at the start, for round-trip times that are right to a few parts in a million.
 const CALIBRATION: Duration = Duration::from_millis(50);
 /// How long frames are still taken in after the order to stop: a full queue is empty long before.
@@ -192,6 +192,12 @@ fn start_eal(config: &Config) -> Result<Eal> {
     Ok(eal)
 }
 
+/// The longest frame that a buffer has room for, in octets: one that is longer comes in several.
+pub(crate) fn frame_room(config: &Config) -> usize {
+    let mtu = config.port.iter().filter_map(|port| port.mtu).max().unwrap_or(0);
+    usize::from(DATA_ROOM).max(usize::from(mtu) + ethernet::Link::MAX_LEN)
+}
+
 /// One mempool for all: each frame that a descriptor, a worker or a waiting place may hold, twice what caches may keep.
 fn make_mempool(eal: &Eal, config: &Config, node: Option<u32>) -> Result<Mempool> {
     let workers = u32::try_from(config.workers.cpus.len()).context("too many workers")?;
@@ -208,9 +214,8 @@ fn make_mempool(eal: &Eal, config: &Config, node: Option<u32>) -> Result<Mempool
     // DPDK's own advice: a power of two less one uses memory best.
     let buffers =
         (descriptors + (workers + 1) * per_worker + kernels * of_kernel).next_power_of_two() - 1;
-    let mtu = config.port.iter().filter_map(|port| port.mtu).max().unwrap_or(0);
-    let frame = usize::from(mtu) + ethernet::Link::MAX_LEN;
-    let data_room = DATA_ROOM.max(u16::try_from(frame).context("the MTU is too large")?) + HEADROOM;
+    let room = u16::try_from(frame_room(config)).context("the MTU is too large")?;
+    let data_room = room.checked_add(HEADROOM).context("the MTU is too large")?;
     let on = |socket| {
         let cache = MEMPOOL_CACHE;
         Mempool::new(eal, &MempoolConfig { name: "frames", buffers, cache, data_room, socket })

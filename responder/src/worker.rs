@@ -170,7 +170,7 @@ struct Turn<'a> {
     clock: Clock,
     mempool: Mempool,
     outgoing: Vec<Outgoing>,
-    held: Held,
+    held: Held<Mbuf>,
     watch: Watch,
     /// The paths whose frames of the kernel this worker sends.
     kernel: Vec<(PortId, &'a Path)>,

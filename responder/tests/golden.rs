@@ -11,6 +11,7 @@ mod make;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use make::Capture;
@@ -155,6 +156,22 @@ impl Case {
         (make::read(&output), ended)
     }
 
+    /// Has the program replay `input`: no port, and so no reading of a clock but the file's.
+    fn replay(&self, input: &Path) -> (Frames, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let (config, output) =
+            (folder.path().join("otherhalfd.toml"), folder.path().join("out.pcap"));
+        fs::write(&config, self.config(input, &output)).unwrap();
+        let replay = Command::new(env!("CARGO_BIN_EXE_otherhalfd"))
+            .args(["replay", "--config"])
+            .args([&config, input, &output])
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(replay.stderr).unwrap();
+        assert_eq!((replay.status.code(), stderr.as_str()), (Some(0), ""), "{}", self.name);
+        (make::read(&output), String::from_utf8(replay.stdout).unwrap())
+    }
+
     /// Makes the input anew.
     fn update_input(&self) {
         let folder = tempfile::tempdir().unwrap();
@@ -216,6 +233,24 @@ fn check(name: &str) {
     if case.is_plain_capture() {
         agrees_with_the_reference(case, &golden);
     }
+    replay_does_the_same(case, &golden, &counters);
+}
+
+/// The engine over the file itself, against what it did on a port.
+fn replay_does_the_same(case: &Case, golden: &[Vec<u8>], counters: &str) {
+    let (mut frames, replayed) = case.replay(&case.file("in.pcap"));
+    // What the port counts, a file does not.
+    let mut wanted: String =
+        counters.split_inclusive('\n').filter(|line| !line.starts_with("port ")).collect();
+    if case.reply == Reply::Route {
+        frames.sort();
+        // No time passes in the file, so what waits for a silent neighbour waits until its end.
+        let waiting = format!("  {:<28} 1\n", "drop_neighbour_unresolved");
+        assert!(wanted.contains(&waiting), "{wanted}");
+        wanted = wanted.replace(&waiting, &format!("  {:<28} 1\n", "drop_stopped"));
+    }
+    assert_eq!(frames, golden, "{}: replayed", case.name);
+    assert_eq!(without_zeros(&replayed), wanted, "{}: replayed", case.name);
 }
 
 /// The counters that have counted: what is not there is 0. A worker's line is of times.

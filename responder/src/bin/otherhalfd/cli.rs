@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use otherhalf_responder::replay;
 
 /// Answers reverse traceroute requests on DPDK ports.
 #[derive(Debug, Parser)]
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     },
     /// Says what would happen to a request from an address, and which key decides. Nothing is sent: the packet path's own code is asked.
     Explain(Explain),
+    Replay(replay::Arguments),
     /// Writes what a package installs beside the program, and the pages that are made from it.
     Generate {
         #[command(subcommand)]

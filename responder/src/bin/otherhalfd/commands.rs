@@ -9,6 +9,7 @@ use clap::CommandFactory;
 use otherhalf_responder::config::{keys, pages, print};
 use otherhalf_responder::counters;
 use otherhalf_responder::explain::{self, Question};
+use otherhalf_responder::replay;
 use otherhalf_wire::probe::Protocol;
 
 use crate::cli::{self, Arguments, Command, Explain, Page};
@@ -27,10 +28,22 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
             format!("# The configuration in effect of {}.\n{text}", path.display())
         }
         Command::Explain(question) => explained(&question)?,
+        Command::Replay(arguments) => return replayed(&arguments),
         Command::Generate { what } => generate(&what)?,
     };
     std::io::stdout().write_all(text.as_bytes()).context("can't write to the standard output")?;
     Ok(())
+}
+
+/// Replays a file. What came before an error is written and counted.
+fn replayed(arguments: &replay::Arguments) -> Result<(), Failure> {
+    let replayed = arguments.run(&load(&arguments.config)?)?;
+    for note in replayed.notes {
+        eprintln!("otherhalfd: {note}");
+    }
+    write!(std::io::stdout(), "{}", replayed.totals)
+        .context("can't write to the standard output")?;
+    Ok(replayed.error.map_or(Ok(()), Err)?)
 }
 
 /// What would happen to the request, once for each protocol that it may be for.
