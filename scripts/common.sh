@@ -7,6 +7,10 @@ target=${CARGO_TARGET_DIR:-$top/target}
 # shellcheck disable=SC2034 # for the scripts that source this file
 programs=(-p otherhalf-responder -p otherhalf-client -p otherhalf-lab)
 
+# Where setup unpacks Debian's Prometheus, for the tests.
+# shellcheck disable=SC2034 # for the scripts that source this file
+prometheus=$target/tools/prometheus/usr/bin
+
 heading() { printf '\n== %s\n' "$*"; }
 
 die() {
