@@ -112,7 +112,7 @@ impl Default for Eal {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Workers {
-    /// The CPU of each worker. Each polls a queue of its own on every port.
+    /// The CPU of each worker. Each polls a queue of its own on every port that has so many.
     pub cpus: Vec<usize>,
     /// How long a worker sleeps when there is nothing to do, in microseconds. 0: never, it polls,
     /// for the least delay and a core that is always busy.

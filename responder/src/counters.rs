@@ -63,6 +63,11 @@ pub const OTHERS: &[Entry] = &[
         advice: "The kernel sends more than the port takes besides its own work. Routing sessions repeat what was lost; if it grows, look at `drop_transmit_full`.",
     },
     Entry {
+        name: "relayed",
+        help: "Frames that a worker without a queue of the port handed to one that has one.",
+        advice: "The device offers fewer queues than there are workers, as the start said. Harmless; it costs both workers some time. Use fewer workers, or a device with more queues, if it is much.",
+    },
+    Entry {
         name: "notices_dropped",
         help: "What workers told of neighbours, but the control thread had no room for.",
         advice: "Somebody floods with neighbour messages, or the control thread gets too little of its CPU (`eal.control_cpus`). What was lost is told again.",

@@ -5,7 +5,7 @@
 //! - [`config`]: the file that says what to be;
 //! - [`setup`]: EAL, mempool, ports, table, each on the NUMA node where it is used;
 //! - [`worker`]: one a core: receives bursts, asks the engine, acts on its verdicts
-//!   ([`outgoing`]: what is to be sent, [`held`]: what waits for a neighbour);
+//!   ([`outgoing`]: what is to be sent, [`relay`]: by which other worker, [`held`]: what waits for a neighbour);
 //! - [`control`]: one thread for all that is not packets: neighbours ([`neighbours`]), signals, reloads ([`reload`]), going
 //!   out of service ([`drain`]), [`links`] and the routes over them, workers that hang ([`heartbeat`]), the end;
 //! - [`publish`]: the state that everybody is shown; [`http`]: where monitoring finds it;
@@ -30,9 +30,11 @@ pub mod routes;
 pub mod logs;
 pub mod setup;
 mod nodes;
+mod queues;
 pub mod shared;
 pub mod worker;
 pub mod outgoing;
+pub mod relay;
 pub mod held;
 pub mod kernel;
 pub mod control;

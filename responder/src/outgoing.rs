@@ -4,7 +4,8 @@ use arrayvec::ArrayVec;
 use dpdk::{Burst, Mbuf, TxQueue};
 use otherhalf_engine::Outcome;
 
-use crate::stats::{Counter, WorkerStats};
+use crate::relay::{Name, Relay, Relayed};
+use crate::stats::WorkerStats;
 
 /// Frames collected before they are sent: a received burst, and a RST for each of its frames.
 const ROOM: usize = 64;
@@ -13,32 +14,29 @@ const ROOM: usize = 64;
 /// its queue by itself; waiting longer would only let the receive queue overflow.
 const TRIES: u32 = 8;
 
-/// What a frame counts as once it is sent.
-#[derive(Clone, Copy)]
-enum Name {
-    /// A received frame, answered.
-    Answer(Outcome),
-    /// A RST besides.
-    Reset,
-    /// A frame of the control thread.
-    Order,
-    /// A frame of the kernel.
-    Kernel,
+/// Where frames leave.
+pub enum Exit<'a> {
+    /// The port's transmit queue.
+    Queue(TxQueue),
+    /// There is none for this worker: another one sends them.
+    Relay(&'a Relay),
+    /// There is none at all.
+    Closed,
 }
 
-/// A port's transmit queue and what is collected for it.
-pub struct Outgoing {
-    queue: TxQueue,
+/// A port's exit and what is collected for it.
+pub struct Outgoing<'a> {
+    exit: Exit<'a>,
     frames: Burst<ROOM>,
     /// As long as `frames`, in the same order.
     names: ArrayVec<Name, ROOM>,
 }
 
-impl Outgoing {
-    /// Nothing yet for `queue`.
+impl<'a> Outgoing<'a> {
+    /// Nothing yet for `exit`.
     #[must_use]
-    pub fn new(queue: TxQueue) -> Self {
-        Self { queue, frames: Burst::new(), names: ArrayVec::new() }
+    pub fn new(exit: Exit<'a>) -> Self {
+        Self { exit, frames: Burst::new(), names: ArrayVec::new() }
     }
 
     /// Whether nothing is collected.
@@ -58,9 +56,15 @@ impl Outgoing {
         stats: &WorkerStats,
     ) {
         let names = names.get(..burst.len()).unwrap_or(names);
+        let Exit::Queue(queue) = &mut self.exit else {
+            for (frame, outcome) in burst.drain().zip(names) {
+                hand_over(&self.exit, frame, Name::Answer(*outcome), stats);
+            }
+            return;
+        };
         let mut sent = 0;
         for _ in 0..TRIES {
-            sent += self.queue.send(burst);
+            sent += queue.send(burst);
             if burst.is_empty() {
                 break;
             }
@@ -94,6 +98,11 @@ impl Outgoing {
         self.push(frame, Name::Kernel, stats);
     }
 
+    /// Collects what another worker handed over.
+    pub fn relayed(&mut self, Relayed { frame, name }: Relayed, stats: &WorkerStats) {
+        self.push(frame, name, stats);
+    }
+
     #[inline]
     fn push(&mut self, mut frame: Mbuf, name: Name, stats: &WorkerStats) {
         if self.names.is_full() {
@@ -110,9 +119,15 @@ impl Outgoing {
     /// Sends what was collected and counts it: as what it is, or as dropped.
     #[inline]
     pub fn flush(&mut self, stats: &WorkerStats) {
+        let Exit::Queue(queue) = &mut self.exit else {
+            for (frame, name) in self.frames.drain().zip(self.names.drain(..)) {
+                hand_over(&self.exit, frame, name, stats);
+            }
+            return;
+        };
         let mut tries = 0;
         while !self.names.is_empty() && tries < TRIES {
-            let sent = self.queue.send(&mut self.frames);
+            let sent = queue.send(&mut self.frames);
             for name in self.names.drain(..sent) {
                 match name {
                     Name::Answer(outcome) => stats.count(outcome),
@@ -124,12 +139,31 @@ impl Outgoing {
             tries += 1;
         }
         for name in self.names.drain(..) {
-            match name {
-                Name::Answer(_) => stats.count(Outcome::DropTransmitFull),
-                Name::Reset | Name::Order => Counter::add(&stats.own_dropped, 1),
-                Name::Kernel => Counter::add(&stats.kernel_unsent, 1),
-            }
+            count_unsent(name, stats);
         }
         self.frames.clear();
+    }
+}
+
+/// Has another worker send `frame`, which counts it then.
+#[cold]
+fn hand_over(exit: &Exit<'_>, mut frame: Mbuf, name: Name, stats: &WorkerStats) {
+    frame.reset_offloads();
+    let taken = match exit {
+        Exit::Relay(relay) => relay.frames.push(Relayed { frame, name }).is_ok(),
+        Exit::Queue(_) | Exit::Closed => false,
+    };
+    if taken {
+        stats.relayed.add(1);
+    } else {
+        count_unsent(name, stats);
+    }
+}
+
+fn count_unsent(name: Name, stats: &WorkerStats) {
+    match name {
+        Name::Answer(_) => stats.count(Outcome::DropTransmitFull),
+        Name::Reset | Name::Order => stats.own_dropped.add(1),
+        Name::Kernel => stats.kernel_unsent.add(1),
     }
 }

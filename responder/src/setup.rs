@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use dpdk::{
-    Eal, LcoreId, Memory, Mempool, MempoolConfig, MempoolError, Port, PortConfig, RxQueue, TxQueue,
-};
+use dpdk::{Eal, LcoreId, Memory, Mempool, MempoolConfig, MempoolError, Port, PortConfig};
 use otherhalf_engine::neighbour::Neighbours;
 use otherhalf_engine::{BURST, Clock, Engine, PortId};
 use otherhalf_pending::{Settings, Table};
@@ -22,6 +20,8 @@ use crate::kernel::{self, Paths};
 use crate::links::Link;
 use crate::neighbours::Cache;
 use crate::nodes::Nodes;
+use crate::queues::{Queues, Sharing};
+use crate::relay;
 use crate::shared::{Shared, Snapshot};
 use crate::worker::{Prefetching, Worker};
 
@@ -66,18 +66,12 @@ impl Responder {
         }
         let mempool = make_mempool(&eal, config, nodes.of_frames())?;
         let mut ports = Vec::new();
-        let mut rx: Vec<Vec<RxQueue>> = config.workers.cpus.iter().map(|_| Vec::new()).collect();
-        let mut tx: Vec<Vec<TxQueue>> = config.workers.cpus.iter().map(|_| Vec::new()).collect();
+        let mut sharing = Sharing::new(config.workers.cpus.len());
         let mut ferry = Ferry::default();
         for (id, wanted) in (0u16..).map(PortId).zip(&config.port) {
             let (port, queues) = open_port(&eal, config, wanted, &mempool)
                 .with_context(|| format!("port {:?}", wanted.device_name()))?;
-            for (worker, queue) in rx.iter_mut().zip(queues.0) {
-                worker.push(queue);
-            }
-            for (worker, queue) in tx.iter_mut().zip(queues.1) {
-                worker.push(queue);
-            }
+            sharing.add(id, port.name(), queues);
             if let Some(kernel) = &wanted.kernel {
                 ferry
                     .open(&eal, kernel, id, &port, &mempool)
@@ -105,10 +99,14 @@ impl Responder {
         let policy = config.policy()?;
         let snapshot = Snapshot { network, neighbours: Neighbours::default(), policy };
         let kernel = Paths::new(config.port.iter().map(|port| port.kernel.is_some()));
-        let shared = Arc::new(Shared::new(snapshot, config.workers.cpus.len()).with_kernel(kernel));
+        let shared = Arc::new(
+            Shared::new(snapshot, config.workers.cpus.len())
+                .with_kernel(kernel)
+                .with_relays(sharing.relays()),
+        );
         let idle_sleep = Some(Duration::from_micros(config.workers.idle_sleep_us))
             .filter(|time| !time.is_zero());
-        let workers = rx.into_iter().zip(tx).enumerate().zip(eal.workers()).map(
+        let workers = sharing.into_queues().enumerate().zip(eal.workers()).map(
             |((index, (rx, tx)), lcore)| {
                 let round_trips = Arc::clone(&shared.workers[index].stats.round_trips);
                 let engine = Engine::new(Arc::clone(&table), clock).counting_in(round_trips);
@@ -211,9 +209,12 @@ fn make_mempool(eal: &Eal, config: &Config, node: Option<u32>) -> Result<Mempool
         2 * (u32::from(ferry::DESCRIPTORS) + u32::try_from(kernel::ROOM)?) + 2 * MEMPOOL_CACHE;
     let kernels = u32::try_from(config.port.iter().filter(|port| port.kernel.is_some()).count())?;
     let per_worker = u32::try_from(held::ROOM + 2 * BURST)? + 2 * MEMPOOL_CACHE;
+    // What workers hand each other, where a port has too few queues.
+    let relayed = if workers > 1 { u32::try_from(relay::ROOM * config.port.len())? } else { 0 };
     // DPDK's own advice: a power of two less one uses memory best.
-    let buffers =
-        (descriptors + (workers + 1) * per_worker + kernels * of_kernel).next_power_of_two() - 1;
+    let buffers = (descriptors + (workers + 1) * per_worker + kernels * of_kernel + relayed)
+        .next_power_of_two()
+        - 1;
     let room = u16::try_from(frame_room(config)).context("the MTU is too large")?;
     let data_room = room.checked_add(HEADROOM).context("the MTU is too large")?;
     let on = |socket| {
@@ -239,8 +240,6 @@ fn make_mempool(eal: &Eal, config: &Config, node: Option<u32>) -> Result<Mempool
     Ok(mempool)
 }
 
-type Queues = (Vec<RxQueue>, Vec<TxQueue>);
-
 fn open_port(
     eal: &Eal,
     config: &Config,
@@ -248,7 +247,9 @@ fn open_port(
     mempool: &Mempool,
 ) -> Result<(Port, Queues)> {
     let id = eal.port_by_name(wanted.device_name())?;
-    let queues = u16::try_from(config.workers.cpus.len()).context("too many workers")?;
+    let workers = u16::try_from(config.workers.cpus.len()).context("too many workers")?;
+    let offered = eal.port_info(id)?;
+    let queues = workers.min(offered.max_rx_queues).min(offered.max_tx_queues).max(1);
     let port_config = PortConfig {
         rx_queues: queues,
         tx_queues: queues,

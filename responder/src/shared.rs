@@ -10,6 +10,7 @@ use otherhalf_engine::neighbour::Neighbours;
 use otherhalf_engine::{Network, Notice, Policy, PortId, SOLICITATION_LEN, View};
 
 use crate::kernel::Paths;
+use crate::relay::Relays;
 use crate::stats::WorkerStats;
 
 /// Notices that may wait for the control thread, which looks every millisecond or two.
@@ -64,6 +65,8 @@ pub struct Shared {
     pub status: ArcSwap<Status>,
     /// What goes to and fro between workers and the kernel.
     pub kernel: Paths,
+    /// What goes from workers without a queue to one that has one.
+    pub relays: Relays,
     /// One for each worker.
     pub workers: Vec<WorkerShared>,
 }
@@ -92,6 +95,7 @@ impl Shared {
             stop: AtomicBool::new(false),
             status: ArcSwap::default(),
             kernel: Paths::default(),
+            relays: Relays::default(),
             workers: std::iter::repeat_with(worker).take(workers).collect(),
         }
     }
@@ -100,6 +104,12 @@ impl Shared {
     #[must_use]
     pub fn with_kernel(self, kernel: Paths) -> Self {
         Self { kernel, ..self }
+    }
+
+    /// The same with `relays` between workers.
+    #[must_use]
+    pub fn with_relays(self, relays: Relays) -> Self {
+        Self { relays, ..self }
     }
 
     /// Tells control, or drops and counts what it has no room for.

@@ -66,6 +66,8 @@ pub struct WorkerStats {
     pub kernel_sent: Counter,
     /// Frames of the kernel that the transmit queue had no room for.
     pub kernel_unsent: Counter,
+    /// Frames handed to the worker that has the port's queue. They are counted there as what they are.
+    pub relayed: Counter,
     /// Frames of our own that could not be sent: no mbuf, or no room in the transmit queue.
     pub own_dropped: Counter,
 }
@@ -87,6 +89,7 @@ impl Default for WorkerStats {
             kernel_told: Counter::default(),
             kernel_sent: Counter::default(),
             kernel_unsent: Counter::default(),
+            relayed: Counter::default(),
             own_dropped: Counter::default(),
         }
     }
@@ -182,6 +185,8 @@ pub struct Totals {
     pub kernel_sent: u64,
     /// See [`WorkerStats::kernel_unsent`]; and what the queue to the worker had no room for.
     pub kernel_unsent: u64,
+    /// See [`WorkerStats::relayed`].
+    pub relayed: u64,
     /// See [`PathStats::received`](crate::kernel::PathStats::received).
     pub kernel_received: u64,
     /// See [`PathStats::delivered`](crate::kernel::PathStats::delivered).
@@ -215,6 +220,7 @@ impl Totals {
             totals.kernel_told += worker.kernel_told.get();
             totals.kernel_sent += worker.kernel_sent.get();
             totals.kernel_unsent += worker.kernel_unsent.get();
+            totals.relayed += worker.relayed.get();
         }
         totals
     }
@@ -245,6 +251,7 @@ impl Totals {
             ("kernel_received", self.kernel_received),
             ("kernel_sent", self.kernel_sent),
             ("kernel_unsent", self.kernel_unsent),
+            ("relayed", self.relayed),
             ("notices_dropped", self.notices_dropped),
             ("neighbours_refused", self.neighbours_refused),
             ("solicitations_dropped", self.questions_dropped),

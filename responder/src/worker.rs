@@ -13,7 +13,8 @@ use otherhalf_pending::{Bucket, Prefetch};
 
 use crate::held::{Held, Waiting};
 use crate::kernel::Path;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Exit, Outgoing};
+use crate::relay::Relay;
 use crate::shared::{Shared, Snapshot, WorkerShared};
 use crate::stage::{Stage, Watch};
 
@@ -42,10 +43,10 @@ pub struct Worker {
     pub engine: Engine<Prefetching>,
     /// What it shares.
     pub shared: Arc<Shared>,
-    /// Its receive queue of each port.
-    pub rx: Vec<RxQueue>,
-    /// Its transmit queue of each port.
-    pub tx: Vec<TxQueue>,
+    /// Its receive queues, with their ports.
+    pub rx: Vec<(PortId, RxQueue)>,
+    /// Its transmit queue of each port; none where other workers have them all.
+    pub tx: Vec<Option<TxQueue>>,
     /// The time.
     pub clock: Clock,
     /// Where its own frames come from.
@@ -104,12 +105,17 @@ impl Worker {
                 engine: self.engine,
                 clock: self.clock,
                 mempool: self.mempool,
-                outgoing: self.tx.into_iter().map(Outgoing::new).collect(),
+                outgoing: (0..)
+                    .map(PortId)
+                    .zip(self.tx)
+                    .map(|(port, queue)| Outgoing::new(exit(shared, port, queue)))
+                    .collect(),
                 held: Held::new(self.hold_ticks),
                 watch: Watch::new(tsc()),
                 kernel: shared.kernel.of_worker(self.index, shared.workers.len()),
+                relays: shared.relays.sent_by(self.index),
             },
-            queues: (0..).map(PortId).zip(self.rx).collect(),
+            queues: self.rx,
             burst: Burst::new(),
             seen: Arc::as_ptr(snapshot.load()),
             snapshot,
@@ -169,11 +175,13 @@ struct Turn<'a> {
     engine: Engine<Prefetching>,
     clock: Clock,
     mempool: Mempool,
-    outgoing: Vec<Outgoing>,
+    outgoing: Vec<Outgoing<'a>>,
     held: Held<Mbuf>,
     watch: Watch,
     /// The paths whose frames of the kernel this worker sends.
     kernel: Vec<(PortId, &'a Path)>,
+    /// What this worker sends for others.
+    relays: Vec<(PortId, &'a Relay)>,
 }
 
 /// What the engine said of a frame, without what it says of few: that is in `Besides`.
@@ -391,6 +399,20 @@ impl Turn<'_> {
         }
     }
 
+    /// Sends what other workers handed over, a burst of each port at most.
+    fn send_for_others(&mut self) {
+        for (port, relay) in &self.relays {
+            if relay.frames.is_empty() {
+                continue;
+            }
+            let Some(outgoing) = self.outgoing.get_mut(usize::from(port.0)) else { continue };
+            for relayed in std::iter::from_fn(|| relay.frames.pop()).take(BURST) {
+                outgoing.relayed(relayed, &self.own.stats);
+            }
+            outgoing.flush(&self.own.stats);
+        }
+    }
+
     /// What a turn does besides: a bounded piece of each.
     #[inline]
     fn look_after(&mut self, snapshot: &Snapshot, changed: bool) {
@@ -406,6 +428,9 @@ impl Turn<'_> {
         }
         if !self.kernel.is_empty() {
             self.send_for_kernel();
+        }
+        if !self.relays.is_empty() {
+            self.send_for_others();
         }
         if let Some(order) = self.own.orders.pop() {
             let sent = own_frame(&self.mempool, |room| {
@@ -444,6 +469,15 @@ impl Turn<'_> {
         for outgoing in &mut self.outgoing {
             outgoing.flush(&self.own.stats);
         }
+    }
+}
+
+/// How a worker whose queue of `port` is `queue` sends.
+fn exit(shared: &Shared, port: PortId, queue: Option<TxQueue>) -> Exit<'_> {
+    match (queue, shared.relays.of(port)) {
+        (Some(queue), _) => Exit::Queue(queue),
+        (None, Some(relay)) => Exit::Relay(relay),
+        (None, None) => Exit::Closed,
     }
 }
 

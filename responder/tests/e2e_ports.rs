@@ -4,8 +4,10 @@ mod kit;
 
 use std::time::{Duration, Instant};
 
-use kit::bench::{Bench, Probe, Settings, topology};
+use kit::bench::{Bench, Probe, Second, Settings, topology};
 use kit::client::Said;
+use kit::crowd::Crowds;
+use kit::exchange::PROTOCOLS;
 use kit::output;
 use otherhalf_engine::Outcome;
 use otherhalf_lab::Family;
@@ -71,8 +73,7 @@ fn a_link_that_flaps() {
 /// Replies leave by R3 as long as it answers, else by R2; requests always come in by R2.
 fn two_routers() -> Bench {
     let settings = Settings {
-        two_ports: true,
-        second_stays: true,
+        second: Second::TapHere,
         routes_of: Some("www2"),
         more: r#"
 [neighbours]
@@ -129,4 +130,28 @@ fn a_port_without_link_is_avoided_until_it_has_one() {
         assert!(outage < Duration::from_secs(1) + PATIENCE, "{outage:?}");
     }
     bench.stop_after_losses();
+}
+
+#[test]
+fn two_workers_share_a_port_of_one_queue() {
+    let settings = Settings {
+        workers: 2,
+        second: Second::Cable,
+        routes_of: Some("www2"),
+        ..Settings::default()
+    };
+    // Requests come to both workers by R2; what both send leaves by R3, by the one queue of the other port.
+    let mut bench = Bench::on_tap(&topology("exchange.toml"), &settings);
+    for family in Family::ALL {
+        let mut crowds = Crowds::gather(&bench.lab, family, 9);
+        for (protocol, flow, at_client) in PROTOCOLS {
+            let exceeded = Outcome::ResponseTimeExceeded;
+            crowds.hop(&mut bench, Probe { protocol, ttl: 1, flow }, "R3", exceeded);
+            crowds.hop(&mut bench, Probe { protocol, ttl: 2, flow }, "R1", exceeded);
+            crowds.hop(&mut bench, Probe { protocol, ttl: 3, flow }, "client", at_client);
+        }
+    }
+    let (counters, _) = bench.finish();
+    // Both workers had a share of the requests, so one handed its probes to the other.
+    assert!(counters.get("relayed") >= 2 * 9 * 8, "{counters:?}");
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kit::bench::{Bench, Probe, Settings, program, topology};
+use kit::bench::{Bench, Probe, Second, Settings, program, topology};
 use kit::counters::UNASKED;
 use kit::crowd::Crowds;
 use kit::drops::{frames_that_no_router_passes_on, what_routers_pass_on};
@@ -179,8 +179,12 @@ struct Passed {
 /// are asked for at the address of each port. Those that are asked for by R2 meet `first` first.
 #[track_caller]
 fn two_ports(reply_path: &'static str, first: &str, expected: [Passed; 2]) {
-    let settings =
-        Settings { two_ports: true, routes_of: Some("www2"), reply_path, ..Settings::default() };
+    let settings = Settings {
+        second: Second::TapThere,
+        routes_of: Some("www2"),
+        reply_path,
+        ..Settings::default()
+    };
     let mut bench = Bench::on_tap(&topology("exchange.toml"), &settings);
     for (responder, first) in [("www", first), ("www2", "R3")] {
         bench.ask_at(responder);

@@ -126,7 +126,7 @@ pub(crate) enum RouteId {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Network {
     interfaces: Vec<Interface>,
-    /// All routes, longest prefix first; those of one prefix together, in the order in which they are wished for.
+    /// All routes, of each family the longest prefix first; those of one prefix together, in the order in which they are wished for.
     routes: Vec<Route>,
     /// Of each prefix the route that is taken.
     v4: Vec<Entry<u32>>,
@@ -217,9 +217,10 @@ impl Network {
         }
         network.never_v4.extend(&network.own_v4);
         network.never_v6.extend(network.own_v6.iter().chain(&network.link_local));
-        // Longest prefix first; on-link before routed where both are the same. The order is otherwise that of the wishes.
+        // Of each family the longest prefix first; on-link before routed where both are the same; else as it was wished.
         all.sort_by_key(|route| {
-            (std::cmp::Reverse(route.to.prefix_len()), route.to, route.via.is_some())
+            let length = std::cmp::Reverse(route.to.prefix_len());
+            (route.to.addr().is_ipv6(), length, route.to, route.via.is_some())
         });
         network.routes = all;
         Ok(network.choose(|_| true))
@@ -415,7 +416,7 @@ impl Network {
         self.routes.iter().filter_map(Route::router)
     }
 
-    /// All routes, also those that are not taken now: the longest prefix first, those of one prefix in the order in which
+    /// All routes, also those that are not taken now: of each family the longest prefix first, those of one prefix in the order in which
     /// they are wished for.
     #[must_use]
     pub fn all_routes(&self) -> &[Route] {

@@ -29,6 +29,19 @@ const SECOND_MAC: Mac = Mac([2, 0, 0, 0, 0, 0x82]);
 /// How long the responder's tap may take to appear.
 const TAP_LIMIT: Duration = Duration::from_secs(10);
 
+/// A second port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Second {
+    /// There is none.
+    None,
+    /// A tap, in the namespace of `www2`. The program, in another one, can't see its link.
+    TapThere,
+    /// A tap, in the namespace of the program, where the cable of `www2` is brought.
+    TapHere,
+    /// That cable itself, with one queue.
+    Cable,
+}
+
 /// How a responder is configured.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -36,10 +49,8 @@ pub(crate) struct Settings {
     pub(crate) device: String,
     pub(crate) huge_pages: bool,
     pub(crate) vlan: Option<u16>,
-    /// A second port, a tap, which has the addresses of the node `www2`.
-    pub(crate) two_ports: bool,
-    /// The second tap stays in the namespace of the program, which so sees its link, and the cable comes there.
-    pub(crate) second_stays: bool,
+    /// A second port, which has the addresses of the node `www2`.
+    pub(crate) second: Second,
     /// The node whose default routes it has.
     pub(crate) routes_of: Option<&'static str>,
     /// `reply.path`.
@@ -59,8 +70,7 @@ impl Default for Settings {
             device: "net_tap0,iface=dtap0".to_owned(),
             huge_pages: false,
             vlan: None,
-            two_ports: false,
-            second_stays: false,
+            second: Second::None,
             routes_of: Some("www"),
             reply_path: "route",
             workers: 1,
@@ -117,6 +127,9 @@ impl Bench {
     /// A responder with `settings` in the node `www` of `lab`.
     #[track_caller]
     pub(crate) fn start(lab: Lab, settings: &Settings) -> Self {
+        if settings.second == Second::Cable {
+            move_second_cable(&lab);
+        }
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("otherhalfd.toml");
         fs::write(&path, configuration(&lab, settings)).unwrap();
@@ -125,12 +138,14 @@ impl Bench {
         let mut responder = Process::start(&lab, &mut command);
         responder.wait_for(" ready");
         lab.attach("www", TAP_LIMIT).unwrap_or_else(|error| panic!("{error}"));
-        if settings.two_ports && settings.second_stays {
-            second_cable_here(&lab);
-        } else if settings.two_ports {
-            let there = ["link", "set", SECOND_TAP, "netns", &lab.namespace("www2")];
-            output(lab.command("www", "ip").args(there));
-            lab.attach("www2", TAP_LIMIT).unwrap_or_else(|error| panic!("{error}"));
+        match settings.second {
+            Second::None | Second::Cable => {}
+            Second::TapHere => second_cable_here(&lab),
+            Second::TapThere => {
+                let there = ["link", "set", SECOND_TAP, "netns", &lab.namespace("www2")];
+                output(lab.command("www", "ip").args(there));
+                lab.attach("www2", TAP_LIMIT).unwrap_or_else(|error| panic!("{error}"));
+            }
         }
         let clients = clients(&lab, "www");
         Self { clients, expected: Tally::default(), responder, folder, lab }
@@ -291,12 +306,25 @@ impl Bench {
     }
 }
 
+/// The interface of the node `www2`.
+fn second_cable(lab: &Lab) -> String {
+    let link = lab.topology().links_of("www2").next().expect("it has a link");
+    format!("to-{}", link.peer_of("www2").expect("another end"))
+}
+
+/// Moves it into the namespace of `www`.
+#[track_caller]
+fn move_second_cable(lab: &Lab) {
+    let cable = second_cable(lab);
+    output(lab.command("www2", "ip").args(["link", "set", &cable, "netns", &lab.namespace("www")]));
+    output(lab.command("www", "ip").args(["link", "set", &cable, "up"]));
+}
+
 /// Joins the second tap to the cable of the node `www2`, in the namespace of `www`.
 #[track_caller]
 fn second_cable_here(lab: &Lab) {
-    let link = lab.topology().links_of("www2").next().expect("it has a link");
-    let cable = format!("to-{}", link.peer_of("www2").expect("another end"));
-    output(lab.command("www2", "ip").args(["link", "set", &cable, "netns", &lab.namespace("www")]));
+    move_second_cable(lab);
+    let cable = second_cable(lab);
     for interface in [cable.as_str(), SECOND_TAP] {
         output(lab.command("www", "ip").args(["link", "set", interface, "up"]));
     }
@@ -341,25 +369,17 @@ impl Probe {
 
 /// The configuration of a responder in the node `www`.
 fn configuration(lab: &Lab, settings: &Settings) -> String {
-    let Settings {
-        device,
-        huge_pages,
-        vlan,
-        two_ports,
-        routes_of,
-        reply_path,
-        workers,
-        drain_ms,
-        ..
-    } = settings;
+    let Settings { device, huge_pages, vlan, routes_of, reply_path, workers, drain_ms, .. } =
+        settings;
     // From the last core on; a machine may have fewer than workers.
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let cpus: Vec<usize> = (0..*workers).map(|worker| cores - 1 - worker % cores).collect();
+    let memory_mb = 64 * workers;
     let mut text = format!(
         r#"
 [eal]
 huge_pages = {huge_pages}
-memory_mb = 64
+memory_mb = {memory_mb}
 file_prefix = "{}"
 
 [workers]
@@ -377,9 +397,17 @@ path = "{reply_path}"
 "#,
         file_prefix(),
     );
-    text += &port(lab, "www", device, RESPONDER_MAC, *vlan, settings.port_keys);
-    if *two_ports {
-        text += &port(lab, "www2", &format!("net_tap1,iface={SECOND_TAP}"), SECOND_MAC, None, "");
+    let device = format!("{device},mac={RESPONDER_MAC}");
+    text += &port(lab, "www", &device, *vlan, settings.port_keys);
+    let second = match settings.second {
+        Second::None => None,
+        Second::TapHere | Second::TapThere => {
+            Some(format!("net_tap1,iface={SECOND_TAP},mac={SECOND_MAC}"))
+        }
+        Second::Cable => Some(format!("net_af_packet1,iface={},qpairs=1", second_cable(lab))),
+    };
+    if let Some(device) = second {
+        text += &port(lab, "www2", &device, None, "");
     }
     for (family, to) in Family::ALL.into_iter().zip(["0.0.0.0/0", "::/0"]) {
         if let Some(node) = routes_of {
@@ -392,7 +420,7 @@ path = "{reply_path}"
 }
 
 /// A port with the addresses of `node`.
-fn port(lab: &Lab, node: &str, device: &str, mac: Mac, vlan: Option<u16>, keys: &str) -> String {
+fn port(lab: &Lab, node: &str, device: &str, vlan: Option<u16>, keys: &str) -> String {
     let link = lab.topology().links_of(node).next().expect("a responder has a link");
     let addresses = Family::ALL.map(|family| {
         let subnet = link.subnets.iter().find(|subnet| family.holds(subnet.addr())).unwrap();
@@ -402,7 +430,7 @@ fn port(lab: &Lab, node: &str, device: &str, mac: Mac, vlan: Option<u16>, keys: 
     format!(
         r#"
 [[port]]
-device = "{device},mac={mac}"
+device = "{device}"
 {keys}
 
 [[port.interface]]

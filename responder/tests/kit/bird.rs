@@ -12,7 +12,7 @@ use super::output;
 use super::process::Process;
 
 /// No session takes this long to come up or to end, however busy the machine.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A running BIRD. It ends with its guard.

@@ -164,6 +164,9 @@ fn run(config: &Config, file: PathBuf, logs: Logs) -> anyhow::Result<()> {
             lost = Some(error);
         }
     }
+    if let Some(worker) = control.shared.workers.first() {
+        control.shared.relays.clear(&worker.stats);
+    }
     control.shared.kernel.stop();
     ferry::join(ferry);
     control.shared.kernel.clear();
