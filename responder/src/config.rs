@@ -450,12 +450,12 @@ impl Config {
         let (document, errors) = DeTable::parse_recoverable(text);
         let (mut mistakes, readable) = error::unreadable(&errors, text);
         let read::Reading { config, mistakes: unread } = read::read(document.get_ref());
-        let unread = unread.into_iter().filter(|mistake| {
+        let readable_too = |mistake: &Mistake| {
             mistake.is_before(readable) && !mistakes.iter().any(|known| known.is_beside(mistake))
-        });
-        let unread: Vec<Mistake> = unread.collect();
+        };
+        let unread: Vec<Mistake> = unread.into_iter().filter(readable_too).collect();
         mistakes.extend(unread);
-        if errors.is_empty() {
+        if errors.is_empty() && mistakes.len() < mistake::MOST {
             let unfit = config.check_besides(&mistakes);
             mistakes.extend(unfit.into_iter().map(|invalid| invalid.at(document.get_ref())));
         }

@@ -15,7 +15,7 @@ use super::{Config, Invalid, Kernel, Mistake, PathKind, Port, Probe, Probes, Pro
 /// Ports, and interfaces on all of them together. A worker looks for a frame's interface one by one.
 const MOST_INTERFACES: usize = 256;
 /// Own addresses, on all interfaces together; looked through one by one, too.
-const MOST_ADDRESSES: usize = 1024;
+const MOST_ADDRESSES: usize = 512;
 
 /// What was found so far.
 struct Findings<'a> {

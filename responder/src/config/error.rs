@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use otherhalf_engine::network;
 use toml::de::DeTable;
 
+use super::mistake::MOST;
 use super::{Mistake, document, keys};
 
 /// Why a file is no configuration.
@@ -214,19 +215,23 @@ impl Invalid {
 /// nothing is told.
 pub(super) fn unreadable(errors: &[toml::de::Error], file: &str) -> (Vec<Mistake>, usize) {
     let mut mistakes: Vec<Mistake> = Vec::new();
-    let mut last_line = None;
+    let mut last_line = 0..0;
     // Structure and values are looked at one after the other.
     let mut errors: Vec<_> =
         errors.iter().map(|error| (error.span().unwrap_or(0..0), error)).collect();
     errors.sort_by_key(|(span, _)| span.start);
     for (span, error) in errors {
         let at = span.start.min(file.len());
+        // One mistake seldom leaves a line as it was for the next.
+        if last_line.contains(&at) {
+            continue;
+        }
         let (before, after) = file.split_at_checked(at).unwrap_or((file, ""));
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = after.find('\n').map_or(file.len(), |newline| at + newline);
-        // One mistake seldom leaves a line as it was for the next.
-        if last_line.replace(line_start) == Some(line_start) {
-            continue;
+        last_line = line_start..line_end + 1;
+        if mistakes.len() > MOST {
+            return (mistakes, line_start);
         }
         let line = file.get(line_start..line_end).unwrap_or_default();
         let (name, value) = line.split_once('=').unwrap_or((line, "["));

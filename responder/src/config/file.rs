@@ -6,8 +6,8 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 
-/// The largest file, in octets: a thousand times what is written by hand.
-const LARGEST: u64 = 4 << 20;
+/// The largest file, in octets: hundreds of times what is written by hand.
+const LARGEST: u64 = 1 << 20;
 
 /// The text of the file at `path`.
 ///

@@ -78,20 +78,36 @@ impl std::fmt::Display for Mistake {
     }
 }
 
-/// Sorts `mistakes` by their places in `file`, and notes their lines and columns.
+/// Mistakes that are told at most. Who has more has the wrong file, and it must not take long to say so.
+pub(super) const MOST: usize = 100;
+/// Lines are shown up to so many octets.
+const LONGEST_LINE: usize = 1000;
+
+/// Sorts `mistakes` by their places in `file`, and notes their lines and columns. Keeps the first [`MOST`], and says so.
 pub(super) fn locate(mistakes: &mut Vec<Mistake>, file: &str) {
+    mistakes.sort_by(|a, b| (a.start(), &a.key).cmp(&(b.start(), &b.key)));
+    mistakes.dedup();
+    let more = mistakes.len() > MOST;
+    mistakes.truncate(MOST);
+    let (mut seen, mut lines) = (0, 0);
     for mistake in mistakes.iter_mut() {
-        let before = file.get(..mistake.start()).unwrap_or(file);
+        let start = mistake.start();
+        lines += file.get(seen..start).map_or(0, |between| between.matches('\n').count());
+        seen = start;
+        let before = file.get(..start).unwrap_or(file);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        mistake.line = before.matches('\n').count() + 1;
+        mistake.line = lines + 1;
         mistake.column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
         if is_secret(mistake, file) && mistake.what.starts_with("invalid ") {
             // Of a value of another type, serde's words have the value.
             mistake.what = "this is no secret".into();
         }
     }
-    mistakes.sort_by(|a, b| (a.start(), &a.key).cmp(&(b.start(), &b.key)));
-    mistakes.dedup();
+    if let Some(last) = mistakes.last().filter(|_| more) {
+        let said = "there are more mistakes than these: is it the right file?";
+        let Mistake { line, column, span, .. } = last.clone();
+        mistakes.push(Mistake { line, column, ..Mistake::new("", span, said) });
+    }
 }
 
 /// All `mistakes` of `file`, which stands at `path`, for a person: each with its line, unless that may hold a secret, which must not get
@@ -104,15 +120,18 @@ pub(super) fn render(mistakes: &[Mistake], path: &Path, file: &str) -> String {
         let title = Level::ERROR.primary_title(mistake.title());
         let at = Origin::path(path.as_str()).line(mistake.line).char_column(mistake.column);
         let mut group: Group<'_> = match &mistake.span {
-            Some(span) if !is_secret(mistake, file) => {
-                let span = first_line(span, file);
-                let mark = AnnotationKind::Primary.span(span);
-                title.element(Snippet::source(file).path(path.as_str()).annotation(mark))
-            }
-            Some(_) => {
+            Some(_) if is_secret(mistake, file) => {
                 let note = Level::NOTE.message("the line is not shown, it may be secret");
                 title.element(at).element(note)
             }
+            Some(span) => match line_of(span, file) {
+                (line, span) if line.len() <= LONGEST_LINE => {
+                    let mark = AnnotationKind::Primary.span(span);
+                    let line = Snippet::source(line).line_start(mistake.line);
+                    title.element(line.path(path.as_str()).annotation(mark))
+                }
+                _ => title.element(at),
+            },
             None => title.element(at),
         };
         if let Some(hint) = &mistake.hint {
@@ -124,20 +143,21 @@ pub(super) fn render(mistakes: &[Mistake], path: &Path, file: &str) -> String {
     text
 }
 
-/// The part of `span` that is in its first line: of a long array, its beginning says enough.
-fn first_line(span: &Range<usize>, file: &str) -> Range<usize> {
-    let (start, end) = (span.start.min(file.len()), span.end.min(file.len()));
-    let text = file.get(start..end).unwrap_or_default();
-    start..text.find('\n').map_or(end, |newline| start + newline)
-}
-
-/// Whether what `mistake` is about may hold a secret.
-fn is_secret(mistake: &Mistake, file: &str) -> bool {
-    let start = mistake.start().min(file.len());
+/// The first line of `span`, and the part of it that is in that line: of a long array, its beginning says enough.
+fn line_of<'a>(span: &Range<usize>, file: &'a str) -> (&'a str, Range<usize>) {
+    let start = span.start.min(file.len());
     let (before, after) = file.split_at_checked(start).unwrap_or((file, ""));
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     let line_end = after.find('\n').map_or(file.len(), |newline| start + newline);
     let line = file.get(line_start..line_end).unwrap_or_default();
+    let (from, to) = (start - line_start, span.end.min(line_end).max(start) - line_start);
+    (line, from..to)
+}
+
+/// Whether what `mistake` is about may hold a secret.
+fn is_secret(mistake: &Mistake, file: &str) -> bool {
+    let (line, _) = line_of(&(mistake.start()..mistake.start()), file);
+    let before = file.get(..mistake.start()).unwrap_or(file);
     // Where the file can't be read, a secret of several lines may be just what can't.
     let unread = mistake.key.is_empty() && before.lines().any(is_open_secret);
     unread || [mistake.key.as_str(), line].iter().any(|text| text.contains("secret"))

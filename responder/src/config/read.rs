@@ -7,11 +7,14 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, Absent};
-use super::mistake::Mistake;
+use super::mistake::{MOST, Mistake};
 use super::{Config, document};
 
 /// A key or section of a file, with its value.
 type Entry<'a, 'i> = (&'a Spanned<std::borrow::Cow<'i, str>>, &'a Spanned<DeValue<'i>>);
+
+/// Mistakes after which no more are looked for. More than are told, for they are found in the order of their names.
+const ENOUGH: usize = 10 * MOST;
 
 /// What a file says, read as far as it goes.
 pub(super) struct Reading {
@@ -45,6 +48,9 @@ impl<'i> Reader<'_, 'i> {
         let mut good = DeTable::new();
         let mut mistaken = Vec::new();
         for entry @ (name, value) in table {
+            if self.mistakes.len() > ENOUGH {
+                break;
+            }
             let path = join(path, name.get_ref());
             let schema = join(schema, name.get_ref());
             let read = if let Some(section) = keys::section(&schema) {
@@ -116,7 +122,7 @@ impl<'i> Reader<'_, 'i> {
         // Each element on its own; if none is wrong so, the whole is.
         let mut elements = Vec::new();
         if let DeValue::Array(array) = value.get_ref() {
-            for (place, element) in array.iter().enumerate() {
+            for (place, element) in array.iter().enumerate().take(ENOUGH) {
                 let one = DeValue::Array([element.clone()].into_iter().collect());
                 if let Err(error) = try_value(schema, Spanned::new(element.span(), one)) {
                     let span = error.span().unwrap_or(element.span());

@@ -483,11 +483,55 @@ fn what_is_no_small_file_is_refused_at_once() {
         (folder.path(), "it is a folder: give the path of a TOML file"),
         (
             huge.as_path(),
-            "it is larger than 4 MiB, which no configuration is: is it the right file?",
+            "it is larger than 1 MiB, which no configuration is: is it the right file?",
         ),
     ] {
         let error = Config::load(path).unwrap_err().to_string();
         assert_eq!(error, format!("can't read the configuration {}: {said}", path.display()));
+    }
+}
+
+/// Files as large as are taken, of nothing but mistakes: said of the first hundred, and not in hours.
+#[test]
+fn the_wrong_file_is_soon_said_to_be_it() {
+    let fill = |text: &dyn Fn(usize) -> String| {
+        let mut file = String::new();
+        for n in 0.. {
+            let more = text(n);
+            if file.len() + more.len() > 1 << 20 {
+                break;
+            }
+            file += &more;
+        }
+        file
+    };
+    let files = [
+        fill(&|n| format!("k{n} = 1\n")),
+        fill(&|n| format!("{n}\n")),
+        fill(&|n| format!("x{n} = y\n")),
+        fill(&|_| "[".to_owned()),
+        fill(&|n| format!("[[port]]\ndevice = \"d{n}\"\n")),
+        fill(&|n| {
+            format!(
+                "[[route]]\nto = \"10.{}.{}.0/24\"\nvia = \"192.0.2.1\"\n",
+                n / 256 % 256,
+                n % 256
+            )
+        }),
+        format!("[workers]\ncpus = [{}]", fill(&|_| "-1,".to_owned())),
+        format!(
+            "{LEAST}{}",
+            fill(&|n| format!("[[route]]\nto = \"fd00:{n:x}::/32\"\nvia = \"fe80::1\"\n"))
+        ),
+    ];
+    for file in &files {
+        let Error::Wrong { report, mistakes, .. } =
+            Config::parse(file, Path::new("a.toml")).unwrap_err()
+        else {
+            panic!("it is not read")
+        };
+        assert!(!mistakes.is_empty() && mistakes.len() <= 101, "{}", mistakes.len());
+        assert!(report.len() < 100_000, "{}", report.len());
     }
 }
 

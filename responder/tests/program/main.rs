@@ -309,6 +309,12 @@ fn the_configuration_is_read_again() {
     let other =
         text.replace("[pending]", "[reply]\nclosed_ports = false\n[pending]\ntimeout_ms = 77");
     again(&other, "WARN pending.timeout_ms will take effect at the next start, not before");
+    // Nor does it wait for who might write to a FIFO.
+    let path = folder.path().join("otherhalfd.toml");
+    fs::remove_file(&path).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::from(0o600)).unwrap();
+    daemon.signal(Signal::HUP);
+    daemon.wait_for("it is no regular file");
     let ended = daemon.stop(Signal::TERM);
     assert_eq!(ended.code, GOOD, "{}", ended.log);
     assert!(ended.log.contains("changed=\"nothing\""), "{}", ended.log);

@@ -6,6 +6,7 @@ use otherhalf_engine::{InterfaceId, PortId};
 use otherhalf_wire::ethernet::Mac;
 
 use super::Findings;
+use crate::config::mistake::MOST;
 use crate::config::{Config, Invalid, Kernel, Problem, Route};
 
 /// The hardware addresses are not known before the ports are open, and do not matter for a check.
@@ -37,13 +38,15 @@ impl Config {
 
     /// The network, with the hardware addresses `macs` of the ports.
     pub fn network(&self, macs: &[Mac]) -> Result<Network, Invalid> {
-        // In the order of the wishes.
-        let mut routes: Vec<(usize, &Route)> = self.route.iter().enumerate().collect();
-        routes.sort_by_key(|(_, route)| route.preference);
-        let routes: Vec<StaticRoute> = routes
+        let mut routes: Vec<(u32, StaticRoute)> = self
+            .static_routes()
             .into_iter()
-            .map(|(place, route)| self.static_route(place, route))
+            .zip(&self.route)
+            .map(|(route, Route { preference, .. })| Ok((*preference, route?)))
             .collect::<Result<_, _>>()?;
+        // In the order of the wishes.
+        routes.sort_by_key(|(preference, _)| *preference);
+        let routes: Vec<StaticRoute> = routes.into_iter().map(|(_, route)| route).collect();
         let made = Network::new(self.interfaces(macs), &routes)
             .and_then(|network| network.with_kernel(self.exceptions()));
         made.map_err(|error| {
@@ -67,20 +70,23 @@ impl Config {
         ports.filter_map(|(id, port)| Some((id, exceptions(port.kernel.as_ref()?)))).collect()
     }
 
-    fn static_route(&self, place: usize, route: &Route) -> Result<StaticRoute, Invalid> {
-        let Route { to, via, ref interface, .. } = *route;
-        let Some(wanted) = interface else {
-            return Ok(StaticRoute { to, via, interface: None });
-        };
+    /// The routes, with the interfaces that they name.
+    fn static_routes(&self) -> Vec<Result<StaticRoute, Invalid>> {
         let names = self.interface_names();
-        let mut ids = (0u16..).map(InterfaceId).zip(&names);
-        let found = ids.find(|(_, name)| *name == wanted).map(|(id, _)| id);
-        let interface = found.ok_or_else(|| {
-            let problem =
-                Problem::NoSuchInterface { interface: wanted.clone(), known: names.join(", ") };
-            Invalid::new(format!("route[{place}].interface"), problem)
-        })?;
-        Ok(StaticRoute { to, via, interface: Some(interface) })
+        let by_name = |place: usize, wanted: &String| {
+            let mut ids = (0u16..).map(InterfaceId).zip(&names);
+            ids.find(|(_, name)| *name == wanted).map(|(id, _)| id).ok_or_else(|| {
+                let problem =
+                    Problem::NoSuchInterface { interface: wanted.clone(), known: names.join(", ") };
+                Invalid::new(format!("route[{place}].interface"), problem)
+            })
+        };
+        let routes = self.route.iter().enumerate().map(|(place, route)| {
+            let interface =
+                route.interface.as_ref().map(|name| by_name(place, name)).transpose()?;
+            Ok(StaticRoute { to: route.to, via: route.via, interface })
+        });
+        routes.collect()
     }
 
     /// What is wrong with interfaces and routes as a network.
@@ -97,21 +103,23 @@ impl Config {
         // Whether a router is near can't be told by addresses that are wrong.
         let ports_are_good = !found.has("port")
             && !found.invalid.iter().any(|invalid| invalid.key.starts_with("port"));
-        for (place, route) in self.route.iter().enumerate() {
-            let tried = self.static_route(place, route).and_then(|route| {
-                Network::new(good.clone(), &[route]).map(drop).map_err(|error| {
-                    Invalid::new(format!("route[{place}].{}", key_of(&error)), error)
-                })
-            });
-            if let Err(Invalid { key, problem }) = tried {
-                let by_ports = matches!(
-                    problem,
-                    Problem::NoSuchInterface { .. }
-                        | Problem::Network(network::Error::UnreachableRouter(_))
-                );
-                if ports_are_good || !by_ports {
-                    found.add(key, problem);
-                }
+        let mut wrong = Vec::new();
+        let mut routes = Vec::new();
+        for (place, route) in self.static_routes().into_iter().enumerate() {
+            match route {
+                Ok(route) => routes.push((place, route)),
+                Err(invalid) => wrong.push(invalid),
+            }
+        }
+        try_routes(&good, &routes, &mut wrong);
+        for Invalid { key, problem } in wrong {
+            let by_ports = matches!(
+                problem,
+                Problem::NoSuchInterface { .. }
+                    | Problem::Network(network::Error::UnreachableRouter(_))
+            );
+            if ports_are_good || !by_ports {
+                found.add(key, problem);
             }
         }
     }
@@ -169,6 +177,19 @@ impl Config {
                 }
             }
         }
+    }
+}
+
+/// Notes which of `routes`, with their places, are wrong on the good interfaces. Halves that are good are not looked at further.
+fn try_routes(good: &[Interface], routes: &[(usize, StaticRoute)], wrong: &mut Vec<Invalid>) {
+    let all: Vec<StaticRoute> = routes.iter().map(|(_, route)| *route).collect();
+    let Err(error) = Network::new(good.to_vec(), &all) else { return };
+    if let [(place, _)] = routes {
+        wrong.push(Invalid::new(format!("route[{place}].{}", key_of(&error)), error));
+    } else if wrong.len() <= MOST {
+        let (first, second) = routes.split_at(routes.len() / 2);
+        try_routes(good, first, wrong);
+        try_routes(good, second, wrong);
     }
 }
 
