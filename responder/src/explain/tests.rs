@@ -1,0 +1,163 @@
+use std::path::Path;
+
+use super::*;
+
+const FILE: &str = r#"
+    [[port]]
+    device = "net_null0"
+    [port.kernel]
+    interface = "k0"
+    addresses = ["192.0.2.9"]
+    [[port.interface]]
+    name = "uplink"
+    addresses = ["192.0.2.2/24", "2001:db8::2/64"]
+    [[port.interface]]
+    vlan = 7
+    addresses = ["198.51.100.2/24"]
+    [[route]]
+    to = "203.0.113.0/24"
+    via = "192.0.2.1"
+    [[route]]
+    to = "203.0.113.128/25"
+    via = "198.51.100.1"
+    [[route]]
+    to = "2001:db8:1::/48"
+    via = "fe80::1"
+    interface = "uplink"
+    [probe.tcp]
+    enabled = false
+    [probe.udp]
+    flows = [53, "33434-33534"]
+"#;
+
+const ASK: Question = Question {
+    from: IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 7)),
+    at: None,
+    protocol: Protocol::Udp,
+    flow: None,
+    ttl: 5,
+};
+
+fn from(text: &str) -> Question {
+    Question { from: text.parse().unwrap(), ..ASK }
+}
+
+fn explained(file: &str, question: &Question) -> Explanation {
+    let config = Config::parse(file, Path::new("a.toml")).unwrap_or_else(|e| panic!("{e}"));
+    explain(&config, question).unwrap()
+}
+
+#[test]
+fn each_decision_names_its_key() {
+    let cases: &[(Question, Outcome, &[&str])] = &[
+        (
+            ASK,
+            Outcome::ProbeUdp,
+            &[
+                "port[0].interface[0].addresses[0]",
+                "probe.udp.enabled = true",
+                "53, by probe.udp.default_flow",
+                "probe and replies by \"uplink\" and its neighbour 192.0.2.1: route[0], to 203.0.113.0/24",
+            ],
+        ),
+        // The longest prefix, by another interface than it came in by.
+        (
+            from("203.0.113.130"),
+            Outcome::ProbeUdp,
+            &["by \"net_null0.7\" and its neighbour 198.51.100.1: route[1], to 203.0.113.128/25"],
+        ),
+        (
+            from("198.51.100.77"),
+            Outcome::ProbeUdp,
+            &["by \"net_null0.7\" and its neighbour 198.51.100.77: 198.51.100.0/24 is on the link"],
+        ),
+        (
+            Question { at: Some("198.51.100.2".parse().unwrap()), ..ASK },
+            Outcome::ProbeUdp,
+            &["to 198.51.100.2, in by \"net_null0.7\" (port[0].interface[1].addresses[0])"],
+        ),
+        (
+            from("2001:db8:1::5"),
+            Outcome::ProbeUdp,
+            &[
+                "to 2001:db8::2, in by \"uplink\"",
+                "its neighbour fe80::1: route[2], to 2001:db8:1::/48",
+            ],
+        ),
+        (from("fe80::5"), Outcome::ProbeUdp, &["its neighbour fe80::5: fe80::5 is link-local"]),
+        (
+            Question { flow: Some(33434), ..ASK },
+            Outcome::ProbeUdp,
+            &["33434 is within probe.udp.flows"],
+        ),
+        (
+            Question { flow: Some(99), ..ASK },
+            Outcome::RefusedFlow,
+            &["99 is refused: it is not within probe.udp.flows", "the refusal by \"uplink\""],
+        ),
+        (
+            Question { protocol: Protocol::Tcp, ..ASK },
+            Outcome::RefusedProtocol,
+            &["TCP is refused: probe.tcp.enabled = false"],
+        ),
+        (Question { ttl: 0, ..ASK }, Outcome::RefusedTtl, &["0 is refused"]),
+        (
+            from("192.0.2.2"),
+            Outcome::DropBadSource,
+            &["an address of this responder itself: port[0].interface[0].addresses[0]"],
+        ),
+        (
+            from("192.0.2.9"),
+            Outcome::DropBadSource,
+            &["192.0.2.9 is the kernel's: port[0].kernel.addresses[0]"],
+        ),
+        (
+            from("192.0.2.255"),
+            Outcome::DropBadSource,
+            &["the network or the broadcast address of port[0].interface[0].addresses[0]"],
+        ),
+        (from("127.0.0.1"), Outcome::DropBadSource, &["not the address of one host"]),
+        (from("ff02::1"), Outcome::DropBadSource, &["not the address of one host"]),
+        (
+            from("192.0.3.1"),
+            Outcome::DropNoRoute,
+            &["no route leads to 192.0.3.1: add a [[route]]"],
+        ),
+    ];
+    for (question, outcome, sentences) in cases {
+        let explanation = explained(FILE, question);
+        assert_eq!(explanation.outcome, *outcome, "{question:?}\n{explanation}");
+        let text = explanation.to_string();
+        for sentence in *sentences {
+            assert!(text.contains(sentence), "no {sentence:?} in\n{text}");
+        }
+    }
+}
+
+#[test]
+fn routes_that_stand_in_are_named() {
+    let more = "[[route]]\nto = \"203.0.113.0/24\"\nvia = \"192.0.2.8\"\npreference = 2\n";
+    let text = explained(&format!("{FILE}\n{more}"), &ASK).to_string();
+    let by = "its neighbour 192.0.2.1: route[0], to 203.0.113.0/24, and while its router is silent route[3] ";
+    assert!(text.contains(by), "{text}");
+}
+
+#[test]
+fn a_hairpin_needs_no_route() {
+    let file = format!("{FILE}\n[reply]\npath = \"hairpin\"");
+    let explanation = explained(&file, &from("192.0.3.1"));
+    assert_eq!(explanation.outcome, Outcome::ProbeUdp);
+    let text = explanation.to_string();
+    assert!(text.contains("that the request came from: reply.path = \"hairpin\""), "{text}");
+}
+
+#[test]
+fn who_can_not_be_asked_is_said() {
+    let file = FILE.replace(", \"2001:db8::2/64\"", "").replace("2001:db8:1::/48", "fd00::/8");
+    let config = Config::parse(&file, Path::new("a.toml")).unwrap();
+    let error = explain(&config, &from("2001:db8:1::5")).unwrap_err().to_string();
+    assert!(error.starts_with("there is no own IPv6 address"), "{error}");
+    let at = Some("192.0.2.3".parse().unwrap());
+    let error = explain(&config, &Question { at, ..ASK }).unwrap_err().to_string();
+    assert_eq!(error, "192.0.2.3 is no address of this responder; it has 192.0.2.2, 198.51.100.2");
+}
