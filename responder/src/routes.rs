@@ -21,10 +21,11 @@ impl Routes {
     pub fn list(&self, snapshot: &Snapshot, to: Option<IpAddr>) -> Reply {
         let routes = snapshot.network.routes();
         let Some(to) = to else {
-            let all = snapshot.network.all_routes().iter();
-            return Reply::Routes(
-                all.map(|route| self.shown(snapshot, *route, route.via)).collect(),
-            );
+            // IPv4 first, as people look for a route.
+            let mut all = snapshot.network.all_routes().to_vec();
+            all.sort_by_key(|route| route.to.addr().is_ipv6());
+            let all = all.into_iter().map(|route| self.shown(snapshot, route, route.via));
+            return Reply::Routes(all.collect());
         };
         if !snapshot.network.may_be_sent_to(to) {
             return Reply::Error(format!(
