@@ -19,6 +19,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_(link_get.*|find_next_owned_by)",
     "rte_pktmbuf_(pool_create.*|free_bulk)",
     "rte_mempool_(create|free|in_use_count|avail_count|lookup)",
+    "rte_telemetry_register_cmd|rte_tel_data_(start_dict|add_dict_string)",
     "rte_ring_(create|free|lookup)|rte_eth_from_rings|rte_zmalloc_socket",
 ];
 

@@ -41,3 +41,12 @@ int dsys_eth_link(uint16_t port, bool *up, uint32_t *speed)
 	}
 	return status;
 }
+
+int dsys_tel_add_number(struct rte_tel_data *answer, const char *name, uint64_t value)
+{
+#if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)
+	return rte_tel_data_add_dict_uint(answer, name, value);
+#else
+	return rte_tel_data_add_dict_u64(answer, name, value);
+#endif
+}

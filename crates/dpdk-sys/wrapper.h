@@ -19,6 +19,7 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 #include <rte_ring.h>
+#include <rte_telemetry.h>
 #include <rte_version.h>
 
 /* Constants that DPDK makes with function-like macros, which bindgen skips. */
@@ -62,5 +63,8 @@ void dsys_pktmbuf_free(struct rte_mbuf *mbuf);
  * UINT32_MAX is unknown.
  */
 int dsys_eth_link(uint16_t port, bool *up, uint32_t *speed);
+
+/* A number in an answer of telemetry; later releases gave the function another name. */
+int dsys_tel_add_number(struct rte_tel_data *answer, const char *name, uint64_t value);
 
 #endif

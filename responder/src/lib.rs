@@ -8,7 +8,7 @@
 //!   ([`outgoing`]: what is to be sent, [`relay`]: by which other worker, [`held`]: what waits for a neighbour);
 //! - [`control`]: one thread for all that is not packets: neighbours ([`neighbours`]), signals, reloads ([`reload`]), going
 //!   out of service ([`drain`]), [`links`] and the routes over them, workers that hang ([`heartbeat`]), the end;
-//! - [`publish`]: the state that everybody is shown; [`http`]: where monitoring finds it;
+//! - [`publish`]: the state that everybody is shown; [`http`] and [`telemetry`]: where monitoring finds it;
 //! - [`socket`]: who else may tell it what to do, `otherhalfctl` for one; [`routes`]: what it shows of them;
 //! - [`logs`]: where its lines go;
 //! - [`explain`]: what would happen to a request, by the engine itself;
@@ -25,6 +25,7 @@ pub mod reload;
 pub mod explain;
 pub mod service;
 pub mod http;
+pub mod telemetry;
 pub mod socket;
 pub mod routes;
 pub mod logs;

@@ -29,6 +29,27 @@ impl fmt::Display for Errno {
     }
 }
 
+/// Why a command of telemetry was not added.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TelemetryError {
+    /// A name that DPDK does not take.
+    #[error(
+        "{0:?} is no name of a command: take a slash, then letters, digits, '_' and slashes, 55 at most"
+    )]
+    BadName(String),
+    /// The name is taken.
+    #[error("the command {0} is there already")]
+    Taken(String),
+    /// DPDK refuses.
+    #[error("DPDK does not take the command {name}: {errno}")]
+    Refused {
+        /// The command.
+        name: String,
+        /// Its reason.
+        errno: Errno,
+    },
+}
+
 /// Why the EAL did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum EalError {

@@ -5,6 +5,7 @@ mod instance;
 #[path = "../process/mod.rs"]
 mod process;
 mod socket;
+mod telemetry;
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;

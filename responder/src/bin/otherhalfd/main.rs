@@ -19,7 +19,7 @@ use otherhalf_responder::kernel::ferry;
 use otherhalf_responder::logs::Logs;
 use otherhalf_responder::routes::Routes;
 use otherhalf_responder::setup::Responder;
-use otherhalf_responder::{http, service, socket};
+use otherhalf_responder::{http, service, socket, telemetry};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use tracing::{error, info, warn};
 
@@ -136,6 +136,9 @@ fn run(config: &Config, file: PathBuf, logs: Logs) -> anyhow::Result<()> {
         (listening, control.asks) = (Some(open), Some(asks));
     }
     http::open(&config.http.listen, Arc::clone(&control.shared))?;
+    if config.eal.telemetry {
+        telemetry::add(&eal, &control.shared)?;
+    }
     let mut handles = Vec::new();
     for (lcore, worker) in workers {
         handles.push(eal.launch(lcore, move || worker.run())?);
