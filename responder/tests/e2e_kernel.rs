@@ -172,6 +172,12 @@ fn behind_a_router_that_hashes_addresses_and_looks_into_errors() {
 }
 
 #[test]
+fn bird_takes_the_example() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dpdk-config/bird/bird.conf");
+    output(Command::new(bird::program("bird")).arg("-p").arg("-c").arg(file));
+}
+
+#[test]
 fn a_responder_that_dies_is_left_out() {
     let pair = Pair::start("0");
     let Pair { responders: [first, second], lab, birds: _birds, folder: _folder } = pair;

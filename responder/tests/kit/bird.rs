@@ -27,7 +27,7 @@ pub(crate) struct Bird {
 #[track_caller]
 pub(crate) fn program(name: &str) -> PathBuf {
     let built = Path::new(env!("CARGO_BIN_EXE_otherhalfd"));
-    let unpacked = built.ancestors().nth(2).map(|target| target.join("tools/bird/usr/sbin"));
+    let unpacked = built.ancestors().nth(2).map(|target| target.join("tools/bird2/usr/sbin"));
     let system = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
     let mut programs = unpacked.into_iter().chain(system).map(|folder| folder.join(name));
     programs
