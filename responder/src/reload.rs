@@ -96,7 +96,16 @@ fn ports(paths: &mut Vec<String>, running: &Config, new: &Config) -> Result<(), 
     }
     for (place, (old, new)) in running.port.iter().zip(&new.port).enumerate() {
         let prefix = format!("port[{place}].");
-        differing(paths, &prefix, &Table::try_from(old)?, &Table::try_from(new)?, &["interface"]);
+        let tables = (Table::try_from(old)?, Table::try_from(new)?);
+        differing(paths, &prefix, &tables.0, &tables.1, &["interface", "kernel"]);
+        match (&old.kernel, &new.kernel) {
+            (Some(old), Some(new)) => {
+                let (old, new) = (Table::try_from(old)?, Table::try_from(new)?);
+                differing(paths, &format!("{prefix}kernel."), &old, &new, &[]);
+            }
+            (None, None) => {}
+            _ => paths.push(format!("{prefix}kernel")),
+        }
         let names = |port: &Port| -> Vec<_> {
             let name = |interface: &PortInterface| (interface.name(port), interface.vlan);
             port.interface.iter().map(name).collect()
@@ -219,6 +228,22 @@ mod tests {
             assert!(plan.changed.is_empty(), "{:?}", plan.changed);
             assert_eq!(plan.config, running, "{key}");
         }
+    }
+
+    #[test]
+    fn what_the_kernel_gets_is_taken_up_but_by_the_same_interface() {
+        let with = |kernel: &str| {
+            config(["[[route]]", &format!("[port.kernel]\ninterface = {kernel}\n[[route]]")])
+        };
+        let running = with("\"k0\"\ntcp = [22]");
+        let new = with("\"k0\"\ntcp = [22, 179]\naddresses = [\"192.0.2.3\"]");
+        let plan = Plan::new(&running, &new).unwrap();
+        assert_eq!(plan.changed, ["port[0].kernel.addresses", "port[0].kernel.tcp"]);
+        assert!(plan.restart.is_empty());
+        assert_eq!(plan.config, new);
+        let plan = Plan::new(&running, &with("\"k1\"\ntcp = [179]")).unwrap();
+        assert_eq!(plan.restart, ["port[0].kernel.interface"]);
+        assert_eq!(plan.config, with("\"k0\"\ntcp = [179]"));
     }
 
     #[test]
