@@ -561,13 +561,16 @@ fn what_is_in_effect_is_read_again_as_it_is() {
 #[test]
 fn the_profiles_are_good() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dpdk-config");
+    let page = fs::read_to_string(folder.join("README.md")).unwrap();
     let mut profiles = 0;
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             Config::load(&path).unwrap();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            assert!(page.contains(&format!("| `{name}` |")), "README.md has no row for {name}");
             profiles += 1;
         }
     }
-    assert_eq!(profiles, 10, "a profile came or went");
+    assert!(profiles > 10, "{profiles}: profiles went");
 }
