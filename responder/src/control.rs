@@ -232,9 +232,10 @@ impl Control {
                 Command::Undrain if self.undrain() => Reply::Done("ready for requests".into()),
                 Command::Undrain => Reply::Done("it was not draining".into()),
                 // The socket's own thread answers these.
-                Command::Status | Command::Routes { .. } | Command::LogLevel { .. } => {
-                    Reply::Error("not the control thread's".into())
-                }
+                Command::Status
+                | Command::Routes { .. }
+                | Command::LogLevel { .. }
+                | Command::Capture(_) => Reply::Error("not the control thread's".into()),
             };
             // Who asked sees what came of it.
             self.publish(self.state());

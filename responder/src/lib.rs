@@ -13,6 +13,7 @@
 //! - [`logs`]: where its lines go;
 //! - [`explain`]: what would happen to a request, by the engine itself;
 //! - [`service`]: what the service manager is told;
+//! - [`capture`]: frames of some outcomes out of running workers;
 //! - [`replay`]: the same engine over the frames of a file, without ports;
 //! - [`stats`]: what was counted, and how long the [`stage`]s of the workers took; [`counters`]: what it means.
 //!
@@ -44,6 +45,7 @@ pub mod heartbeat;
 pub mod publish;
 pub mod neighbours;
 pub mod links;
+pub mod capture;
 pub mod replay;
 pub mod stage;
 pub mod stats;

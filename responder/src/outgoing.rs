@@ -14,6 +14,9 @@ const ROOM: usize = 64;
 /// its queue by itself; waiting longer would only let the receive queue overflow.
 const TRIES: u32 = 8;
 
+/// In the place of a frame's place in its burst, where it has none.
+const NO_PLACE: u8 = u8::MAX;
+
 /// Where frames leave.
 pub enum Exit<'a> {
     /// The port's transmit queue.
@@ -28,15 +31,17 @@ pub enum Exit<'a> {
 pub struct Outgoing<'a> {
     exit: Exit<'a>,
     frames: Burst<ROOM>,
-    /// As long as `frames`, in the same order.
-    names: ArrayVec<Name, ROOM>,
+    /// As long as `frames`, in the same order; answers with their places in their burst.
+    names: ArrayVec<(Name, u8), ROOM>,
+    /// Places of answers that were refused, for whoever captures frames. Nobody else looks or empties it, so it may be full.
+    refused: ArrayVec<u8, ROOM>,
 }
 
 impl<'a> Outgoing<'a> {
     /// Nothing yet for `exit`.
     #[must_use]
     pub fn new(exit: Exit<'a>) -> Self {
-        Self { exit, frames: Burst::new(), names: ArrayVec::new() }
+        Self { exit, frames: Burst::new(), names: ArrayVec::new(), refused: ArrayVec::new() }
     }
 
     /// Whether nothing is collected.
@@ -77,34 +82,46 @@ impl<'a> Outgoing<'a> {
         burst.clear();
     }
 
-    /// Collects the answer to a received frame.
+    /// Collects the answer to a received frame, that at `place` in its burst.
     #[inline]
-    pub fn answer(&mut self, frame: Mbuf, outcome: Outcome, stats: &WorkerStats) {
-        self.push(frame, Name::Answer(outcome), stats);
+    pub fn answer(&mut self, frame: Mbuf, outcome: Outcome, place: usize, stats: &WorkerStats) {
+        let place = u8::try_from(place).unwrap_or(NO_PLACE);
+        self.push(frame, (Name::Answer(outcome), place), stats);
+    }
+
+    /// The places of collected answers that found no room since [`forget_refused`](Self::forget_refused). An answer that another worker
+    /// sends may find none there, and is not among them.
+    pub fn refused(&self) -> impl Iterator<Item = usize> {
+        self.refused.iter().map(|place| usize::from(*place))
+    }
+
+    /// Forgets them.
+    pub fn forget_refused(&mut self) {
+        self.refused.clear();
     }
 
     /// Collects a RST.
     pub fn reset(&mut self, frame: Mbuf, stats: &WorkerStats) {
-        self.push(frame, Name::Reset, stats);
+        self.push(frame, (Name::Reset, NO_PLACE), stats);
     }
 
     /// Collects a frame of the control thread.
     pub fn order(&mut self, frame: Mbuf, stats: &WorkerStats) {
-        self.push(frame, Name::Order, stats);
+        self.push(frame, (Name::Order, NO_PLACE), stats);
     }
 
     /// Collects a frame of the kernel.
     pub fn kernel(&mut self, frame: Mbuf, stats: &WorkerStats) {
-        self.push(frame, Name::Kernel, stats);
+        self.push(frame, (Name::Kernel, NO_PLACE), stats);
     }
 
     /// Collects what another worker handed over.
     pub fn relayed(&mut self, Relayed { frame, name }: Relayed, stats: &WorkerStats) {
-        self.push(frame, name, stats);
+        self.push(frame, (name, NO_PLACE), stats);
     }
 
     #[inline]
-    fn push(&mut self, mut frame: Mbuf, name: Name, stats: &WorkerStats) {
+    fn push(&mut self, mut frame: Mbuf, name: (Name, u8), stats: &WorkerStats) {
         if self.names.is_full() {
             self.flush(stats);
         }
@@ -120,15 +137,17 @@ impl<'a> Outgoing<'a> {
     #[inline]
     pub fn flush(&mut self, stats: &WorkerStats) {
         let Exit::Queue(queue) = &mut self.exit else {
-            for (frame, name) in self.frames.drain().zip(self.names.drain(..)) {
-                hand_over(&self.exit, frame, name, stats);
+            for (frame, (name, place)) in self.frames.drain().zip(self.names.drain(..)) {
+                if !hand_over(&self.exit, frame, name, stats) {
+                    let _ = self.refused.try_push(place);
+                }
             }
             return;
         };
         let mut tries = 0;
         while !self.names.is_empty() && tries < TRIES {
             let sent = queue.send(&mut self.frames);
-            for name in self.names.drain(..sent) {
+            for (name, _) in self.names.drain(..sent) {
                 match name {
                     Name::Answer(outcome) => stats.count(outcome),
                     Name::Reset => stats.resets_sent.add(1),
@@ -138,16 +157,17 @@ impl<'a> Outgoing<'a> {
             }
             tries += 1;
         }
-        for name in self.names.drain(..) {
+        for (name, place) in self.names.drain(..) {
             count_unsent(name, stats);
+            let _ = self.refused.try_push(place);
         }
         self.frames.clear();
     }
 }
 
-/// Has another worker send `frame`, which counts it then.
+/// Has another worker send `frame`, which counts it then; says whether there was room.
 #[cold]
-fn hand_over(exit: &Exit<'_>, mut frame: Mbuf, name: Name, stats: &WorkerStats) {
+fn hand_over(exit: &Exit<'_>, mut frame: Mbuf, name: Name, stats: &WorkerStats) -> bool {
     frame.reset_offloads();
     let taken = match exit {
         Exit::Relay(relay) => relay.frames.push(Relayed { frame, name }).is_ok(),
@@ -158,6 +178,7 @@ fn hand_over(exit: &Exit<'_>, mut frame: Mbuf, name: Name, stats: &WorkerStats) 
     } else {
         count_unsent(name, stats);
     }
+    taken
 }
 
 fn count_unsent(name: Name, stats: &WorkerStats) {

@@ -9,6 +9,7 @@ use otherhalf_control::Status;
 use otherhalf_engine::neighbour::Neighbours;
 use otherhalf_engine::{Network, Notice, Policy, PortId, SOLICITATION_LEN, View};
 
+use crate::capture::Capture;
 use crate::kernel::Paths;
 use crate::relay::Relays;
 use crate::stats::WorkerStats;
@@ -67,6 +68,8 @@ pub struct Shared {
     pub kernel: Paths,
     /// What goes from workers without a queue to one that has one.
     pub relays: Relays,
+    /// Where frames of some outcomes are asked for.
+    pub capture: Capture,
     /// One for each worker.
     pub workers: Vec<WorkerShared>,
 }
@@ -96,6 +99,7 @@ impl Shared {
             status: ArcSwap::default(),
             kernel: Paths::default(),
             relays: Relays::default(),
+            capture: Capture::new(workers),
             workers: std::iter::repeat_with(worker).take(workers).collect(),
         }
     }

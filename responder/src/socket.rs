@@ -19,6 +19,7 @@ use otherhalf_control::message::{self, LONGEST_QUESTION, Question, VERSION};
 use otherhalf_control::{Command, Reply};
 use tracing::{info, warn};
 
+use crate::capture;
 use crate::config;
 use crate::logs::Logs;
 use crate::routes::Routes;
@@ -188,6 +189,10 @@ impl Desk {
                     if command.changes() {
                         audit(stream, &command);
                     }
+                    if let Command::Capture(wish) = &command {
+                        capture::serve(&self.shared, wish, &mut answers)?;
+                        continue;
+                    }
                     self.answer(command)
                 }
                 Ok(Some(Question { version, .. })) => Reply::Error(format!(
@@ -215,6 +220,7 @@ impl Desk {
                 Err(why) => Reply::Error(why),
             },
             Command::Reload | Command::Drain { .. } | Command::Undrain => self.hand_on(command),
+            Command::Capture(_) => Reply::Error("it has more than one answer".into()),
         }
     }
 

@@ -1,28 +1,33 @@
 //! A worker: one lcore, one receive and one transmit queue of each port, and the loop between them.
 
+mod told;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 use arrayvec::ArrayVec;
 use dpdk::{Burst, Checksums, Mbuf, Mempool, RxQueue, TxQueue, tsc};
-use otherhalf_engine::{
-    BURST, Clock, Engine, Fate, Frame, Notice, Outcome, PortId, ResetFrame, Verdict, Vouched,
-};
+use otherhalf_engine::{BURST, Clock, Engine, Frame, Outcome, PortId, Vouched};
 use otherhalf_pending::{Bucket, Prefetch};
 
+use crate::capture::{Received, Sampler};
 use crate::held::{Held, Waiting};
 use crate::kernel::Path;
 use crate::outgoing::{Exit, Outgoing};
 use crate::relay::Relay;
 use crate::shared::{Shared, Snapshot, WorkerShared};
 use crate::stage::{Stage, Watch};
+use told::{Besides, Extra, Order, Told};
 
 /// Empty turns of the loop before a worker that may sleep does.
 const IDLE_TURNS: u32 = 64;
 
 /// Empty turns in a row after which a stopping worker believes that nothing more comes.
 const LAST_TURNS: u32 = 1000;
+
+/// In the place of a port that nothing goes to: there are fewer.
+const NO_PORT: PortId = PortId(u16::MAX);
 
 /// DPDK's prefetch, for the pending table.
 #[derive(Debug)]
@@ -114,6 +119,7 @@ impl Worker {
                 watch: Watch::new(tsc()),
                 kernel: shared.kernel.of_worker(self.index, shared.workers.len()),
                 relays: shared.relays.sent_by(self.index),
+                sampler: Sampler::new(&shared.capture, self.index),
             },
             queues: self.rx,
             burst: Burst::new(),
@@ -182,62 +188,8 @@ struct Turn<'a> {
     kernel: Vec<(PortId, &'a Path)>,
     /// What this worker sends for others.
     relays: Vec<(PortId, &'a Relay)>,
-}
-
-/// What the engine said of a frame, without what it says of few: that is in `Besides`.
-#[derive(Clone, Copy)]
-struct Told {
-    order: Order,
-    /// How long the frame is now.
-    len: u16,
-    outcome: Outcome,
-    /// Whether there is something `Besides`.
-    besides: bool,
-}
-
-/// What to do with a frame.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Order {
-    Drop,
-    Send(PortId),
-    Hold,
-    Kernel,
-}
-
-/// What a few frames of a burst call for besides, by their place.
-type Besides = ArrayVec<(usize, Extra), BURST>;
-
-/// One of them.
-enum Extra {
-    /// To be told to the control thread.
-    Notice(Notice),
-    /// To be sent.
-    Reset(ResetFrame),
-}
-
-impl Told {
-    /// Of a frame that is not there.
-    const NOTHING: Self =
-        Self { order: Order::Drop, len: 0, outcome: Outcome::DropBuffer, besides: false };
-
-    /// Takes `fate` apart, that of the frame at `place`.
-    #[inline]
-    fn new(place: usize, fate: Fate, besides: &mut Besides) -> Self {
-        let (order, reset) = match fate.verdict {
-            Verdict::Drop => (Order::Drop, None),
-            Verdict::Hold => (Order::Hold, None),
-            Verdict::Kernel => (Order::Kernel, None),
-            Verdict::Send(to) => (Order::Send(to), None),
-            Verdict::SendAndReset(to, reset) => (Order::Send(to), Some(reset)),
-        };
-        // A frame calls for one of the two at most, so there is room for all.
-        let extra = fate.notice.map(Extra::Notice).or(reset.map(Extra::Reset));
-        let told = Self { order, len: 0, outcome: fate.outcome, besides: extra.is_some() };
-        if let Some(extra) = extra {
-            let _ = besides.try_push((place, extra));
-        }
-        told
-    }
+    /// Copies frames while somebody captures.
+    sampler: Sampler<'a>,
 }
 
 impl Turn<'_> {
@@ -262,6 +214,9 @@ impl Turn<'_> {
         let served = self.own.stats.served();
         let mut told = [Told::NOTHING; BURST];
         let mut besides = Besides::new();
+        if self.sampler.begin() {
+            self.sample(burst, port, since);
+        }
         {
             let waited = now.wrapping_sub(since);
             let mut frames: ArrayVec<Frame<'_>, BURST> = ArrayVec::new();
@@ -277,8 +232,31 @@ impl Turn<'_> {
         }
         self.watch.lap(Stage::Engine, &self.own.stats);
         self.carry_out(burst, port, &mut told, &besides, since);
+        if self.sampler.is_on() {
+            self.finish_sample();
+        }
         let ended = self.watch.lap(Stage::Act, &self.own.stats);
         self.own.stats.count_service(served, self.clock.ns(ended.wrapping_sub(since)));
+    }
+
+    /// Copies `burst` before the engine writes over it.
+    #[cold]
+    fn sample(&mut self, burst: &Burst<BURST>, port: PortId, since: u64) {
+        for mbuf in burst {
+            self.sampler.copy(received(mbuf, port, since));
+        }
+        for outgoing in &mut self.outgoing {
+            outgoing.forget_refused();
+        }
+    }
+
+    /// The burst is carried out: what became of each frame is known, but of those that wait.
+    #[cold]
+    fn finish_sample(&mut self) {
+        for place in self.outgoing.iter().flat_map(Outgoing::refused) {
+            self.sampler.note(place, Outcome::DropTransmitFull);
+        }
+        self.sampler.finish();
     }
 
     /// Does what the engine said of each frame of `burst`.
@@ -293,7 +271,13 @@ impl Turn<'_> {
     ) {
         // What goes where the first frame goes, most often all, is sent as it lies in the burst.
         let [Told { order: first, .. }, ..] = *told;
-        let main = if let Order::Send(to) = first { to } else { port };
+        let sampling = self.sampler.is_on();
+        let main = match first {
+            // Nothing then: what the queue refuses is to be known by its place.
+            _ if sampling => NO_PORT,
+            Order::Send(to) => to,
+            _ => port,
+        };
         let mut outcomes = told.map(|told| told.outcome);
         burst.sift(|place, kept, mut mbuf| {
             let told = told.get(place).unwrap_or(&Told::NOTHING);
@@ -313,7 +297,10 @@ impl Turn<'_> {
             } else {
                 None
             };
-            self.act(mbuf, port, *told, extra, since);
+            let end = self.act(mbuf, port, (place, *told), extra, since);
+            if sampling && let Some(outcome) = end {
+                self.sampler.note(place, outcome);
+            }
             None
         });
         if let Some(outgoing) = self.outgoing.get_mut(usize::from(main.0)) {
@@ -324,53 +311,69 @@ impl Turn<'_> {
         }
     }
 
-    /// Does what the engine said of one frame.
+    /// Does what the engine said of one frame, which lay at `place`. What it counts as, unless it waits; the transmit queue may still
+    /// refuse it.
     #[inline]
-    fn act(&mut self, mut mbuf: Mbuf, port: PortId, told: Told, extra: Option<&Extra>, since: u64) {
+    fn act(
+        &mut self,
+        mut mbuf: Mbuf,
+        port: PortId,
+        (place, told): (usize, Told),
+        extra: Option<&Extra>,
+        since: u64,
+    ) -> Option<Outcome> {
         let to = match told.order {
             Order::Send(to) => to,
             Order::Drop => {
                 if let Some(Extra::Notice(notice)) = extra {
                     self.shared.notify(*notice);
                 }
-                return self.own.stats.count(told.outcome);
+                return Some(self.ended(told.outcome));
             }
             Order::Kernel => {
                 if let Some(Extra::Notice(notice)) = extra {
                     self.shared.notify(*notice);
                 }
-                return self.hand_to_kernel(mbuf, port, told.outcome);
+                return Some(self.hand_to_kernel(mbuf, port, told.outcome));
             }
             Order::Hold => {
                 // Nobody is asked for the sake of a frame that does not wait.
                 match (self.held.push(mbuf, port, since), extra) {
                     (Ok(()), Some(Extra::Notice(wanted))) => self.shared.notify(*wanted),
                     (Ok(()), _) => {}
-                    (Err(_), _) => self.own.stats.count(Outcome::DropHoldFull),
+                    (Err(_), _) => return Some(self.ended(Outcome::DropHoldFull)),
                 }
-                return;
+                return None;
             }
         };
         if let Some(Extra::Notice(notice)) = extra {
             self.shared.notify(*notice);
         }
         let Some(outgoing) = self.outgoing.get_mut(usize::from(to.0)) else {
-            return self.own.stats.count(Outcome::DropNoRoute);
+            return Some(self.ended(Outcome::DropNoRoute));
         };
         if mbuf.set_len(told.len.into()).is_err() {
-            return self.own.stats.count(Outcome::DropBuffer);
+            return Some(self.ended(Outcome::DropBuffer));
         }
-        outgoing.answer(mbuf, told.outcome, &self.own.stats);
+        outgoing.answer(mbuf, told.outcome, place, &self.own.stats);
         if let Some(Extra::Reset(reset)) = extra {
             match own_frame(&self.mempool, |room| reset.emit(room)) {
                 Some(frame) => outgoing.reset(frame, &self.own.stats),
                 None => self.own.stats.own_dropped.add(1),
             }
         }
+        Some(told.outcome)
     }
 
-    /// Lets the kernel have a frame that came in by `port`, for the thread that brings it there.
-    fn hand_to_kernel(&self, mbuf: Mbuf, port: PortId, outcome: Outcome) {
+    /// Counts a frame, and gives what it counts as.
+    #[inline]
+    fn ended(&self, outcome: Outcome) -> Outcome {
+        self.own.stats.count(outcome);
+        outcome
+    }
+
+    /// Lets the kernel have a frame that came in by `port`, for the thread that brings it there. What it counts as.
+    fn hand_to_kernel(&self, mbuf: Mbuf, port: PortId, outcome: Outcome) -> Outcome {
         let taken =
             self.shared.kernel.path(port).is_some_and(|path| path.to_kernel.push(mbuf).is_ok());
         // What we learned of a neighbour counts as that, whether the kernel hears of it or not.
@@ -383,6 +386,7 @@ impl Turn<'_> {
             }
         };
         self.own.stats.count(outcome);
+        outcome
     }
 
     /// Sends what the kernel has sent, a burst of each port at most.
@@ -422,8 +426,7 @@ impl Turn<'_> {
         if !self.held.is_empty() {
             let now = tsc();
             while let Some(waiting) = self.held.pop_overdue(now) {
-                drop(waiting.frame);
-                self.own.stats.count(Outcome::DropNeighbourUnresolved);
+                self.give_up(&waiting, Outcome::DropNeighbourUnresolved);
             }
         }
         if !self.kernel.is_empty() {
@@ -460,11 +463,17 @@ impl Turn<'_> {
         }
     }
 
+    /// Counts a frame that waited in vain; it is as it was received.
+    fn give_up(&mut self, waiting: &Waiting<Mbuf>, outcome: Outcome) {
+        let Waiting { frame, port, since } = waiting;
+        self.sampler.single(outcome, received(frame, *port, *since));
+        self.own.stats.count(outcome);
+    }
+
     /// The end: what waits, waits in vain.
     fn end(&mut self) {
         while let Some(waiting) = self.held.pop() {
-            drop(waiting.frame);
-            self.own.stats.count(Outcome::DropStopped);
+            self.give_up(&waiting, Outcome::DropStopped);
         }
         for outgoing in &mut self.outgoing {
             outgoing.flush(&self.own.stats);
@@ -479,6 +488,11 @@ fn exit(shared: &Shared, port: PortId, queue: Option<TxQueue>) -> Exit<'_> {
         (None, Some(relay)) => Exit::Relay(relay),
         (None, None) => Exit::Closed,
     }
+}
+
+/// The frame in `mbuf`, for a copy of it.
+fn received(mbuf: &Mbuf, port: PortId, ticks: u64) -> Received<'_> {
+    Received { octets: mbuf.data(), whole_len: mbuf.len(), port, ticks }
 }
 
 /// The frame in `mbuf`, which came in by `port`, as the engine sees it.

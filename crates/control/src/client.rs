@@ -81,6 +81,13 @@ impl Client {
         }
     }
 
+    /// Waits for the next answer to a question that has several.
+    pub fn more(&mut self) -> Result<Reply, Error> {
+        let read = message::read(&mut self.stream, LONGEST_ANSWER);
+        let exchanged = read.and_then(|reply| reply.ok_or(message::Error::Closed));
+        exchanged.map_err(|source| Error::Exchange { path: self.path.clone(), source })
+    }
+
     fn exchange(&mut self, command: Command) -> Result<Reply, message::Error> {
         message::write(self.stream.get_mut(), &Question { version: VERSION, command })?;
         message::read(&mut self.stream, LONGEST_ANSWER)?.ok_or(message::Error::Closed)

@@ -2,12 +2,14 @@
 //!
 //! - [`status`]: every figure that the daemon shows;
 //! - [`message`]: questions and answers on its control socket, one JSON document a line;
+//! - [`capture`]: what they say of a capture;
 //! - [`client`]: asks them;
 //! - [`pcapng`]: packets as a file that Wireshark and others read.
 //!
 //! No DPDK in here, so that tools build without it.
 #![forbid(unsafe_code)]
 
+pub mod capture;
 pub mod client;
 pub mod message;
 pub mod pcapng;

@@ -1,4 +1,5 @@
-//! Questions and answers on the control socket: each one JSON document on a line of its own, one answer to each question.
+//! Questions and answers on the control socket: each one JSON document on a line of its own, one answer to each question;
+//! [`Command::Capture`] alone has several.
 
 use std::io::{self, BufRead, Read, Write};
 use std::net::IpAddr;
@@ -6,6 +7,7 @@ use std::net::IpAddr;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::capture::{Ended, Frame, Wish};
 use crate::status::Status;
 
 /// The version of these messages. A daemon refuses another one, rather than to misunderstand it.
@@ -54,17 +56,22 @@ pub enum Command {
         #[serde(default)]
         level: Option<String>,
     },
+    /// To hand over frames of some outcomes as they come. Answered by [`Reply::CaptureBegun`], then a [`Reply::Captured`] for each frame
+    /// and a [`Reply::Capturing`] each second, at last by [`Reply::CaptureEnded`]. A client that has enough closes the connection.
+    Capture(Wish),
 }
 
 impl Command {
-    /// Whether it changes anything, and so is worth a line in the log.
+    /// Whether it changes anything or shows packets, and so is worth a line in the log.
     #[must_use]
     pub const fn changes(&self) -> bool {
         match self {
             Self::Reload
             | Self::Drain { .. }
             | Self::Undrain
-            | Self::LogLevel { level: Some(_) } => true,
+            | Self::LogLevel { level: Some(_) }
+            // It changes nothing, and shows what requesters send.
+            | Self::Capture(_) => true,
             Self::Status | Self::Routes { .. } | Self::LogLevel { level: None } => false,
         }
     }
@@ -84,6 +91,19 @@ pub enum Reply {
     Routes(Vec<Route>),
     /// The level of the log.
     LogLevel(String),
+    /// A capture runs, on ports with these names.
+    CaptureBegun(Vec<String>),
+    /// A frame of it.
+    Captured(Frame),
+    /// It goes on.
+    Capturing {
+        /// Frames captured so far.
+        packets: u64,
+        /// See [`Ended::lost`].
+        lost: u64,
+    },
+    /// It is over.
+    CaptureEnded(Ended),
     /// It was not done; a sentence, or several lines, says why.
     Error(String),
 }

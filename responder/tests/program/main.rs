@@ -1,6 +1,7 @@
 //! `otherhalfd` as a person or a service manager meets it: arguments, exit codes, sentences, signals.
 
 mod http;
+mod capture;
 mod instance;
 #[path = "../process/mod.rs"]
 mod process;

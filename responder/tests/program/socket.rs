@@ -16,21 +16,26 @@ use crate::instance::instance;
 use crate::process::Daemon;
 
 /// A daemon with a control socket in its folder.
-struct Served {
-    daemon: Daemon,
+pub(crate) struct Served {
+    pub(crate) daemon: Daemon,
     socket: PathBuf,
-    folder: TempDir,
+    pub(crate) folder: TempDir,
     text: String,
 }
 
 impl Served {
-    fn start(name: &str) -> Self {
+    pub(crate) fn start(name: &str) -> Self {
         Self::with(name, "")
     }
 
     /// The same with more `keys` under `[control]`.
     fn with(name: &str, keys: &str) -> Self {
         let (folder, text) = instance(name, ("", ""));
+        Self::on(folder, &text, keys)
+    }
+
+    /// The same with the configuration `text`.
+    pub(crate) fn on(folder: TempDir, text: &str, keys: &str) -> Self {
         let socket = folder.path().join("run/control.sock");
         let text = format!("{text}\n[control]\nsocket = \"{}\"\n{keys}\n", socket.display());
         let mut daemon = Daemon::start(folder.path(), &text);
@@ -43,15 +48,21 @@ impl Served {
         served
     }
 
-    fn ctl(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let program = Path::new(env!("CARGO_BIN_EXE_otherhalfd")).with_file_name("otherhalfctl");
         assert!(program.exists(), "run cargo build -p otherhalf-control first");
-        Command::new(program).arg("--socket").arg(&self.socket).args(arguments).output().unwrap()
+        let mut command = Command::new(program);
+        command.arg("--socket").arg(&self.socket).args(arguments);
+        command
+    }
+
+    pub(crate) fn ctl(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
     }
 
     /// What it prints when it succeeds.
     #[track_caller]
-    fn says(&self, arguments: &[&str]) -> String {
+    pub(crate) fn says(&self, arguments: &[&str]) -> String {
         let output = self.ctl(arguments);
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""), "{arguments:?}");
@@ -59,13 +70,13 @@ impl Served {
     }
 
     #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.says(&[&["--json"], arguments].concat())).unwrap()
     }
 
     /// What it says when it fails.
     #[track_caller]
-    fn fails(&self, arguments: &[&str]) -> String {
+    pub(crate) fn fails(&self, arguments: &[&str]) -> String {
         let output = self.ctl(arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         assert_eq!(output.stdout, b"", "{arguments:?}");
@@ -79,7 +90,7 @@ impl Served {
     }
 
     #[track_caller]
-    fn stop(self) -> String {
+    pub(crate) fn stop(self) -> String {
         let ended = self.daemon.stop(Signal::TERM);
         assert_eq!(ended.code, 0, "{}", ended.log);
         assert!(!self.socket.exists(), "the socket is left");

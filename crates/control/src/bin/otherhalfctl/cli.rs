@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use otherhalf_control::client::DEFAULT_SOCKET;
 
@@ -19,6 +19,7 @@ Examples:
   otherhalfctl status                    how it is, in a few lines
   otherhalfctl stats --all               every counter
   otherhalfctl drain --wait --exit       go out of service, and return when it has
+  otherhalfctl capture --outcome drop_forged --limit 1000 out.pcapng
   otherhalfctl --json stats | jq .outcomes"
 )]
 pub(crate) struct Arguments {
@@ -67,6 +68,12 @@ pub(crate) enum Command {
         /// The address.
         address: Option<IpAddr>,
     },
+    /// Captures frames that end in some outcomes, as they were received, into a pcapng file.
+    ///
+    /// The workers go on as before: a frame that comes faster than copies are taken is not copied, and counted as lost. Each packet's
+    /// comment says its outcome and its worker. What was sent for it, `otherhalfd replay` shows. Ends at the limit or the time,
+    /// whichever is first; interrupted, the file has what came before.
+    Capture(Capture),
     /// Shows or sets the level of the log, until the daemon ends.
     LogLevel {
         /// error, warn, info, debug or trace, or a filter as in `RUST_LOG`.
@@ -77,6 +84,25 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: Generate,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Capture {
+    /// The counter that the frames are counted by, such as `drop_forged`; `drop_` may be left out. Can be given several times.
+    #[arg(long, required = true, value_name = "NAME")]
+    pub(crate) outcome: Vec<String>,
+    /// Frames, at most.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: u64,
+    /// Seconds, at most; without, it waits for the limit.
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: Option<u64>,
+    /// Octets of each frame, at most 2048; by default as many.
+    #[arg(long, value_name = "N")]
+    pub(crate) snaplen: Option<usize>,
+    /// The file, which is written anew; `-` for the standard output.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,17 +1,19 @@
 //! `otherhalfctl`: talks to a running `otherhalfd` by its control socket.
 #![forbid(unsafe_code)]
 
+mod capture;
 mod cli;
 mod text;
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use otherhalf_control::client::{self, Client};
 use otherhalf_control::{Command as Told, Reply, State, Status};
+use pcap_file::PcapError;
 use serde::Serialize;
 
 use cli::{Arguments, Command, Generate};
@@ -31,6 +33,8 @@ enum Failure {
     Unexpected(Box<Reply>),
     #[error("it is no longer draining: somebody brought it back into service")]
     Undrained,
+    #[error("can't write {}: {source}", path.display())]
+    File { path: PathBuf, source: PcapError },
     #[error("can't write: {0}")]
     Write(#[from] io::Error),
     #[error("can't write as JSON: {0}")]
@@ -106,6 +110,12 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
                 }
                 other => return Err(Failure::Unexpected(Box::new(other))),
             }
+        }
+        Command::Capture(wish) => {
+            let ended = capture::run(socket, wish)?;
+            let said = if *json { to_json(&ended)? } else { text::captured(&ended) };
+            // Not among the packets.
+            if wish.file == Path::new("-") { eprint!("{said}") } else { show(said)? }
         }
         Command::Generate { what } => generate(what)?,
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use otherhalf_control::capture::{Ended, Reason};
 use otherhalf_control::message::{Reloaded, Route};
 use otherhalf_control::status::{Counters, Neighbour, Pending, Port, Status, Worker};
 
@@ -108,6 +109,20 @@ pub(crate) fn reloaded(Reloaded { changed, restart }: &Reloaded) -> String {
         let _ = writeln!(text, "at the next start, not before: {}", restart.join(", "));
     }
     text
+}
+
+/// How a capture ended.
+pub(crate) fn captured(Ended { packets, lost, reason }: &Ended) -> String {
+    let why = match reason {
+        Reason::Limit => "the limit",
+        Reason::Time => "the time is over",
+        Reason::Stopping => "otherhalfd ends",
+    };
+    let lost = match lost {
+        0 => String::new(),
+        lost => format!(", {lost} more came faster than they could be copied"),
+    };
+    format!("{packets} frames captured ({why}){lost}\n")
 }
 
 /// Days, hours, minutes and seconds.
