@@ -10,7 +10,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kit::bench::{Bench, Probe, Second, Settings, program, topology};
-use kit::counters::UNASKED;
 use kit::crowd::Crowds;
 use kit::drops::{frames_that_no_router_passes_on, what_routers_pass_on};
 use kit::exchange::{PROTOCOLS, choices_and_refusals, closed_ports, every_answer, ping};
@@ -19,6 +18,7 @@ use kit::routers::{
     make_silent_and_filtering, neighbours_forget_and_change, options_extension_headers_and_padding,
     silent_and_filtering,
 };
+use kit::traces::every_router;
 use kit::{of, output};
 use otherhalf_engine::Outcome;
 use otherhalf_lab::Family;
@@ -241,39 +241,7 @@ fn the_first_request_of_an_unknown_neighbour_is_answered() {
 
 #[test]
 fn the_client_finds_every_router() {
-    let otherhalf = program("otherhalf", "otherhalf-client");
-    let bench = Bench::on_tap(&topology("line.toml"), &Settings::default());
-    let www = "www.example.com";
-    let run = |arguments: &[&str]| -> Value {
-        let mut command = bench.lab.command("client", otherhalf.to_str().unwrap());
-        let text = output(command.args(arguments).args(["--json", www]));
-        serde_json::from_str(&text).unwrap()
-    };
-    for family in Family::ALL {
-        let check = run(&["check", family.flag()]);
-        assert_eq!(check["reverse_traceroute"]["answer"], "speaks", "{check}");
-        assert!(check["ping"]["rtt_ms"].is_number(), "{check}");
-        let path = |nodes: [&str; 3]| nodes.map(|node| bench.address(node, family).to_string());
-        let reverse_path = path(["R2", "R1", "client"]);
-        for protocol in ["udp", "tcp", "icmp"] {
-            let reverse = run(&["reverse", protocol, family.flag()]);
-            assert_eq!(hops(&reverse["reverse"]), reverse_path, "{reverse}");
-            let both = run(&["two-way", protocol, family.flag()]);
-            assert_eq!(hops(&both["forward"]), path(["R1", "R2", "www"]), "{both}");
-            assert_eq!(hops(&both["reverse"]), reverse_path, "{both}");
-        }
-    }
-    // What the program did not wait for has come by when this is answered.
-    output(bench.lab.command("client", "ping").args(["-c", "1", "-W", "3", www]));
-    let (counters, _) = bench.stop();
-    let of_kind = |prefix: &str| counters.sum(|outcome| outcome.name().starts_with(prefix));
-    // A check asks for a TTL that no probe can have, and for another target than itself.
-    let of_checks = [Outcome::RefusedTtl, Outcome::RefusedExtension].map(|o| counters.outcome(o));
-    assert!(of_checks.iter().all(|refused| *refused >= 2), "a check for each family: {counters:?}");
-    assert_eq!(of_kind("refused_"), of_checks.iter().sum::<u64>(), "{counters:?}");
-    assert_eq!(of_kind("probe_"), of_kind("response_"), "every probe was answered, once");
-    let dropped = |o: Outcome| o.name().starts_with("drop_") && !UNASKED.contains(&o);
-    assert_eq!(counters.sum(dropped), 0, "{counters:?}");
+    every_router(Bench::on_tap(&topology("line.toml"), &Settings::default()));
 }
 
 /// The diamond, with the client behind N, which masquerades if that is wanted.
@@ -344,20 +312,4 @@ fn layers(graph: &Value) -> Vec<Vec<String>> {
             layer.iter().map(ToString::to_string).collect()
         })
         .collect()
-}
-
-/// The addresses of a trace's hops, each checked to be shown by every query, with a time.
-#[track_caller]
-fn hops(trace: &Value) -> Vec<String> {
-    assert_eq!(trace["reached"], true, "{trace}");
-    let hop = |hop: &Value| {
-        let probes = hop["probes"].as_array().unwrap();
-        let address = probes[0]["address"].as_str().unwrap();
-        for probe in probes {
-            assert_eq!(probe["address"], address, "{trace}");
-            assert!(probe["rtt_ms"].as_f64().is_some_and(|rtt| rtt > 0.0), "{trace}");
-        }
-        address.to_owned()
-    };
-    trace["hops"].as_array().unwrap().iter().map(hop).collect()
 }

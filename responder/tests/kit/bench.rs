@@ -147,6 +147,13 @@ impl Bench {
                 lab.attach("www2", TAP_LIMIT).unwrap_or_else(|error| panic!("{error}"));
             }
         }
+        Self::around(lab, responder, folder)
+    }
+
+    /// Around a responder that is ready in the node `www`: `responder` prints at its end what that counted. `folder` has its
+    /// files.
+    #[track_caller]
+    pub(crate) fn around(lab: Lab, responder: Process, folder: TempDir) -> Self {
         let clients = clients(&lab, "www");
         Self { clients, expected: Tally::default(), responder, folder, lab }
     }

@@ -1,6 +1,7 @@
 //! What a responder counted, and what it should have.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use otherhalf_engine::Outcome;
 
@@ -33,19 +34,27 @@ pub(crate) struct Counters {
     text: String,
     values: BTreeMap<String, u64>,
     ports: Vec<BTreeMap<String, u64>>,
+    /// Frames that each worker received.
+    workers: Vec<u64>,
 }
 
 impl Counters {
     /// Reads what it printed.
     #[track_caller]
     pub(crate) fn parse(text: &str) -> Self {
-        let mut counters =
-            Self { text: text.to_owned(), values: BTreeMap::new(), ports: Vec::new() };
+        let mut counters = Self {
+            text: text.to_owned(),
+            values: BTreeMap::new(),
+            ports: Vec::new(),
+            workers: Vec::new(),
+        };
         for line in text.lines() {
             let words: Vec<_> = line.split_whitespace().collect();
             match words[..] {
-                // How long each worker took, which differs from run to run.
-                ["worker", ..] => {}
+                // And how long the worker took, which differs from run to run.
+                ["worker", _, "received", frames, ..] => {
+                    counters.workers.push(frames.parse().unwrap());
+                }
                 ["port", _, ref rest @ ..] => counters.ports.push(port(rest)),
                 [name, value] => {
                     counters.values.insert(name.to_owned(), value.parse().unwrap());
@@ -72,6 +81,11 @@ impl Counters {
     #[track_caller]
     pub(crate) fn port(&self, number: usize, name: &str) -> u64 {
         self.ports[number][name]
+    }
+
+    /// The frames that each worker received.
+    pub(crate) fn workers(&self) -> &[u64] {
+        &self.workers
     }
 
     /// The counter `name` of all ports.
@@ -128,8 +142,16 @@ impl Counters {
     pub(crate) fn check_received(&self) {
         let received = self.get("received");
         assert_eq!(self.sum(|_| true), received, "outcomes and frames:\n{}", self.text);
+        assert_eq!(self.workers.iter().sum::<u64>(), received, "by worker:\n{}", self.text);
         assert_eq!(self.ports("received"), received, "{}", self.text);
         assert_eq!(self.get("mbufs_in_use"), 0, "{}", self.text);
+    }
+}
+
+impl fmt::Display for Counters {
+    /// As they were printed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 

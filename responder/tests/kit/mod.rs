@@ -11,9 +11,11 @@ pub(crate) mod counters;
 pub(crate) mod drops;
 pub(crate) mod exchange;
 pub(crate) mod injector;
+pub(crate) mod machine;
 pub(crate) mod packet;
 pub(crate) mod process;
 pub(crate) mod routers;
+pub(crate) mod traces;
 
 use std::process::Command;
 

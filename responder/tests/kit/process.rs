@@ -1,6 +1,6 @@
 //! A program in a node's namespace, watched and ended without ever waiting for ever.
 
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -9,15 +9,17 @@ use std::time::{Duration, Instant};
 use otherhalf_lab::{Guard, Lab};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// No step takes this long, however busy the machine.
+/// No step takes this long, however busy the machine, unless told.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// A running program; killed when dropped.
+/// A running program; killed when dropped, and what it wrote shown if its test fails.
 pub(crate) struct Process {
     guard: Guard,
     lines: Receiver<String>,
     stdout: Vec<String>,
     stderr: Vec<String>,
+    limit: Duration,
+    farewell: Option<&'static str>,
 }
 
 /// What a program left.
@@ -49,18 +51,31 @@ impl Process {
                 }
             });
         }
-        Self { guard, lines, stdout: Vec::new(), stderr: Vec::new() }
+        let (stdout, stderr) = (Vec::new(), Vec::new());
+        Self { guard, lines, stdout, stderr, limit: LIMIT, farewell: None }
+    }
+
+    /// The same, of which each step may take as long as `limit`.
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// The same, which [`Self::stop`] tells to end by `line` on its standard input.
+    pub(crate) fn ended_by(mut self, line: &'static str) -> Self {
+        self.farewell = Some(line);
+        self
     }
 
     /// Waits for a line with `text` on either stream.
     #[track_caller]
     pub(crate) fn wait_for(&mut self, text: &str) {
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + self.limit;
         loop {
             match self.next_line(deadline) {
                 Ok(line) if line.contains(text) => return,
                 Ok(_) => {}
-                Err(error) => panic!("no {text:?} ({error}) but:\n{}", self.log()),
+                Err(error) => panic!("no {text:?} ({error})"),
             }
         }
     }
@@ -69,23 +84,29 @@ impl Process {
         kill_process(Pid::from_child(self.guard.child()), signal).unwrap();
     }
 
-    /// Tells it to end by SIGTERM, and waits until it has.
+    /// Tells it to end, by SIGTERM if not otherwise, and waits until it has.
     #[track_caller]
     pub(crate) fn stop(mut self) -> Ended {
-        self.signal(Signal::TERM);
+        match self.farewell {
+            Some(line) => {
+                let stdin = self.guard.child().stdin.as_mut().unwrap();
+                stdin.write_all(line.as_bytes()).unwrap();
+            }
+            None => self.signal(Signal::TERM),
+        }
         self.end()
     }
 
     /// Waits until it has ended.
     #[track_caller]
     pub(crate) fn end(mut self) -> Ended {
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + self.limit;
         // Both streams end when the process does.
         loop {
             match self.next_line(deadline) {
                 Ok(_) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => panic!("it does not end:\n{}", self.log()),
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end"),
             }
         }
         Ended {
@@ -102,8 +123,14 @@ impl Process {
         stream.push(line[1..].to_owned());
         Ok(stream.last().unwrap())
     }
+}
 
-    fn log(&self) -> String {
-        [self.stdout.join("\n"), self.stderr.join("\n")].join("\n")
+impl Drop for Process {
+    /// Of a test that failed, what the program wrote.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            while self.next_line(Instant::now()).is_ok() {}
+            eprintln!("{}\n{}", self.stdout.join("\n"), self.stderr.join("\n"));
+        }
     }
 }
