@@ -98,9 +98,11 @@ pub(super) fn locate(mistakes: &mut Vec<Mistake>, file: &str) {
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         mistake.line = lines + 1;
         mistake.column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
+        // Of a value of another type, serde's words have the value; our own sentences have some.
         if is_secret(mistake, file) && mistake.what.starts_with("invalid ") {
-            // Of a value of another type, serde's words have the value.
             mistake.what = "this is no secret".into();
+        } else if looks_secret(&mistake.what) {
+            mistake.what = "this value can't stand here".into();
         }
     }
     if let Some(last) = mistakes.last().filter(|_| more) {
@@ -160,7 +162,15 @@ fn is_secret(mistake: &Mistake, file: &str) -> bool {
     let before = file.get(..mistake.start()).unwrap_or(file);
     // Where the file can't be read, a secret of several lines may be just what can't.
     let unread = mistake.key.is_empty() && before.lines().any(is_open_secret);
-    unread || [mistake.key.as_str(), line].iter().any(|text| text.contains("secret"))
+    let named = [Some(&mistake.key), mistake.meant.as_ref()].into_iter().flatten();
+    unread
+        || named.map(String::as_str).chain([line]).any(|text| text.contains("secret"))
+        || looks_secret(line)
+}
+
+/// Whether `text` has more hexadecimal digits in a row than anything else in a configuration has: a secret whose key is misspelt.
+fn looks_secret(text: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_hexdigit()).any(|digits| digits.len() >= 16)
 }
 
 /// Whether `line` has a secret that does not end on it.

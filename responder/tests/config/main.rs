@@ -451,6 +451,19 @@ fn a_secret_is_not_shown_however_wrong_it_is() {
         assert!(text.contains("the line is not shown, it may be secret"), "{text}");
         assert!(!text.contains("11223344"), "{text}");
     }
+    // Under another name, or in another place.
+    for line in [
+        "[pending]\nscret = \"00112233445566778899aabbccddeeff\"",
+        "[pending]\nsecr]et = \"00112233445566778899aabbccddeeff\"",
+        "[pending]\nentries = \"00112233445566778899aabbccddeeff\"",
+        "[probe.udp]\nflows = [\"00112233445566778899aabbccddeeff\"]",
+        "[pending] = \"00112233445566778899aabbccddeeff\"",
+    ] {
+        let text = report(&format!("{LEAST}\n{line}"));
+        assert!(text.contains("the line is not shown, it may be secret"), "{text}");
+        assert!(!text.contains("00112233"), "{text}");
+        assert!(!error(&format!("{LEAST}\n{line}")).contains("00112233"), "{text}");
+    }
     let text = report("[pending]\nsecrets = \"00112233445566778899aabbccddeeff\"");
     assert!(text.contains("pending.secrets: there is no such key"), "{text}");
     assert!(text.contains("did you mean secret?") && !text.contains("1122"), "{text}");
