@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kit::bench::{Bench, Probe, Second, Settings, topology};
 use kit::client::Said;
 use kit::crowd::Crowds;
-use kit::exchange::PROTOCOLS;
+use kit::exchange::{PROTOCOLS, ping};
 use kit::output;
 use otherhalf_engine::Outcome;
 use otherhalf_lab::Family;
@@ -154,4 +154,64 @@ fn two_workers_share_a_port_of_one_queue() {
     let (counters, _) = bench.finish();
     // Both workers had a share of the requests, so one handed its probes to the other.
     assert!(counters.get("relayed") >= 2 * 9 * 8, "{counters:?}");
+}
+
+#[test]
+fn a_bond_carries_every_probe() {
+    let settings = Settings {
+        device: "net_bonding0,mode=1,slave=net_tap0,slave=net_tap1,primary=net_tap0".to_owned(),
+        eal_keys: r#"extra = ["--vdev=net_tap0,iface=dtap0", "--vdev=net_tap1,iface=dtap1"]"#,
+        ..Settings::default()
+    };
+    let mut bench = Bench::on_tap(&topology("line.toml"), &settings);
+    for family in Family::ALL {
+        for (protocol, flow, at_client) in PROTOCOLS {
+            let exceeded = Outcome::ResponseTimeExceeded;
+            bench.hop(family, Probe { protocol, ttl: 1, flow }, "R2", exceeded);
+            bench.hop(family, Probe { protocol, ttl: 3, flow }, "client", at_client);
+        }
+    }
+    bench.finish();
+}
+
+/// Traces and pings through cables and a port of this MTU, the longest packets included.
+#[track_caller]
+fn with_mtu(mtu: u16, port_keys: &'static str) {
+    let settings = Settings { port_keys, ..Settings::default() };
+    let mut bench = Bench::on_tap(&topology("line.toml"), &settings);
+    for (node, interface) in [
+        ("client", "to-R1"),
+        ("R1", "to-client"),
+        ("R1", "to-R2"),
+        ("R2", "to-R1"),
+        ("R2", "to-www"),
+        ("www", "to-R2"),
+    ] {
+        let set = ["link", "set", interface, "mtu", &mtu.to_string()];
+        output(bench.lab.command(node, "ip").args(set));
+    }
+    for family in Family::ALL {
+        let headers = if family == Family::V4 { 20 + 8 } else { 40 + 8 };
+        let www = bench.address("www", family);
+        for size in [56, u32::from(mtu) - headers - 1, u32::from(mtu) - headers] {
+            ping(&mut bench, www, 3, size, &["-i", "0.01", "-M", "do"]);
+        }
+        for (protocol, flow, at_client) in PROTOCOLS {
+            let probe = Probe { protocol, ttl: 1, flow };
+            bench.hop(family, probe, "R2", Outcome::ResponseTimeExceeded);
+            bench.hop(family, Probe { protocol, ttl: 3, flow }, "client", at_client);
+        }
+    }
+    bench.finish();
+}
+
+// net_tap takes frames of up to 1522 octets, VLAN tag included; larger ones need another kind of port.
+#[test]
+fn the_largest_mtu_of_a_tap() {
+    with_mtu(1500, "mtu = 1500");
+}
+
+#[test]
+fn the_smallest_mtu_of_ipv6() {
+    with_mtu(1280, "mtu = 1280");
 }

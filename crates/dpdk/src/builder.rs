@@ -291,7 +291,9 @@ impl EalBuilder {
         line.push(format!("--lcores={}", lcores.join(",")));
         line.push(format!("--main-lcore={}", main.0));
         line.extend(self.vdevs.iter().map(|vdev| format!("--vdev={}", vdev.as_str())));
-        if self.pci.is_empty() {
+        // A bonding port's members may be PCI devices that are named by such an argument alone.
+        let allows = |argument: &String| argument == "-a" || argument.starts_with("--allow");
+        if self.pci.is_empty() && !self.extra.iter().any(allows) {
             line.push("--no-pci".to_owned());
         }
         line.extend(self.pci.iter().map(|address| format!("--allow={address}")));

@@ -371,6 +371,10 @@ impl Port {
             conf.rxmode.mtu = u32::from(mtu);
         }
         conf.rxmode.offloads = self.rx_offloads().mask();
+        // A bond notices by interrupts of its members alone that one lost its link, if they can tell that way.
+        if self.info.driver == "net_bonding" {
+            conf.intr_conf.set_lsc(1);
+        }
         let hashable = self.info.rss_offloads & sys::DSYS_RSS_IP;
         if self.config.rx_queues > 1 && hashable != 0 {
             conf.rxmode.mq_mode = sys::RTE_ETH_MQ_RX_RSS;
@@ -389,6 +393,8 @@ impl Port {
         let status = unsafe { sys::rte_eth_dev_start(id) };
         self.check("starting it", status)?;
         self.started = true;
+        // A bonding port has none before its members are configured.
+        self.info.mac = PortInfo::read(self.id())?.mac;
         // A driver without these operations filters nothing: net_ring, net_null, net_pcap.
         if self.config.promiscuous {
             // SAFETY: the port is ours.
@@ -442,7 +448,7 @@ impl Port {
         &self.info.driver
     }
 
-    /// Its MAC address, as it was when the port was configured.
+    /// Its MAC address, as it was when the port was started; before that, when it was configured.
     #[must_use]
     pub fn mac(&self) -> [u8; 6] {
         self.info.mac

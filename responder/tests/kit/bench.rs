@@ -58,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) workers: usize,
     /// `drain.deadline_ms`: most tests wait for all answers themselves, and leave probes that get none.
     pub(crate) drain_ms: u64,
+    /// Keys of its `[eal]`.
+    pub(crate) eal_keys: &'static str,
     /// Keys of its first port.
     pub(crate) port_keys: &'static str,
     /// Whatever else its configuration has.
@@ -75,6 +77,7 @@ impl Default for Settings {
             reply_path: "route",
             workers: 1,
             drain_ms: 0,
+            eal_keys: "",
             port_keys: "",
             more: "",
         }
@@ -335,14 +338,19 @@ fn second_cable_here(lab: &Lab) {
     for interface in [cable.as_str(), SECOND_TAP] {
         output(lab.command("www", "ip").args(["link", "set", interface, "up"]));
     }
+    splice(lab, "second", &cable, SECOND_TAP);
+}
+
+/// Makes one cable of two interfaces in the namespace of `www`.
+#[track_caller]
+fn splice(lab: &Lab, table: &str, first: &str, second: &str) {
     let chain = |from: &str, to: &str| {
         format!(
             "chain {from} {{\ntype filter hook ingress device \"{from}\" priority 0\nfwd to \"{to}\"\n}}\n"
         )
     };
-    let (there, back) = (chain(&cable, SECOND_TAP), chain(SECOND_TAP, &cable));
-    let rules = format!("table netdev second {{\n{there}{back}}}");
-    output(lab.command("www", "nft").arg(rules));
+    let (there, back) = (chain(first, second), chain(second, first));
+    output(lab.command("www", "nft").arg(format!("table netdev {table} {{\n{there}{back}}}")));
 }
 
 #[track_caller]
@@ -382,12 +390,14 @@ fn configuration(lab: &Lab, settings: &Settings) -> String {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let cpus: Vec<usize> = (0..*workers).map(|worker| cores - 1 - worker % cores).collect();
     let memory_mb = 64 * workers;
+    let eal_keys = settings.eal_keys;
     let mut text = format!(
         r#"
 [eal]
 huge_pages = {huge_pages}
 memory_mb = {memory_mb}
 file_prefix = "{}"
+{eal_keys}
 
 [workers]
 cpus = {cpus:?}
