@@ -53,6 +53,7 @@ fn settings() -> Vec<Setting> {
     let udp = only(Protocol::Udp);
     let strict = Policy { udp, tcp: None, closed_ports: false, ..Policy::default() };
     let hairpin = Policy { reply: Reply::Hairpin, ..Policy::default() };
+    let draining = Policy { draining: true, ..Policy::default() };
     let kernel = Exceptions {
         addresses: common::KERNEL.map(common::address).to_vec(),
         tcp: vec![179, 80],
@@ -71,6 +72,7 @@ fn settings() -> Vec<Setting> {
         Setting { network: partial(), neighbours: neighbours(), policy: Policy::default() },
         Setting { network: partial(), neighbours: Neighbours::default(), policy: hairpin },
         Setting { network: with_kernel, neighbours: neighbours(), policy: Policy::default() },
+        Setting { network: network(), neighbours: neighbours(), policy: draining },
     ]
 }
 
