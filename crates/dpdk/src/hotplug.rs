@@ -13,7 +13,7 @@ impl Eal {
     /// Makes the virtual device, such as `net_tap_a,iface=a`, and returns its port. It goes when its port is closed.
     ///
     /// # Errors
-    /// [`PortError::NoVdev`] if there is no such driver, or it does not take the arguments; its driver has logged why.
+    /// [`PortError::NoVdev`] if there is no such driver, it has made that device already, or it does not take the arguments; its driver has logged why.
     /// [`PortError::NoSuchPort`] if the device is no port.
     pub fn add_vdev(&self, vdev: &Vdev) -> Result<PortId, PortError> {
         let no_vdev = |errno| PortError::NoVdev { device: vdev.as_str().to_owned(), errno };
@@ -21,6 +21,10 @@ impl Eal {
         let [name, arguments] = [vdev.name(), arguments].map(CString::new);
         let name = name.map_err(|_| no_vdev(Errno(libc::EINVAL)))?;
         let arguments = arguments.map_err(|_| no_vdev(Errno(libc::EINVAL)))?;
+        // DPDK would say that all is well, and the port be somebody else's.
+        if self.port_by_name(vdev.name()).is_ok() {
+            return Err(no_vdev(Errno(libc::EEXIST)));
+        }
         // SAFETY: the EAL is started, and DPDK copies all three C strings.
         let status = unsafe {
             sys::rte_eal_hotplug_add(c"vdev".as_ptr(), name.as_ptr(), arguments.as_ptr())

@@ -41,6 +41,8 @@ fn a_port_lives_as_long_as_its_queues() {
     assert_eq!(eal.port_info(made).expect("it exists").name, "net_null_made");
     let again = eal.add_vdev(&Vdev::from("net_null_made"));
     assert!(matches!(again, Err(E::NoVdev { .. })), "{again:?}");
+    drop(Port::configure(&eal, made, &PortConfig::default(), pools).expect("configured"));
+    assert!(!eal.ports().contains(&made), "it goes with its port");
     let unknown = eal.add_vdev(&Vdev::from("net_nothing0,size=64"));
     assert!(matches!(unknown, Err(E::NoVdev { .. })), "{unknown:?}");
 
