@@ -35,7 +35,7 @@ use crate::drain;
 
 pub use error::{Error, Invalid, Problem};
 pub use mistake::Mistake;
-pub use values::{FlowRange, Mode, Secret};
+pub use values::{FlowRange, Level, Mode, Secret};
 use values::{addresses, vlan, vlan_number};
 
 /// The whole file.
@@ -75,6 +75,9 @@ pub struct Config {
     /// The HTTP endpoint, for monitoring.
     #[serde(default)]
     pub http: Http,
+    /// The log.
+    #[serde(default)]
+    pub log: Log,
 }
 
 /// DPDK's environment abstraction layer.
@@ -407,6 +410,42 @@ pub struct Control {
 pub struct Http {
     /// The addresses to listen at, of the machine's own network; none: there is no endpoint.
     pub listen: Vec<SocketAddr>,
+}
+
+/// The log, which is on stderr.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// From which level on events are worth a line.
+    pub level: Level,
+    /// The form of a line.
+    pub format: LogFormat,
+    /// Who reads the lines.
+    pub target: LogTarget,
+}
+
+/// See [`Log`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// See [`Log`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogTarget {
+    /// journald, if systemd says that stderr goes there.
+    #[default]
+    Auto,
+    /// Whoever reads stderr.
+    Stderr,
+    /// journald: each line has its level in front.
+    Journald,
 }
 
 /// Going out of service without a loss.

@@ -20,6 +20,7 @@ use crate::config::{self, Config};
 use crate::drain::{Drain, Step, Then};
 use crate::heartbeat::Heartbeats;
 use crate::links::Link;
+use crate::logs::{AUDIT, Logs};
 use crate::neighbours::{Cache, Question};
 use crate::publish;
 use crate::reload::{Incomparable, Plan};
@@ -120,6 +121,8 @@ pub struct Control {
     pub asks: Option<Receiver<Ask>>,
     /// The file that it is from, if there is one to be read again.
     pub file: Option<PathBuf>,
+    /// The log, whose level is a key of it.
+    pub logs: Option<Logs>,
     /// The ports' hardware addresses.
     pub macs: Vec<Mac>,
     /// A worker's snapshot must not be freed by the worker: that would be a call of the allocator on the packet path. So
@@ -172,7 +175,7 @@ impl Control {
             }
             if wishes.reload() {
                 // The log has it.
-                let _ = self.report_reload();
+                let _ = self.report_reload("SIGHUP");
             }
             if wishes.print() {
                 let workers: Vec<String> =
@@ -213,11 +216,11 @@ impl Control {
 
     /// Does what the control socket wants.
     fn answer_asks(&mut self, now: Instant) {
-        while let Some(Ask { command, answer }) =
+        while let Some(Ask { command, answer, by }) =
             self.asks.as_ref().and_then(|asks| asks.try_recv().ok())
         {
             let reply = match command {
-                Command::Reload => match self.report_reload() {
+                Command::Reload => match self.report_reload(&by) {
                     Ok(Plan { changed, restart, .. }) => {
                         Reply::Reloaded(Reloaded { changed, restart })
                     }
@@ -367,21 +370,28 @@ impl Control {
         Ok(plan)
     }
 
-    /// Does that, with a line for the log on what came of it.
-    fn report_reload(&mut self) -> Result<Plan, ReloadError> {
+    /// Does that, with a line for the log on what came of it and by whose wish.
+    fn report_reload(&mut self, by: &str) -> Result<Plan, ReloadError> {
         let file = self.file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
         service::reloading();
+        let level = self.config.log.level.clone();
         let outcome = self.reload();
         match &outcome {
             Ok(Plan { changed, restart, .. }) => {
                 let changed =
                     if changed.is_empty() { "nothing".to_owned() } else { changed.join(" ") };
-                info!(file, changed, "configuration read again");
+                info!(target: AUDIT, file, by, changed, "configuration read again");
                 if !restart.is_empty() {
-                    warn!("{} will take effect at the next start, not before", restart.join(", "));
+                    warn!(target: AUDIT, "{} will take effect at the next start, not before", restart.join(", "));
                 }
             }
-            Err(error) => error!("the configuration stays as it was: {error}"),
+            Err(error) => error!(target: AUDIT, by, "the configuration stays as it was: {error}"),
+        }
+        // After the line that tells of it. Whoever set another level by hand keeps it until the file says another.
+        if let Some(logs) = self.logs.as_ref().filter(|_| level != self.config.log.level)
+            && let Err(error) = logs.set(&self.config.log.level.0)
+        {
+            error!("the log keeps its level: {error}");
         }
         service::ready();
         outcome

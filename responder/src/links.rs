@@ -8,6 +8,7 @@ use otherhalf_engine::{Network, NextHop, PortId};
 use tracing::{info, warn};
 
 use crate::control::Control;
+use crate::logs;
 use crate::shared::Snapshot;
 
 /// A port's link as it was last seen.
@@ -71,7 +72,7 @@ impl Control {
                 Some(Change::Lost) => warn!(port = port.name(), "the link is down"),
                 Some(Change::Back(after)) => {
                     let down_ms = after.map(|time| time.as_millis());
-                    info!(port = port.name(), down_ms, "the link is up");
+                    info!(name: logs::REPEATS, port = port.name(), down_ms, "the link is up");
                     let snapshot = self.shared.snapshot.load();
                     let of_port = |interface| {
                         snapshot.network.interface(interface).is_some_and(|it| it.port == id)

@@ -146,6 +146,7 @@ impl Responder {
             config: config.clone(),
             asks: None,
             file: None,
+            logs: None,
             macs,
             replaced: Vec::new(),
         };

@@ -17,11 +17,11 @@ use std::time::Duration;
 
 use otherhalf_control::message::{self, LONGEST_QUESTION, Question, VERSION};
 use otherhalf_control::{Command, Reply};
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::capture;
 use crate::config;
-use crate::logs::Logs;
+use crate::logs::{AUDIT, Logs};
 use crate::routes::Routes;
 use crate::shared::Shared;
 
@@ -39,6 +39,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 pub struct Ask {
     /// What.
     pub command: Command,
+    /// Who wants it, for the log.
+    pub by: String,
     /// Where the answer goes. Nobody may be there any more.
     pub answer: SyncSender<Reply>,
 }
@@ -186,14 +188,16 @@ impl Desk {
             let reply = match message::read::<Question>(&mut questions, LONGEST_QUESTION) {
                 Ok(None) => return Ok(()),
                 Ok(Some(Question { version: VERSION, command })) => {
-                    if command.changes() {
-                        audit(stream, &command);
+                    let by = peer(stream);
+                    // What comes of a reload has a line of its own.
+                    if command.changes() && command != Command::Reload {
+                        info!(target: AUDIT, by, ?command, "told to");
                     }
                     if let Command::Capture(wish) = &command {
                         capture::serve(&self.shared, wish, &mut answers)?;
                         continue;
                     }
-                    self.answer(command)
+                    self.answer(command, by)
                 }
                 Ok(Some(Question { version, .. })) => Reply::Error(format!(
                     "messages of version {version}; this otherhalfd speaks {VERSION}"
@@ -210,7 +214,7 @@ impl Desk {
         }
     }
 
-    fn answer(&self, command: Command) -> Reply {
+    fn answer(&self, command: Command, by: String) -> Reply {
         match command {
             Command::Status => Reply::Status(Box::new(self.shared.status.load().as_ref().clone())),
             Command::Routes { to } => self.routes.list(&self.shared.snapshot.load(), to),
@@ -219,15 +223,15 @@ impl Desk {
                 Ok(()) => Reply::LogLevel(level),
                 Err(why) => Reply::Error(why),
             },
-            Command::Reload | Command::Drain { .. } | Command::Undrain => self.hand_on(command),
+            Command::Reload | Command::Drain { .. } | Command::Undrain => self.hand_on(command, by),
             Command::Capture(_) => Reply::Error("it has more than one answer".into()),
         }
     }
 
     /// Has the control thread do it.
-    fn hand_on(&self, command: Command) -> Reply {
+    fn hand_on(&self, command: Command, by: String) -> Reply {
         let (answer, answers) = sync_channel(1);
-        match self.asks.try_send(Ask { command, answer }) {
+        match self.asks.try_send(Ask { command, by, answer }) {
             Ok(()) => answers.recv_timeout(DEADLINE).unwrap_or_else(|_| {
                 Reply::Error(
                     "the control thread gave no answer in time: it may still do it; see the log"
@@ -242,13 +246,13 @@ impl Desk {
     }
 }
 
-/// Notes who wants something changed.
-fn audit(stream: &UnixStream, command: &Command) {
+/// Who is at the other end of `stream`, as the kernel knows.
+fn peer(stream: &UnixStream) -> String {
     match rustix::net::sockopt::socket_peercred(stream) {
         Ok(peer) => {
-            let (pid, uid) = (peer.pid.as_raw_nonzero(), peer.uid.as_raw());
-            info!(uid, pid, ?command, "told by the control socket");
+            let (uid, pid) = (peer.uid.as_raw(), peer.pid.as_raw_nonzero());
+            format!("control socket, uid {uid}, process {pid}")
         }
-        Err(error) => warn!(%error, ?command, "told by the control socket, by somebody unknown"),
+        Err(error) => format!("control socket, somebody unknown ({error})"),
     }
 }

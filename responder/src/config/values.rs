@@ -70,6 +70,24 @@ impl<'de> Deserialize<'de> for Mode {
     }
 }
 
+/// From which level on events are logged, or a filter by modules as in `RUST_LOG`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Level(pub String);
+
+impl Default for Level {
+    fn default() -> Self {
+        Self("info".into())
+    }
+}
+
+impl<'de> Deserialize<'de> for Level {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        crate::logs::filter(&text).map_err(de::Error::custom)?;
+        Ok(Self(text))
+    }
+}
+
 /// The VLAN as a number.
 #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 pub(super) fn vlan_number<S: Serializer>(

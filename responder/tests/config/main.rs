@@ -8,7 +8,7 @@ use std::path::Path;
 
 use otherhalf_engine::policy::Reply;
 use otherhalf_engine::{InterfaceId, NextHop};
-use otherhalf_responder::config::{Config, Error, keys, print};
+use otherhalf_responder::config::{Config, Error, LogFormat, LogTarget, keys, print};
 use otherhalf_wire::ethernet::{Mac, VlanId};
 use said::{NUMBERS, PORTS, ROUTES_AND_FLOWS};
 
@@ -101,6 +101,11 @@ group = "operators"
 
 [http]
 listen = ["127.0.0.1:9469", "[::1]:9470"]
+
+[log]
+level = "warn,otherhalf_responder=debug"
+format = "json"
+target = "stderr"
 "#;
 
 /// What is needed at least; parts of it are put wrong.
@@ -163,6 +168,8 @@ fn every_key_is_taken_and_means_what_it_says() {
     assert_eq!([config.route[0].preference, config.route[1].preference], [0, 7]);
     let listen: Vec<String> = config.http.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["127.0.0.1:9469", "[::1]:9470"]);
+    assert_eq!(config.log.level.0, "warn,otherhalf_responder=debug");
+    assert_eq!((config.log.format, config.log.target), (LogFormat::Json, LogTarget::Stderr));
 
     let policy = config.policy().unwrap();
     assert_eq!(policy.reply, Reply::Hairpin);
@@ -223,6 +230,7 @@ fn keys_that_do_not_exist_are_refused_with_their_line() {
         ("[probe.udp]", 3, "[probe.udp] has default_flow, enabled, flows"),
         ("[neighbours]", 3, "[neighbours] has entries, reachable_s"),
         ("[drain]", 3, "[drain] has deadline_ms, grace_ms"),
+        ("[log]", 3, "[log] has format, level, target"),
         (
             "[[route]]\nto = \"::/0\"\nvia = \"2001:db8::1\"",
             5,
@@ -279,6 +287,10 @@ fn values_of_another_kind_are_refused_with_their_line() {
         (
             "[pending]\nentries = \"many\"",
             "11: pending.entries: invalid type: string \"many\" (entries takes probes, 1 to 1073741824)",
+        ),
+        (
+            "[log]\nlevel = \"inf\"",
+            "9: log.level: \"inf\" is no level of the log (\"inf\" is not known): error, warn, info, debug or trace",
         ),
         (
             "[eal]\nextra = [\n\"--x\",\n7]",

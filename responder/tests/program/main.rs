@@ -3,6 +3,7 @@
 mod http;
 mod capture;
 mod instance;
+mod logs;
 #[path = "../process/mod.rs"]
 mod process;
 mod socket;

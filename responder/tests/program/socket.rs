@@ -158,7 +158,14 @@ fn a_reload_says_what_changed_or_what_is_wrong() {
     assert_eq!(served.json(&["status"])["reloads"], 2);
     let log = served.stop();
     let uid = fs::metadata("/proc/self").unwrap().uid();
-    assert!(log.contains(&format!("told by the control socket uid={uid} pid=")), "{log}");
+    let by = format!("by=\"control socket, uid {uid}, process ");
+    let told: Vec<&str> = log.lines().filter(|line| line.contains(&by)).collect();
+    let [first, second, third] = told.as_slice() else {
+        panic!("three reloads are three lines:\n{log}")
+    };
+    assert!(first.contains("configuration read again") && first.contains(r#"changed="nothing""#));
+    assert!(second.contains(r#"changed="reply.closed_ports""#), "{second}");
+    assert!(third.contains("ERROR the configuration stays as it was"), "{third}");
 }
 
 #[test]

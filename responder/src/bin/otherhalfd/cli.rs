@@ -18,7 +18,7 @@ stops, a second one or SIGINT stops at once; both print the counters. SIGUSR1 lo
 configuration again: addresses, routes, probes and replies change without a lost packet, the log
 says what waits for the next start; a file that is wrong changes nothing.
 Exit codes: 0 stopped as told, 1 failed, 2 wrong usage, 78 wrong configuration.
-Environment: RUST_LOG sets the log level (error, warn, info, debug; default info),
+Environment: RUST_LOG sets the log level (error, warn, info, debug; default: log.level),
 NOTIFY_SOCKET names the service manager's socket (sd_notify).
 
 Example: otherhalfd --config /etc/otherhalf/otherhalfd.toml"

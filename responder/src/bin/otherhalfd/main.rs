@@ -30,9 +30,8 @@ const EXIT_FAILURE: u8 = 1;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let Some(command) = arguments.command else {
-        let logs = Logs::start();
         let path = arguments.config.unwrap_or_default();
-        let done = load(&path).and_then(|config| Ok(run(&config, path, logs)?));
+        let done = load(&path).and_then(|config| Ok(run(&config, path)?));
         return exit_code(done, |error| error!("{error:#}"));
     };
     exit_code(commands::run(command), |error| eprintln!("otherhalfd: {error:#}"))
@@ -121,12 +120,14 @@ impl Wishes for Signals {
     }
 }
 
-fn run(config: &Config, file: PathBuf, logs: Logs) -> anyhow::Result<()> {
+fn run(config: &Config, file: PathBuf) -> anyhow::Result<()> {
     // Before DPDK starts: its threads inherit nothing that we would regret.
     let signals = Signals::register().context("can't listen to signals")?;
+    let logs = Logs::start(&config.log);
     info!(version = env!("CARGO_PKG_VERSION"), "otherhalfd");
     let Responder { workers, mut control, ferry, eal } = Responder::start(config)?;
     control.file = Some(file);
+    control.logs = Some(logs.clone());
     // Before the workers: whatever can fail comes first. The socket is there as long as this function.
     let mut listening = None;
     if let Some(path) = &config.control.socket {
