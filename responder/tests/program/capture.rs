@@ -129,7 +129,7 @@ fn forged_answers_are_captured_while_all_else_is_answered() {
     let expected = ["drop_forged, worker 0", "ping_reply, worker 0"].map(kind);
     assert_eq!(kinds, HashSet::from(expected));
     let log = served.stop();
-    assert!(log.contains("told by the control socket"), "{log}");
+    assert!(log.contains("told to by=\"control socket, uid "), "{log}");
 }
 
 #[test]
