@@ -4,7 +4,7 @@
 #![cfg(feature = "e2e")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -65,6 +65,12 @@ fn responder_of(parent: u32) -> Option<u32> {
     children.find(|pid| name(*pid).is_some_and(|name| name.trim() == "otherhalfd"))
 }
 
+/// The configuration file that the otherhalfd `pid` was started with.
+fn config_of(pid: Pid) -> Option<PathBuf> {
+    let arguments = fs::read_to_string(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).ok()?;
+    arguments.split('\0').skip_while(|argument| *argument != "--config").nth(1).map(PathBuf::from)
+}
+
 fn name(pid: u32) -> Option<String> {
     fs::read_to_string(format!("/proc/{pid}/comm")).ok()
 }
@@ -113,7 +119,15 @@ fn nothing_is_lost_while_the_configuration_is_read_again() {
         (caught & 1 == 1).then_some(())
     };
     wait_for(listens).expect("it listens to SIGHUP");
-    for _ in 0..RELOADS {
+    let file = wait_for(|| config_of(responder)).expect("its configuration");
+    let one = fs::read_to_string(&file).unwrap();
+    // Another policy and another route each time: whole snapshots, which differ.
+    let other = one.clone()
+        + "\n[reply]\nclosed_ports = false\n[[route]]\nto = \"203.0.113.0/24\"\nvia = \"192.0.2.254\"\n";
+    for text in [&other, &one].into_iter().cycle().take(RELOADS) {
+        let new = file.with_extension("new");
+        fs::write(&new, text).unwrap();
+        fs::rename(&new, &file).unwrap();
         kill_process(responder, Signal::HUP).unwrap();
         std::thread::sleep(Duration::from_millis(150));
     }
@@ -123,7 +137,7 @@ fn nothing_is_lost_while_the_configuration_is_read_again() {
     let count = |name| report.steps[0].0.counts[name];
     assert!(count("responses") > 0);
     assert_eq!(count("lost_requests") + count("lost_answers"), 0);
-    // Two signals may have met.
+    // Two signals may have met. (What each reload changed is told by its own tests.)
     assert!(report.run.responder["reloads"] > RELOADS as u64 / 2, "{:?}", report.run.responder);
 }
 

@@ -216,7 +216,8 @@ impl Control {
 
     /// Does what the control socket wants.
     fn answer_asks(&mut self, now: Instant) {
-        while let Some(Ask { command, answer, by }) =
+        // One a turn: however fast clients ask, all else has its time.
+        if let Some(Ask { command, answer, by }) =
             self.asks.as_ref().and_then(|asks| asks.try_recv().ok())
         {
             let reply = match command {
@@ -304,7 +305,10 @@ impl Control {
     /// Begins to go out of service; one that does already goes on, to that end.
     pub fn drain(&mut self, then: Then, now: Instant) {
         if let Some(drain) = &mut self.drain {
-            drain.set_then(then);
+            // A responder that is told to end does so, whoever drains it besides.
+            if then == Then::Exit {
+                drain.then_exit();
+            }
             return;
         }
         let config::Drain { grace_ms, deadline_ms } = self.config.drain;
@@ -339,8 +343,11 @@ impl Control {
                 });
                 info!("requests are dropped from now on");
             }
-            Step::Done { given_up: 0 } => info!("drained: no probe waits for an answer"),
-            Step::Done { given_up } => {
+            Step::Done { given_up: None } => {
+                warn!("drained: the deadline came before it was known how many probes wait");
+            }
+            Step::Done { given_up: Some(0) } => info!("drained: no probe waits for an answer"),
+            Step::Done { given_up: Some(given_up) } => {
                 warn!(given_up, "drained: probes still waited at the deadline");
             }
         }

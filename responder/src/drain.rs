@@ -32,8 +32,8 @@ pub enum Step {
     Close,
     /// Nothing waits any more, or the deadline has passed: with so many probes given up.
     Done {
-        /// Probes that still waited.
-        given_up: u64,
+        /// Probes that still waited; none: nobody knows, no sweep came to its end in time.
+        given_up: Option<u64>,
     },
 }
 
@@ -60,9 +60,9 @@ impl Drain {
         self.then
     }
 
-    /// From now on it leads there.
-    pub const fn set_then(&mut self, then: Then) {
-        self.then = then;
+    /// From now on it leads to the responder's end. There is no way back from that but to begin anew.
+    pub const fn then_exit(&mut self) {
+        self.then = Then::Exit;
     }
 
     /// When requests began to be dropped.
@@ -93,7 +93,7 @@ impl Drain {
         let overdue = now.duration_since(closed) >= self.times.deadline;
         if pending == Some(0) || overdue {
             self.done = true;
-            return Step::Done { given_up: pending.unwrap_or(0) };
+            return Step::Done { given_up: pending };
         }
         Step::Stay
     }
@@ -124,8 +124,17 @@ mod tests {
         assert_eq!((drain.step(at(2000), Some(0)), drain.state()), (Step::Close, State::Draining));
         assert_eq!(drain.step(at(2001), None), Step::Stay);
         assert_eq!((drain.step(at(2500), Some(3)), drain.state()), (Step::Stay, State::Draining));
-        assert_eq!(drain.step(at(2600), Some(0)), Step::Done { given_up: 0 });
+        assert_eq!(drain.step(at(2600), Some(0)), Step::Done { given_up: Some(0) });
         assert_eq!((drain.step(at(9000), Some(0)), drain.state()), (Step::Stay, State::Drained));
+    }
+
+    #[test]
+    fn what_nobody_counted_is_not_said_to_be_none() {
+        let start = Instant::now();
+        let none = Times { grace: Duration::ZERO, deadline: Duration::ZERO };
+        let mut drain = Drain::new(Then::Exit, none, start);
+        assert_eq!(drain.step(start, None), Step::Close);
+        assert_eq!(drain.step(start, None), Step::Done { given_up: None });
     }
 
     #[test]
@@ -135,6 +144,9 @@ mod tests {
         let mut drain = Drain::new(Then::Exit, none, start);
         assert_eq!(drain.step(start, None), Step::Close);
         assert_eq!(drain.step(start + Duration::from_millis(4999), Some(9)), Step::Stay);
-        assert_eq!(drain.step(start + Duration::from_secs(5), Some(9)), Step::Done { given_up: 9 });
+        assert_eq!(
+            drain.step(start + Duration::from_secs(5), Some(9)),
+            Step::Done { given_up: Some(9) }
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The log: what is worth a line, for people and for the journal. Written by control threads alone, never by a worker.
 //!
-//! Nothing in it tells of a single requester. Lines that the outside can cause again and again are [limited](limit); one that tells of a
+//! Nothing in it tells of a single requester. Lines that the outside can cause again and again are limited (`limit.rs`); one that tells of a
 //! change of the configuration never is.
 
 mod limit;

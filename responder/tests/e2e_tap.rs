@@ -71,6 +71,8 @@ fn draining_answers_what_waits_and_takes_nothing_new() {
     // The requests are half a second under way, and the answer to the second one the same again.
     thread::sleep(Duration::from_millis(600));
     bench.drain();
+    // Another configuration does not bring it back.
+    bench.reload("\n[probe.icmp]\nenabled = false\n");
     let late = bench.request(Family::V4, probe(2));
     bench.client(Family::V4).send(late);
     bench.expect(Outcome::DropDraining, 1);

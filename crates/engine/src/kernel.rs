@@ -11,6 +11,7 @@ use otherhalf_wire::arp::Arp;
 use otherhalf_wire::ethernet::{self, ethertype};
 use otherhalf_wire::ip::Packet;
 use otherhalf_wire::ndp::Message;
+use otherhalf_wire::tcp::flag;
 use otherhalf_wire::{ipv4, ipv6, tcp, udp};
 use zerocopy::FromBytes;
 
@@ -118,24 +119,30 @@ impl Budgets {
 /// Whether the kernel has a use for a segment to an address of ours, which came in by the interface `ingress`.
 #[inline]
 pub(crate) fn takes_tcp(network: &Network, ingress: InterfaceId, header: &tcp::Header) -> bool {
-    let ports = [header.src_port.get(), header.dst_port.get()];
     network.has_exceptions()
-        && at(network, ingress).is_some_and(|port| ports.iter().any(|n| port.tcp.contains(n)))
+        && at(network, ingress).is_some_and(|port| has_tcp_port(&port.tcp, header))
 }
 
 /// The same for a datagram.
 #[inline]
 pub(crate) fn takes_udp(network: &Network, ingress: InterfaceId, datagram: &[u8]) -> bool {
     network.has_exceptions()
-        && at(network, ingress).is_some_and(|port| has_port(&port.udp, datagram))
+        && at(network, ingress).is_some_and(|port| has_udp_port(&port.udp, datagram))
 }
 
 fn at(network: &Network, ingress: InterfaceId) -> Option<&Exceptions> {
     network.exceptions(network.interface(ingress)?.port)
 }
 
-/// Whether one of `ports` is at an end of `segment`, of TCP or UDP: both begin with them.
-fn has_port(ports: &[u16], segment: &[u8]) -> bool {
+/// Whether one of `ports` is at an end of a segment; of one that opens a connection, at our end: whoever opens it chooses his
+/// own port, and must not choose the kernel's services by it.
+fn has_tcp_port(ports: &[u16], header: &tcp::Header) -> bool {
+    let opens = header.flags & (flag::SYN | flag::ACK) == flag::SYN;
+    ports.contains(&header.dst_port.get()) || (!opens && ports.contains(&header.src_port.get()))
+}
+
+/// Whether one of `ports` is at an end of `segment`.
+fn has_udp_port(ports: &[u16], segment: &[u8]) -> bool {
     udp::Header::ref_from_prefix(segment).is_ok_and(|(header, _)| {
         [header.src_port.get(), header.dst_port.get()].iter().any(|port| ports.contains(port))
     })
@@ -189,8 +196,9 @@ fn wanted(
             };
             let Packet { src, payload: segment, .. } = packet.ok()?;
             let wanted = match outcome {
-                O::DropOtherTcp => has_port(&exceptions.tcp, segment),
-                O::DropOtherUdp => has_port(&exceptions.udp, segment),
+                O::DropOtherTcp => tcp::Header::ref_from_prefix(segment)
+                    .is_ok_and(|(header, _)| has_tcp_port(&exceptions.tcp, header)),
+                O::DropOtherUdp => has_udp_port(&exceptions.udp, segment),
                 _ => true,
             };
             wanted.then(|| sender(network, ingress, src))

@@ -194,6 +194,27 @@ fn what_the_engine_has_no_use_for_goes_to_the_kernel_as_it_came() {
 }
 
 #[test]
+fn whoever_opens_a_connection_does_not_choose_the_kernels_services_by_his_own_port() {
+    for family in FAMILIES {
+        let ends = ends(family);
+        for (flags, outcome) in [
+            (SYN, Outcome::ClosedTcpReset),
+            (SYN | ACK, Outcome::KernelPassed),
+            (ACK, Outcome::KernelPassed),
+        ] {
+            let frame = routed(&segment(ends.client, ends.own, [BGP, 8080], flags));
+            let mut ours = responder(exceptions());
+            assert_eq!(ours.play(&frame).fate.outcome, outcome, "{flags:#x} over {family}");
+            // Nor where closed ports are not answered for.
+            let mut silent = responder(exceptions());
+            silent.policy.closed_ports = false;
+            let outcome = if flags == SYN { Outcome::DropOtherTcp } else { outcome };
+            assert_eq!(silent.play(&frame).fate.outcome, outcome, "{flags:#x} over {family}");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_listed_stays_as_it_was() {
     for family in FAMILIES {
         for (what, frame, otherwise) in for_the_kernel(family) {

@@ -94,7 +94,7 @@ impl Config {
         // Ten minutes.
         found.in_range("drain.grace_ms", drain.grace_ms, 0..=600_000);
         found.in_range("drain.deadline_ms", drain.deadline_ms, 0..=600_000);
-        found.in_range("neighbours.entries", neighbours.entries as u64, 1..=1 << 20);
+        found.in_range("neighbours.entries", neighbours.entries as u64, 1..=1 << 16);
         // An hour.
         found.in_range("neighbours.reachable_s", neighbours.reachable_s, 1..=3600);
     }

@@ -4,6 +4,7 @@ mod default_file;
 mod files;
 mod said;
 
+use std::fs;
 use std::path::Path;
 
 use otherhalf_engine::policy::Reply;

@@ -39,7 +39,7 @@ pub(crate) const NUMBERS: &[Said] = &[
     ),
     (
         "[neighbours]\nentries = 0",
-        "neighbours.entries: 0 is out of range: 1 to 1048576 (entries takes neighbours, 1 to 1048576)",
+        "neighbours.entries: 0 is out of range: 1 to 65536 (entries takes neighbours, 1 to 65536)",
     ),
     (
         "[drain]\ngrace_ms = 600001",

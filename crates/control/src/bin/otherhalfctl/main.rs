@@ -8,7 +8,7 @@ mod text;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{CommandFactory, Parser};
 use otherhalf_control::client::{self, Client};
@@ -20,6 +20,9 @@ use cli::{Arguments, Command, Generate};
 
 const EXIT_FAILURE: u8 = 1;
 const EXIT_NOT_READY: u8 = 3;
+
+/// A state of this age is one that nobody takes any more.
+const OLD: Duration = Duration::from_secs(2);
 
 /// How often is looked whether the daemon has drained.
 const LOOK: Duration = Duration::from_millis(100);
@@ -64,7 +67,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Status => {
             let status = status(socket)?;
             show(if *json { to_json(&status)? } else { text::status(&status) })?;
-            if !status.ready {
+            let old = is_old(&status);
+            if old {
+                eprintln!(
+                    "otherhalfctl: its control thread hangs: this state is old, and not to be relied on"
+                );
+            }
+            if !status.ready || old {
                 return Ok(ExitCode::from(EXIT_NOT_READY));
             }
         }
@@ -120,6 +129,12 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Generate { what } => generate(what)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the daemon, which takes its state ten times a second, has taken none for long.
+fn is_old(status: &Status) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.as_millis() > u128::from(status.taken_unix_ms) + OLD.as_millis()
 }
 
 fn ask(socket: &Path, command: Told) -> Result<Reply, Failure> {
