@@ -1,0 +1,27 @@
+//! Who may ask how much: what a responder goes by where anybody can send it anything.
+//!
+//! [`prefixes`] says what is known of an address by the longest prefix that holds it; [`list`] reads such prefixes from files.
+//!
+//! Nothing here allocates, locks, panics or reads a clock when it is asked; all of it is made beforehand.
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::panic
+    )
+)]
+
+pub mod prefixes;
+pub mod list;
+
+pub use prefixes::Prefixes;
