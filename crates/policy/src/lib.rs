@@ -1,6 +1,6 @@
 //! Who may ask how much: what a responder goes by where anybody can send it anything.
 //!
-//! [`prefixes`] says what is known of an address by the longest prefix that holds it; [`list`] reads such prefixes from files.
+//! [`limiter`] counts, in fixed memory, what addresses and prefixes cause to be sent. [`prefixes`] says what is known of an address by the longest prefix that holds it; [`list`] reads such prefixes from files.
 //!
 //! Nothing here allocates, locks, panics or reads a clock when it is asked; all of it is made beforehand.
 #![forbid(unsafe_code)]
@@ -23,5 +23,10 @@
 
 pub mod prefixes;
 pub mod list;
+pub mod rates;
+pub mod limiter;
+mod sync;
 
+pub use limiter::Limiter;
 pub use prefixes::Prefixes;
+pub use rates::{Limits, Rates};
