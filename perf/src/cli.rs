@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
 use crate::beside_cli::BesideArguments;
+use crate::soak_cli::SoakArguments;
 
 /// Loads a reverse traceroute responder, plays the routers, and verifies every response.
 #[derive(Debug, Parser)]
@@ -61,6 +62,8 @@ where RFC 2544 wants --seconds 60. The report says which. It takes at most (tria
     },
     /// Measures several responders on the same kind of port, in interleaved rounds; prints ratios.
     Beside(BesideArguments),
+    /// Loads a responder for long, while things go wrong around it; verifies every response, and that nothing leaks.
+    Soak(SoakArguments),
     /// Tells improvement from noise between two reports, step by step.
     #[command(after_help = "\
 The ratio is that of the medians of tenths of a second (clean windows only), the interval covers 95 % by the

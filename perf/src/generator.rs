@@ -3,6 +3,7 @@
 //! A frame that comes back becomes the next one that is sent: a probe its answer, a response the next
 //! request. Nothing is allocated in the loop.
 
+pub(crate) mod network;
 mod open;
 mod read;
 
@@ -28,6 +29,7 @@ use crate::tally::Tally;
 use crate::wheel::Wheel;
 use crate::window::{GENERATOR_AWAY_NS, Sample, Watch, Window};
 use crate::witness::Witness;
+use network::Unruly;
 
 /// Frames received in a turn.
 const RECEIVE: usize = 64;
@@ -104,6 +106,8 @@ pub struct Generator {
     next_aim: usize,
     loss: Share,
     lose_all: bool,
+    /// What the network does besides, if it is to.
+    pub(crate) unruly: Option<Box<Unruly>>,
     delay: u64,
     jitter: u64,
     /// When a transaction counts as lost, in ticks.
@@ -182,6 +186,7 @@ impl Generator {
             next_aim: 0,
             loss: Share::new(scenario.loss),
             lose_all: false,
+            unruly: None,
             delay,
             jitter,
             timeout,
@@ -319,7 +324,9 @@ impl Generator {
     #[inline]
     fn take(&mut self, mut mbuf: Mbuf, queue: usize, came: u64, now: u64) {
         let seen = match self.read(mbuf.data(), came) {
+            Ok(Seen::Question(_)) if self.is_mute() => Seen::Done,
             Ok(seen) => seen,
+            Err(_) if self.is_of_twin(mbuf.data(), came) => Seen::Done,
             Err(fault) => {
                 self.tally.faults[fault as usize] += 1;
                 Seen::Done
@@ -365,6 +372,9 @@ impl Generator {
             && self.router.tcp_port == TcpPort::Open;
         self.resets_owed += u64::from(reset);
         let item = Item::Answer(self.ledger.position(wanted), reset);
+        if self.unruly.is_some() {
+            self.repeat_answer(wanted, &mbuf);
+        }
         self.out.push(self.steer.answer(wanted), mbuf, item);
     }
 
@@ -403,6 +413,9 @@ impl Generator {
         if let Some(len) = self.requests.write(&wanted, mbuf.room_mut())
             && mbuf.set_len(len).is_ok()
         {
+            if self.unruly.is_some() {
+                self.repeat_request(&wanted, &mbuf, now);
+            }
             self.out.push(self.steer.request(&wanted), mbuf, Item::Request(number));
             self.tally.asked += 1;
         }

@@ -2,6 +2,7 @@
 
 mod beside_cli;
 mod cli;
+mod soak_cli;
 mod text;
 
 use std::fs::{self, File};
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Command::Ratios(arguments) => ratios(&arguments),
         Command::Check { files } => check(&files),
         Command::Beside(arguments) => arguments.run(),
+        Command::Soak(arguments) => arguments.run(),
         Command::Compare { first, second } => compare_reports(&first, &second),
         Command::Html { report, page } => write_page(&report, &page),
         Command::Table(arguments) => write_table(&arguments),
@@ -229,7 +231,7 @@ fn measure(
 }
 
 /// A file by its path, or by its name in one of `folders` of ours.
-fn find(wanted: &Path, folders: &[&str]) -> Result<PathBuf> {
+pub(crate) fn find(wanted: &Path, folders: &[&str]) -> Result<PathBuf> {
     if wanted.is_file() {
         return Ok(wanted.to_owned());
     }

@@ -21,6 +21,8 @@ pub enum Item {
     Aimed,
     /// What a neighbour asked for.
     Neighbour,
+    /// A frame that the network duplicates.
+    Second,
 }
 
 /// Frames that wait to be sent, by queue, in order.

@@ -37,7 +37,7 @@ const MEMPOOL_CACHE: u32 = 256;
 const SPARE_FRAMES: usize = 8192;
 /// How long the time stamp counter is measured, as by the responder: what EAL knows of it is rounded to 10 MHz, and a
 /// transaction that a stall made long took longer by the one than by the other.
-const CALIBRATION: Duration = Duration::from_millis(50);
+pub(crate) const CALIBRATION: Duration = Duration::from_millis(50);
 /// How long the responder may take to tell its hardware address, in seconds.
 const RESOLVE_S: u64 = 5;
 
@@ -72,7 +72,7 @@ pub fn run(
     }
 }
 
-fn builder(side: &Side, main: LcoreId) -> dpdk::EalBuilder {
+pub(crate) fn builder(side: &Side, main: LcoreId) -> dpdk::EalBuilder {
     let megabytes = side.memory_mb;
     let memory =
         if side.huge_pages { Memory::Huge { megabytes } } else { Memory::NoHuge { megabytes } };
@@ -82,7 +82,12 @@ fn builder(side: &Side, main: LcoreId) -> dpdk::EalBuilder {
 }
 
 /// Frames for so many generators.
-fn mempool(eal: &Eal, side: &Side, outstanding: usize, generators: usize) -> Result<Mempool> {
+pub(crate) fn mempool(
+    eal: &Eal,
+    side: &Side,
+    outstanding: usize,
+    generators: usize,
+) -> Result<Mempool> {
     let queues = usize::from(side.queues);
     let frames = 2 * outstanding + 2 * queues * usize::from(side.descriptors) + SPARE_FRAMES;
     let frames = generators * frames;
@@ -94,7 +99,7 @@ fn mempool(eal: &Eal, side: &Side, outstanding: usize, generators: usize) -> Res
 }
 
 /// The generator's port, with its queues.
-fn open(
+pub(crate) fn open(
     eal: &Eal,
     side: &Side,
     id: dpdk::PortId,
@@ -115,7 +120,7 @@ fn open(
 }
 
 /// Asks for the responder's hardware address until it tells it, and notes it.
-fn resolve(parts: &mut Parts) -> Result<()> {
+pub(crate) fn resolve(parts: &mut Parts) -> Result<()> {
     let Parts { rx, tx, mempool, own, hz, .. } = parts;
     let (own, hz) = (*own, *hz);
     let start = tsc();
@@ -331,7 +336,7 @@ fn in_one_process(
 }
 
 /// Drops what may still come by `queues`, and them.
-fn discard(queues: Vec<RxQueue>) {
+pub(crate) fn discard(queues: Vec<RxQueue>) {
     let mut burst = Burst::<32>::new();
     for mut queue in queues {
         while queue.receive(&mut burst) > 0 {
@@ -375,7 +380,7 @@ fn with_child(
 }
 
 /// The counters that otherhalfd prints at its end: a name and a number a line.
-fn counters_of(text: &str) -> Vec<(String, u64)> {
+pub(crate) fn counters_of(text: &str) -> Vec<(String, u64)> {
     text.lines()
         .filter_map(|line| {
             let (name, value) = line.trim().split_once(char::is_whitespace)?;

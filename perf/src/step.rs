@@ -212,7 +212,7 @@ impl Generator {
     }
 
     /// Asks no more, and sees what is under way to its end.
-    fn come_to_rest(&mut self, load: Load) {
+    pub(crate) fn come_to_rest(&mut self, load: Load) {
         let mut pace = Pace::new(0, 1.0, self.parts.hz);
         let start = self.turn(load, &mut pace, 0);
         // All ends by a response or its time-out; what comes besides (RSTs, replies to pings) is

@@ -145,8 +145,8 @@ impl Generator {
                 Item::Ping => tally.pings -= 1,
                 Item::Junk => tally.junk -= 1,
                 Item::Aimed => tally.aimed -= 1,
-                // Whoever asked asks again.
-                Item::Neighbour => {}
+                // Whoever asked asks again; a duplicate is nobody's loss.
+                Item::Neighbour | Item::Second => {}
             }
             if spare.len() < SPARE {
                 spare.push(mbuf);

@@ -1,0 +1,135 @@
+//! What an unruly network does to a responder: it duplicates packets, and its router may fall silent.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dpdk::Mbuf;
+use otherhalf_wire::ethernet::{Link, ethertype};
+use otherhalf_wire::ip::Packet;
+use otherhalf_wire::probe::{Identity, SOURCE_PORT};
+
+use super::Generator;
+use crate::addresses;
+use crate::extras::Share;
+use crate::outbox::Item;
+use crate::plan::Transaction;
+
+/// Duplicated requests that are remembered at once.
+const TWINS: usize = 1024;
+
+/// What the network does besides what the scenario says.
+#[derive(Debug)]
+pub(crate) struct Unruly {
+    /// The router answers no question for its hardware address.
+    mute: Arc<AtomicBool>,
+    /// Requests that come twice.
+    requests: Share,
+    /// Answers that come twice.
+    answers: Share,
+    /// Requests that came twice, with the time until which a second probe may come for each. It has another identifier than was
+    /// asked for, so nothing of the ledger knows it; nobody answers it.
+    twins: VecDeque<(Transaction, u64)>,
+    /// What was sent twice: requests, answers.
+    pub(crate) repeated: [u64; 2],
+    /// Second probes, each right but for its identifier.
+    pub(crate) second_probes: u64,
+}
+
+impl Unruly {
+    /// One that has `share` of all requests and of all answers come twice, and is silent while `mute` is set.
+    pub(crate) fn new(share: f64, mute: Arc<AtomicBool>) -> Self {
+        Self {
+            mute,
+            requests: Share::new(share),
+            answers: Share::new(share),
+            twins: VecDeque::with_capacity(TWINS),
+            repeated: [0, 0],
+            second_probes: 0,
+        }
+    }
+
+    fn note(&mut self, wanted: Transaction, now: u64, until: u64) {
+        while self.twins.front().is_some_and(|(_, until)| *until < now) {
+            self.twins.pop_front();
+        }
+        if self.twins.len() < TWINS {
+            self.twins.push_back((wanted, until));
+            self.repeated[0] += 1;
+        }
+    }
+
+    /// Takes the second probe of a duplicated request: as asked for, but under another identifier.
+    fn take(&mut self, packet: &Packet<'_>, now: u64) -> bool {
+        let family = packet.family();
+        let identity = Identity::from_quote(family, packet.protocol, packet.payload);
+        let (Some(identity), Some(client)) = (identity, addresses::client_index(packet.dst)) else {
+            return false;
+        };
+        let place = self.twins.iter().position(|(wanted, until)| {
+            *until >= now
+                && wanted.family == family
+                && wanted.client == client
+                && wanted.protocol == identity.protocol
+                && wanted.ttl == packet.ttl
+                && wanted.flow == identity.flow
+        });
+        let right = packet.upper_layer_sum().verifies()
+            && identity.source_port == SOURCE_PORT
+            && packet.src == addresses::responder(family);
+        match place {
+            Some(place) if right => {
+                self.twins.remove(place);
+                self.second_probes += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Generator {
+    pub(super) fn is_mute(&self) -> bool {
+        self.unruly.as_ref().is_some_and(|unruly| unruly.mute.load(Ordering::Relaxed))
+    }
+
+    /// Whether a frame that the ledger knows nothing of is the probe for a request that came twice.
+    #[cold]
+    pub(super) fn is_of_twin(&mut self, frame: &[u8], now: u64) -> bool {
+        let Some(unruly) = &mut self.unruly else { return false };
+        let Ok((link, payload)) = Link::parse(frame) else { return false };
+        let packet = match link.ethertype {
+            ethertype::IPV4 => Packet::parse_v4(payload),
+            ethertype::IPV6 => Packet::parse_v6(payload),
+            _ => return false,
+        };
+        packet.is_ok_and(|packet| unruly.take(&packet, now))
+    }
+
+    /// Sends a request a second time, if it is one that the network duplicates.
+    pub(super) fn repeat_request(&mut self, wanted: &Transaction, request: &Mbuf, now: u64) {
+        let until = now + 2 * self.timeout;
+        let Some(unruly) = &mut self.unruly else { return };
+        if !unruly.requests.comes() {
+            return;
+        }
+        let Some(mut second) = self.parts.mempool.alloc() else { return };
+        if second.write(request.data()).is_ok() {
+            unruly.note(*wanted, now, until);
+            self.out.push(self.steer.request(wanted), second, Item::Second);
+        }
+    }
+
+    /// The same of an answer. The responder takes one of the two.
+    pub(super) fn repeat_answer(&mut self, wanted: &Transaction, answer: &Mbuf) {
+        let Some(unruly) = &mut self.unruly else { return };
+        if !unruly.answers.comes() {
+            return;
+        }
+        let Some(mut second) = self.parts.mempool.alloc() else { return };
+        if self.out.room() > 4 && second.write(answer.data()).is_ok() {
+            unruly.repeated[1] += 1;
+            self.out.push(self.steer.answer(wanted), second, Item::Second);
+        }
+    }
+}
