@@ -133,3 +133,74 @@ impl Generator {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+    use crate::scenario::Scenario;
+    use otherhalf_wire::ip::{Family, Fields};
+    use otherhalf_wire::probe::{Cookie, Probe};
+    use std::path::Path;
+
+    /// The probe for `wanted` under another identifier, with another TTL by `more`.
+    fn second(wanted: &Transaction, more: u8, room: &mut [u8]) -> usize {
+        let (src, dst) =
+            (addresses::responder(wanted.family), addresses::client(wanted.family, wanted.client));
+        let probe = Probe {
+            protocol: wanted.protocol,
+            source_port: SOURCE_PORT,
+            flow: wanted.flow,
+            identifier: wanted.identifier ^ 0x5a5a,
+            cookie: Cookie(0x0123_4567_89ab_cdef),
+        };
+        let fields = Fields {
+            src,
+            dst,
+            ttl: wanted.ttl + more,
+            traffic_class: 0,
+            flow_label: 0,
+            identification: Some(7),
+            protocol: wanted.protocol.number(wanted.family),
+        };
+        let rest = fields.emit(wanted.protocol.probe_len(), room).unwrap();
+        probe.emit(src, dst, rest).unwrap() + wanted.family.header_len()
+    }
+
+    fn take(unruly: &mut Unruly, family: Family, packet: &[u8], now: u64) -> bool {
+        let packet = match family {
+            Family::V4 => Packet::parse_v4(packet),
+            Family::V6 => Packet::parse_v6(packet),
+        };
+        unruly.take(&packet.unwrap(), now)
+    }
+
+    #[test]
+    fn the_second_probe_of_a_duplicate_is_taken_once_and_nothing_else_is() {
+        let text = "about = \"x\"\nfamily = \"mixed\"\nclients = 64";
+        let plan = Plan::new(&Scenario::parse(Path::new("x"), text).unwrap());
+        for number in (64..20_000).step_by(17) {
+            let wanted = plan.transaction(number).unwrap();
+            let mut unruly = Unruly::new(0.5, Arc::default());
+            let (mut right, mut wrong) = ([0; 128], [0; 128]);
+            let right = {
+                let len = second(&wanted, 0, &mut right);
+                &right[..len]
+            };
+            let wrong = {
+                let len = second(&wanted, 1, &mut wrong);
+                &wrong[..len]
+            };
+            assert!(!take(&mut unruly, wanted.family, right, 5), "nothing came twice");
+            unruly.note(wanted, 5, 100);
+            assert!(!take(&mut unruly, wanted.family, wrong, 6), "{wanted:?}");
+            assert!(!take(&mut unruly, wanted.family, right, 101), "too late");
+            let mut broken = right.to_vec();
+            *broken.last_mut().unwrap() ^= 1;
+            assert!(!take(&mut unruly, wanted.family, &broken, 6), "a wrong checksum");
+            assert!(take(&mut unruly, wanted.family, right, 6), "{wanted:?}");
+            assert!(!take(&mut unruly, wanted.family, right, 6), "once");
+            assert_eq!(unruly.second_probes, 1);
+        }
+    }
+}

@@ -29,8 +29,8 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    pub(crate) fn show(&self, sight: Sight) {
-        *self.sight.lock().unwrap_or_else(PoisonError::into_inner) = sight;
+    pub(crate) fn show(&self, sight: &Sight) {
+        *self.sight.lock().unwrap_or_else(PoisonError::into_inner) = *sight;
     }
 
     pub(crate) fn sight(&self) -> Sight {

@@ -84,11 +84,11 @@ fn drive(mut generator: Generator, rate: f64, hz: u64, board: &Board) -> Vec<RxQ
         let skipped = if paused { now } else { now.saturating_sub(late) };
         pace.skip(pace.due_count(skipped));
         generator.turn(load, &mut pace, if paused { 0 } else { u64::MAX });
-        board.show(sight(&generator));
+        board.show(&sight(&generator));
         std::thread::sleep(IDLE);
     }
     generator.come_to_rest(load);
-    board.show(sight(&generator));
+    board.show(&sight(&generator));
     generator.into_receive_queues()
 }
 

@@ -122,10 +122,12 @@ impl Record {
         text += &line("pings, replies", format!("{}, {}", tally.pings, tally.ping_replies));
         text += &line("junk", tally.junk.to_string());
         for complaint in &self.complaints {
-            text += &format!("WRONG: {complaint}\n");
+            text.push_str("WRONG: ");
+            text.push_str(complaint);
+            text.push('\n');
         }
         if self.more > 0 {
-            text += &format!("WRONG: {} more\n", self.more);
+            text += &line("WRONG besides", self.more.to_string());
         }
         text
     }
@@ -192,7 +194,7 @@ mod tests {
     fn each_thing_that_is_wrong_is_told() {
         let wrong: [fn(&mut Record, &mut Sight); 5] = [
             |record, _| record.calm = [1000, 989],
-            |record, _| drop(record.done.remove(&Kind::Kill)),
+            |record, _| record.done.retain(|kind, _| *kind != Kind::Kill),
             |_, sight| sight.tally.responses = 0,
             |_, sight| sight.tally.faults[3] = 1,
             |record, _| record.complain("it leaks".to_owned()),

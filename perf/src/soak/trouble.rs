@@ -100,8 +100,8 @@ impl Setting {
 
     fn full_disk(&self, watch: &mut Watch, time: Duration) -> Result<()> {
         let folder = watch.subject.files().log.parent().context("the log is in no folder")?;
-        let filler = folder.join("filler");
-        let filled = fill(&File::create(&filler)?);
+        let ballast = folder.join("ballast");
+        let filled = fill(&File::create(&ballast)?);
         let before = watch.subject.log_size()?;
         let talked = filled.and_then(|()| {
             self.bad_reload(watch)?;
@@ -112,7 +112,7 @@ impl Setting {
         });
         let after = watch.subject.log_size()?;
         let log = watch.subject.log();
-        fs::remove_file(filler)?;
+        fs::remove_file(ballast)?;
         File::options().write(true).truncate(true).open(&watch.subject.files().log)?;
         talked?;
         ensure!(!log.contains("panicked"), "the log has a panic:\n{log}");

@@ -2,6 +2,7 @@
 
 mod http;
 mod capture;
+mod faults;
 mod instance;
 mod logs;
 #[path = "../process/mod.rs"]
