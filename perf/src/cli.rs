@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
+use crate::attack_cli::AttackArguments;
 use crate::beside_cli::BesideArguments;
 use crate::soak_cli::SoakArguments;
 
@@ -24,6 +25,7 @@ Examples, from the top of the checkout:
   otherhalf-perf ramp --seconds 2 --out results         throughput against load, overload included
   otherhalf-perf search --out results                   the highest rate without loss
   otherhalf-perf ratios                                 goodput under overload, latency below it
+  otherhalf-perf attack                                 clients under every kind of flood
   otherhalf-perf beside --seconds 5                     beside testpmd and C, on virtio, memif and veth
   otherhalf-perf compare old/report.ndjson new/report.ndjson
 
@@ -54,9 +56,15 @@ where RFC 2544 wants --seconds 60. The report says which. It takes at most (tria
     /// Prints overload and latency as ratios: goodput at four times the peak's load to the peak, in closed and in open
     /// loops, and the 99.9th percentile of latency at 80 % of the peak to its median.
     Ratios(RatioArguments),
-    /// Says whether files are good scenarios or profiles, without running anything.
+    /// Serves clients while floods come besides, one after the other; says what the clients got, and what was promised.
+    #[command(after_help = "\
+Each flood lasts --seconds, then one pending time-out passes, then all must be normal again: half of --seconds is
+measured before and after. The clients' answers are verified one by one, the responder's memory, buffers, table and
+counters are read ten times a second. Exit code 3 says that a promise was broken; the last lines say which.")]
+    Attack(AttackArguments),
+    /// Says whether files are good scenarios, profiles or floods, without running anything.
     Check {
-        /// The files, or names in perf/scenarios and perf/profiles.
+        /// The files, or names in perf/scenarios, perf/profiles and perf/floods.
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
@@ -94,11 +102,11 @@ the host's moods: two runs are two times.")]
 
 #[derive(Debug, Args)]
 pub(crate) struct Where {
-    /// What is asked and how the network answers: a file, or a name in perf/scenarios.
-    #[arg(long, default_value = "complete", value_name = "FILE|NAME")]
-    pub(crate) scenario: PathBuf,
+    /// What is asked and how the network answers: a file, or a name in perf/scenarios [default: complete; attack for attack].
+    #[arg(long, value_name = "FILE|NAME")]
+    pub(crate) scenario: Option<PathBuf>,
     /// What connects generator and responder: a file, or a name in perf/profiles [default: one by rings, with short
-    /// queues for search and ratios].
+    /// queues for search and ratios, with limits for attack].
     #[arg(long, value_name = "FILE|NAME")]
     pub(crate) profile: Option<PathBuf>,
     /// The folder for report.ndjson, report.html and the histograms (.hgrm).

@@ -1,8 +1,11 @@
 //! The steps of a run, one after the other: each may depend on what was seen in those before.
 
+use std::sync::Arc;
+
 use anyhow::{Result, ensure};
 
 use crate::figures::Figures;
+use crate::gauges::Gauges;
 use crate::pace::Load;
 use crate::step::{Seen, Step};
 
@@ -25,6 +28,11 @@ pub trait Course: Send {
     /// Of an overload, answers find a full queue, and the probes that they answer stay pending: a million and more in
     /// the 5 s of the responder's own default, so that its table would be full in the steps that follow.
     fn pending_timeout_ms(&self) -> Option<u32> {
+        None
+    }
+
+    /// What reads the responder off meanwhile, if anything does.
+    fn gauges(&self) -> Option<Arc<Gauges>> {
         None
     }
 
@@ -117,7 +125,15 @@ pub(crate) mod tests {
 
     pub(crate) fn step(load: Load) -> Step {
         let (time, window) = (Duration::from_secs(1), Duration::from_micros(500));
-        Step { load, time, requests: u64::MAX, window, makes_up: true, against: Against::Responder }
+        Step {
+            load,
+            time,
+            requests: u64::MAX,
+            window,
+            makes_up: true,
+            against: Against::Responder,
+            flood: None,
+        }
     }
 
     #[test]

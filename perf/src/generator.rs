@@ -3,6 +3,7 @@
 //! A frame that comes back becomes the next one that is sent: a probe its answer, a response the next
 //! request. Nothing is allocated in the loop.
 
+mod flood;
 pub(crate) mod network;
 mod open;
 mod read;
@@ -15,6 +16,7 @@ use otherhalf_wire::ethernet::Mac;
 use otherhalf_wire::probe::Protocol;
 
 use crate::extras::{Extras, Share};
+use crate::flood::frames::Frames;
 use crate::latency::Latencies;
 use crate::ledger::Ledger;
 use crate::neighbour::{self, Question};
@@ -29,6 +31,7 @@ use crate::tally::Tally;
 use crate::wheel::Wheel;
 use crate::window::{GENERATOR_AWAY_NS, Sample, Watch, Window};
 use crate::witness::Witness;
+use flood::Floods;
 use network::Unruly;
 
 /// Frames received in a turn.
@@ -83,6 +86,7 @@ pub struct Generator {
     requests: Requests,
     router: Router,
     extras: Extras,
+    floods: Floods,
     pub(crate) ledger: Ledger,
     wheel: Wheel<Waiting>,
     out: Outbox,
@@ -169,6 +173,11 @@ impl Generator {
                 tcp_port: scenario.tcp_port,
             },
             extras: Extras::new(parts.own, parts.responder),
+            floods: Floods::new(
+                scenario,
+                Frames { own: parts.own, responder: parts.responder },
+                &plan,
+            ),
             ledger: Ledger::new(plan, clock, places, timeout),
             wheel: Wheel::new(if delay + jitter > 0 { places } else { 0 }, delay + jitter, tsc()),
             steer,

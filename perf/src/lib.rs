@@ -5,10 +5,12 @@
 //!
 //! - [`pace`] says when a request is to be sent, [`plan`] what it asks, [`mod@request`] writes it;
 //! - [`aim`] finds requests that all need the same place in the responder's table;
+//! - [`flood`] makes what attackers send beside;
 //! - [`router`] writes the answer to the probe, [`wheel`] holds it back;
 //! - [`ledger`] knows what is under way, and verifies probe and response;
 //! - [`tally`], [`window`] and [`latency`] count and measure; [`generator`] is the loop around all this,
 //!   [`step`] what it does for a bounded time;
+//! - [`attack`] is the course of a run under floods, [`gauges`] what it reads off the responder meanwhile;
 //! - [`session`] starts responder and generator, and ends them;
 //! - [`figures`], [`report`], [`html`] and [`compare`] say what was seen, [`mood`] what to think of it.
 //!
@@ -25,6 +27,7 @@ pub mod aim;
 pub mod request;
 pub mod extras;
 pub mod neighbour;
+pub mod flood;
 pub mod router;
 pub mod wheel;
 pub mod steering;
@@ -39,6 +42,8 @@ pub mod step;
 pub mod course;
 pub mod search;
 pub mod proof;
+pub mod gauges;
+pub mod attack;
 pub mod workers;
 pub mod null;
 pub mod veth;

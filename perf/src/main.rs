@@ -1,5 +1,6 @@
 //! `otherhalf-perf`: its command line.
 
+mod attack_cli;
 mod beside_cli;
 mod cli;
 mod soak_cli;
@@ -17,6 +18,7 @@ use otherhalf_perf::EXIT_WRONG;
 use otherhalf_perf::child::Child;
 use otherhalf_perf::compare::{compare, mood_ratio};
 use otherhalf_perf::course::{Course, Listed, Planned};
+use otherhalf_perf::flood::Flood;
 use otherhalf_perf::html;
 use otherhalf_perf::latency::{Sorted, write_hgrm};
 use otherhalf_perf::mood::Mood;
@@ -36,6 +38,8 @@ use crate::cli::{
     TableArguments, Where,
 };
 
+/// What is asked, where no scenario is named.
+const SCENARIO: &str = "complete";
 /// The profile for open loops that lose what finds a full queue, where none is named.
 const SHORT: &str = "net_ring-short";
 /// The same with a port of their own for answers.
@@ -49,6 +53,7 @@ fn main() -> ExitCode {
         Command::Ramp(arguments) => ramp(&arguments),
         Command::Search(arguments) => search(&arguments),
         Command::Ratios(arguments) => ratios(&arguments),
+        Command::Attack(arguments) => attack_cli::attack(&arguments),
         Command::Check { files } => check(&files),
         Command::Beside(arguments) => arguments.run(),
         Command::Soak(arguments) => arguments.run(),
@@ -75,6 +80,7 @@ fn run(arguments: &RunArguments) -> Result<ExitCode> {
         window: arguments.place.window(),
         makes_up: true,
         against: Against::Responder,
+        flood: None,
     };
     let mut plan: Vec<Planned> = Vec::new();
     for window in &arguments.windows {
@@ -97,9 +103,10 @@ fn ramp(arguments: &RampArguments) -> Result<ExitCode> {
         window: arguments.place.window(),
         makes_up: true,
         against: Against::Responder,
+        flood: None,
     };
-    let scenario = Scenario::load(&find(&arguments.place.scenario, &["scenarios"])?)?;
-    let ramp = scenario.ramp.unwrap_or_default();
+    let layout = lay_out(&arguments.place, [SCENARIO, "net_ring"])?;
+    let ramp = layout.scenario.ramp.unwrap_or_default();
     let most = arguments.most.unwrap_or(ramp.most);
     let windows = std::iter::successors(Some(1), |window| Some(window * 2))
         .take_while(|window| *window <= most);
@@ -120,6 +127,7 @@ fn any_load(place: &Where, seconds: f64, makes_up: bool) -> Step {
         window: place.window(),
         makes_up,
         against: Against::Responder,
+        flood: None,
     }
 }
 
@@ -155,12 +163,15 @@ fn ratios(arguments: &RatioArguments) -> Result<ExitCode> {
 /// Says of each file whether it is good; the first that is not ends it.
 fn check(files: &[PathBuf]) -> Result<ExitCode> {
     for file in files {
-        let path = find(file, &["profiles", "scenarios"])?;
+        let path = find(file, &["profiles", "scenarios", "floods"])?;
         let text =
             fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))?;
-        // A profile has two sides.
-        let kind = if text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("generator"))
-        {
+        let table = text.parse::<toml::Table>().unwrap_or_default();
+        // A profile has two sides, a flood is of some kind.
+        let kind = if table.contains_key("kind") {
+            Flood::load(&path)?;
+            "flood"
+        } else if table.contains_key("generator") {
             let scenario = Scenario::parse(Path::new("none"), "about = \"none\"")?;
             Profile::load(&path, Path::new("."))?.responder_config(&path, &scenario)?;
             "profile"
@@ -173,6 +184,30 @@ fn check(files: &[PathBuf]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What a run is made of: files that were read, and may be changed before it begins.
+struct Layout {
+    scenario_path: PathBuf,
+    scenario: Scenario,
+    profile_path: PathBuf,
+    profile: Profile,
+    /// For sockets and configurations; gone with this.
+    folder: tempfile::TempDir,
+}
+
+/// Reads what `place` names, else this scenario and this profile.
+fn lay_out(place: &Where, [scenario, profile]: [&str; 2]) -> Result<Layout> {
+    let named = |wanted: &Option<PathBuf>, default| {
+        wanted.clone().unwrap_or_else(|| PathBuf::from(default))
+    };
+    let scenario_path = find(&named(&place.scenario, scenario), &["scenarios"])?;
+    let profile_path = find(&named(&place.profile, profile), &["profiles"])?;
+    let mut scenario = Scenario::load(&scenario_path)?;
+    scenario.take_aim()?;
+    let folder = tempfile::Builder::new().prefix("otherhalf-perf-").tempdir()?;
+    let profile = Profile::load(&profile_path, folder.path())?;
+    Ok(Layout { scenario_path, scenario, profile_path, profile, folder })
+}
+
 /// Does the steps, shows them, has `conclude` say what follows, and writes what was asked for.
 fn measure(
     place: &Where,
@@ -180,14 +215,22 @@ fn measure(
     course: Box<dyn Course>,
     conclude: impl FnOnce(&mut Report, &Outcome),
 ) -> Result<ExitCode> {
-    let scenario_path = find(&place.scenario, &["scenarios"])?;
-    let profile = place.profile.clone().unwrap_or_else(|| PathBuf::from(profile));
-    let profile_path = find(&profile, &["profiles"])?;
-    let mut scenario = Scenario::load(&scenario_path)?;
-    scenario.take_aim()?;
+    measure_in(lay_out(place, [SCENARIO, profile])?, place, course, |report, outcome| {
+        text::show(report);
+        conclude(report, outcome);
+        outcome.seen.iter().all(|seen| seen.tally.wrong() == 0)
+    })
+}
+
+/// The same with what was laid out; `conclude` also says whether all was right.
+fn measure_in(
+    layout: Layout,
+    place: &Where,
+    course: Box<dyn Course>,
+    conclude: impl FnOnce(&mut Report, &Outcome) -> bool,
+) -> Result<ExitCode> {
+    let Layout { scenario_path, mut scenario, profile_path, profile, folder } = layout;
     scenario.pending_timeout_ms = scenario.pending_timeout_ms.or(course.pending_timeout_ms());
-    let folder = tempfile::Builder::new().prefix("otherhalf-perf-").tempdir()?;
-    let profile = Profile::load(&profile_path, folder.path())?;
     let config = profile.responder_config(&profile_path, &scenario)?;
     let cpus = [profile.generator.cpu, config.workers.cpus.first().copied().unwrap_or(0)];
     let mood_before = Mood::measure(cpus);
@@ -208,7 +251,6 @@ fn measure(
         (name(&profile_path), profile.about.as_str()),
     ];
     let mut report = Report::new(&outcome, names, moods);
-    text::show(&report);
     // Steps that are not shown: against the null server, and before all.
     let null = outcome.seen.iter().filter(|seen| seen.step.against != Against::Responder);
     for tally in null.map(|seen| &seen.tally).chain([&outcome.before]) {
@@ -216,17 +258,16 @@ fn measure(
             println!("WRONG: {name} {count}, of the null server or while the network warmed up");
         }
     }
-    conclude(&mut report, &outcome);
+    let right = conclude(&mut report, &outcome);
     if let Some(folder) = &place.out {
         write_all(folder, &report, &outcome)
             .with_context(|| format!("can't write to {}", folder.display()))?;
     }
-    let wrong: u64 = outcome.seen.iter().map(|seen| seen.tally.wrong()).sum();
     let lost = outcome.mbufs_lost.unwrap_or(0);
-    Ok(if wrong + outcome.before.wrong() + u64::from(lost) > 0 {
-        ExitCode::from(EXIT_WRONG)
-    } else {
+    Ok(if right && outcome.before.wrong() + u64::from(lost) == 0 {
         ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_WRONG)
     })
 }
 

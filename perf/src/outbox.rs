@@ -19,6 +19,8 @@ pub enum Item {
     Junk,
     /// A request that is aimed at two buckets.
     Aimed,
+    /// A frame of a flood.
+    Flood,
     /// What a neighbour asked for.
     Neighbour,
     /// A frame that the network duplicates.

@@ -208,7 +208,7 @@ mod tests {
             let physical = path.file_stem().is_some_and(|name| name == "physical");
             assert_eq!(profile.generator.is_pci(), physical, "{}", path.display());
         }
-        assert_eq!(rings, 4);
+        assert_eq!(rings, 5);
     }
 
     #[test]

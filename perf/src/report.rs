@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use otherhalf_responder::stage::ticks_of_a_lap;
 use serde::{Deserialize, Serialize};
 
+use crate::attack::Attacked;
 use crate::figures::{Block, Figures, Latencies, Rates, StageTicks, best};
 use crate::mood::Mood;
 use crate::pace::Load;
@@ -92,6 +93,9 @@ pub struct Run {
     /// What a proof found.
     #[serde(default)]
     pub proven: Option<Proven>,
+    /// What came of each flood.
+    #[serde(default)]
+    pub attacked: Vec<Attacked>,
 }
 
 /// A step.
@@ -184,6 +188,9 @@ impl StepLine {
             ("junk_replies", tally.junk_replies),
             ("aimed", tally.aimed),
             ("aimed_probes", tally.aimed_probes),
+            ("flood", tally.flood),
+            ("refused_flood", tally.refused_flood),
+            ("flood_replies", tally.flood_replies),
             ("neighbours", tally.neighbours),
             ("refused_requests", tally.refused_requests),
             ("refused_answers", tally.refused_answers),
@@ -262,6 +269,7 @@ impl Report {
             stage_reading_ticks: ticks_of_a_lap(),
             no_drop: None,
             proven: None,
+            attacked: Vec::new(),
         };
         // What was done against the null server is not of the responder.
         let of_responder =

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::addresses::MAX_CLIENTS;
 use crate::aim::{self, FIRST_CLIENT};
+use crate::flood::Flood;
 use crate::plan::Transaction;
 use crate::steering::Steering;
 
@@ -114,6 +115,9 @@ pub struct Scenario {
     /// The aimed requests, once they were [looked for](Self::take_aim).
     #[serde(skip)]
     pub aims: Vec<Transaction>,
+    /// The floods that steps may name by their place.
+    #[serde(skip)]
+    pub floods: Vec<Flood>,
 }
 
 /// The loads of a ramp.

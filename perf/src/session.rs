@@ -13,11 +13,13 @@ use dpdk::{
 use otherhalf_responder::config::Config;
 use otherhalf_responder::control::Wishes;
 use otherhalf_responder::setup::Responder;
+use otherhalf_responder::shared::Shared;
 use otherhalf_responder::stage::Stage;
 use otherhalf_wire::ethernet::Mac;
 
 use crate::child::Child;
 use crate::course::Course;
+use crate::gauges::Gauges;
 use crate::generator::{Counters, Generator, Parts};
 use crate::neighbour::{self, Neighbour};
 use crate::null::own_tid;
@@ -280,20 +282,11 @@ fn in_one_process(
     } else {
         (None, None)
     };
-    let shared = Arc::clone(&control.shared);
-    let counters: Counters = Box::new(move || {
-        let mut sample = Sample::default();
-        for worker in &shared.workers {
-            sample.received += worker.stats.received.get();
-            sample.busy_turns += worker.stats.busy_turns.get();
-            sample.busy_ticks += worker.stats.busy_ticks.get();
-            for (sum, stage) in sample.stages.iter_mut().zip(Stage::ALL) {
-                *sum += worker.stats.ticks(stage);
-            }
-        }
-        sample
+    let counters = Some(counters_in(Arc::clone(&control.shared)));
+    let watching = course.gauges().map(|gauges| {
+        let shared = Arc::clone(&control.shared);
+        gauges.watch(std::process::id(), Box::new(move || Some(shared.status.load_full())))
     });
-    let counters = Some(counters);
     let witness = Some(Witness::of_threads(&tids));
     let responder = Mac::default();
     let mempool_of_parts = pool.clone();
@@ -316,6 +309,7 @@ fn in_one_process(
         eal.launch(generator_lcore, move || generate(parts, null_load, &told, course))?;
     control.run(&handles, &UntilDone(&generator));
     let (result, rest) = generator.join()?;
+    drop(watching);
     control.shared.stop();
     for handle in handles {
         handle.join()?;
@@ -333,6 +327,22 @@ fn in_one_process(
     drop(own_ports);
     let mbufs_lost = Some(pool.in_use() + control.mempool.in_use());
     Ok(Outcome { seen, before, counters, workers, mbufs_lost, hz })
+}
+
+/// What the workers of `shared` count.
+fn counters_in(shared: Arc<Shared>) -> Counters {
+    Box::new(move || {
+        let mut sample = Sample::default();
+        for worker in &shared.workers {
+            sample.received += worker.stats.received.get();
+            sample.busy_turns += worker.stats.busy_turns.get();
+            sample.busy_ticks += worker.stats.busy_ticks.get();
+            for (sum, stage) in sample.stages.iter_mut().zip(Stage::ALL) {
+                *sum += worker.stats.ticks(stage);
+            }
+        }
+        sample
+    })
 }
 
 /// Drops what may still come by `queues`, and them.
@@ -368,8 +378,13 @@ fn with_child(
     let parts =
         Parts { rx, tx, mempool: pool, own, responder, hz, counters: None, witness, mirror: false };
     let scenario = scenario.clone();
+    let watching = course.gauges().map(|gauges| {
+        let source = Gauges::by_socket(&gauges.socket);
+        gauges.watch(child.id(), source)
+    });
     let generator = eal.launch(lcore, move || generate(parts, None, &scenario, course))?;
     let (result, rest) = generator.join()?;
+    drop(watching);
     // Our end first: DPDK complains of a peer that has gone.
     drop((rest, port));
     let printed = child.end();

@@ -44,6 +44,8 @@ pub struct Step {
     pub makes_up: bool,
     /// Who is loaded.
     pub against: Against,
+    /// What comes besides: the place of a [flood](crate::scenario::Scenario::floods), and its frames a second.
+    pub flood: Option<(usize, f64)>,
 }
 
 /// What was seen in a step.
@@ -152,6 +154,7 @@ impl Generator {
             Load::Closed { .. } => Pace::new(0, 1.0, hz),
         };
         self.losses.clear();
+        self.begin_flood(step.flood);
         self.makes_up = step.makes_up;
         let start = self.turn(step.load, &mut pace, 0);
         self.ledger.begin_step(room, self.timeout_of(&step));
@@ -185,6 +188,7 @@ impl Generator {
                 break;
             }
         }
+        self.begin_flood(None);
         self.come_to_rest(step.load);
         for (window, served) in windows.iter_mut().zip(self.ledger.served()) {
             window.served = *served;

@@ -35,6 +35,12 @@ pub struct Tally {
     pub aimed: u64,
     /// Probes for them: their entries found a place.
     pub aimed_probes: u64,
+    /// Frames of a flood sent.
+    pub flood: u64,
+    /// Such that the port had no room for.
+    pub refused_flood: u64,
+    /// What came back to strangers, and to those whom a flood made up.
+    pub flood_replies: u64,
     /// Questions for our hardware address.
     pub neighbours: u64,
     /// Requests of an open loop that the port had no room for: the responder's queue was full.
@@ -72,6 +78,9 @@ impl Tally {
             junk_replies,
             aimed,
             aimed_probes,
+            flood,
+            refused_flood,
+            flood_replies,
             neighbours,
             refused_requests,
             refused_answers,
@@ -96,6 +105,9 @@ impl Tally {
         *junk_replies += other.junk_replies;
         *aimed += other.aimed;
         *aimed_probes += other.aimed_probes;
+        *flood += other.flood;
+        *refused_flood += other.refused_flood;
+        *flood_replies += other.flood_replies;
         *neighbours += other.neighbours;
         *refused_requests += other.refused_requests;
         *refused_answers += other.refused_answers;

@@ -46,6 +46,8 @@ impl Generator {
         let overload = self.was_full || pace.due_count(came) > OVERLOAD;
         let mut left = requests.min(if overload { u64::MAX } else { ASK as u64 });
         let (mut sent, mut full) = (0, false);
+        let flood = self.floods.due(came);
+        self.flood(flood[0]);
         let received = burst.len();
         let mut frames = burst.drain().enumerate();
         let mut dealt = 0;
@@ -79,6 +81,10 @@ impl Generator {
             if self.watch.glance(now) && !self.makes_up {
                 pace.skip(pace.due_count(now));
             }
+        }
+        if flood[1] > 0 {
+            self.flood(flood[1]);
+            full |= self.flush_or_lose(&mut sent);
         }
         self.was_full = full;
         sent
@@ -145,6 +151,10 @@ impl Generator {
                 Item::Ping => tally.pings -= 1,
                 Item::Junk => tally.junk -= 1,
                 Item::Aimed => tally.aimed -= 1,
+                Item::Flood => {
+                    tally.flood -= 1;
+                    tally.refused_flood += 1;
+                }
                 // Whoever asked asks again; a duplicate is nobody's loss.
                 Item::Neighbour | Item::Second => {}
             }

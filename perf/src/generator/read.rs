@@ -8,6 +8,7 @@ use otherhalf_wire::trace::{self, Response};
 use zerocopy::FromBytes;
 
 use super::{Generator, Seen};
+use crate::addresses;
 use crate::aim;
 use crate::extras::PING_IDENTIFIER;
 use crate::ledger::{Answered, Fault, Latency, Probed};
@@ -26,6 +27,11 @@ impl Generator {
         };
         let packet = packet.map_err(|_| Fault::Malformed)?;
         let family = packet.family();
+        if self.floods.are_expected() && is_to_stranger(&packet) {
+            self.floods.hear(&packet);
+            self.tally.flood_replies += 1;
+            return Ok(Seen::Foreign);
+        }
         if packet.protocol == family.icmp() {
             let message =
                 icmp::Message::parse(family, packet.payload).map_err(|_| Fault::Malformed)?;
@@ -164,9 +170,24 @@ impl Generator {
                 Ok(Seen::Question(question))
             }
             Some(Neighbour::Responder(_)) => Ok(Seen::Done),
+            // Somebody made up a station, and the responder looks for it.
+            None if self.floods.are_expected() => {
+                self.tally.flood_replies += 1;
+                Ok(Seen::Foreign)
+            }
             None => Err(Fault::Malformed),
         }
     }
+}
+
+/// Whether a packet is to none of the clients, and neighbour discovery has no part in it.
+#[inline]
+fn is_to_stranger(packet: &Packet<'_>) -> bool {
+    let neighbour = packet.protocol == protocol::ICMPV6
+        && icmp::Message::parse(packet.family(), packet.payload).is_ok_and(|message| {
+            matches!(message.kind, Kind::NeighbourSolicitation | Kind::NeighbourAdvertisement)
+        });
+    !neighbour && addresses::client_index(packet.dst).is_none()
 }
 
 fn is_reset(packet: &Packet<'_>) -> bool {

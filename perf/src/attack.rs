@@ -1,0 +1,416 @@
+//! A run under attack: clients ask at a steady rate, and one flood after the other comes besides.
+//!
+//! Each flood has a time of its own, then one pending time-out in which all may become normal again, then one in which it
+//! must be. What is promised of each is in [`Attacked::judge`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::course::Course;
+use crate::flood::Flood;
+use crate::gauges::{Gauges, Reading};
+use crate::ledger::Fault;
+use crate::pace::Load;
+use crate::step::{Seen, Step};
+use crate::tally::Tally;
+
+/// Steps of a flood: itself, the time-out, and what comes after. The one before all is the first step of the run.
+const STEPS: usize = 3;
+/// The share of answers that is normal.
+const NORMAL: f64 = 0.98;
+/// Of a hundred frames of a flood, one more is a request of somebody else.
+const FLOOD_OF_LOAD: f64 = 99.0;
+/// How much of the table must be free for the flood of the most requests that is no attempt to fill it.
+const ROOM: f64 = 1.25;
+/// Buffers that may be elsewhere than before without being lost: in queues, in caches, held for neighbours.
+const MBUFS: u64 = 1024;
+/// Octets that a process may grow by without anything growing: pages that are touched for the first time.
+const PAGES: u64 = 4 << 20;
+/// Transactions that the generator has room for.
+const OUTSTANDING: usize = 1 << 13;
+
+/// The course of a run under attack.
+#[derive(Debug, Clone)]
+pub struct Attack {
+    /// A step; its load, time and flood do not count.
+    pub step: Step,
+    /// The floods, with their names.
+    pub floods: Vec<(String, Flood)>,
+    /// Frames of a flood in a second, where it has no rate of its own.
+    pub rate: f64,
+    /// How long each lasts.
+    pub time: Duration,
+    /// How long the responder keeps a probe pending.
+    pub timeout: Duration,
+    /// Entries of its table.
+    pub entries: u32,
+    /// What reads the responder off.
+    pub gauges: Arc<Gauges>,
+    /// Whether the responder is a process of its own.
+    pub apart: bool,
+}
+
+/// Entries of a table in which `rate` requests a second find room that wait for `timeout`.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+pub fn entries(rate: f64, timeout: Duration) -> u32 {
+    let wanted = ROOM * rate * timeout.as_secs_f64();
+    (wanted.clamp(4096.0, f64::from(1u32 << 26)) as u32).next_power_of_two()
+}
+
+impl Attack {
+    /// Frames a second of the flood at `place`.
+    fn rate_of(&self, place: usize) -> f64 {
+        let fill = self.floods.get(place).and_then(|(_, flood)| flood.fill);
+        fill.map_or(self.rate, |fill| fill * f64::from(self.entries) / self.timeout.as_secs_f64())
+    }
+}
+
+impl Course for Attack {
+    fn outstanding(&self) -> usize {
+        OUTSTANDING
+    }
+
+    fn next(&mut self, seen: &[Seen], _hz: u64) -> Result<Option<Step>> {
+        self.gauges.begin_step(seen.len());
+        if seen.len() > STEPS * self.floods.len() {
+            return Ok(None);
+        }
+        let load = Load::Open { rate: self.rate / FLOOD_OF_LOAD };
+        let half = self.time / 2;
+        let (time, flood) = match seen.len().checked_sub(1).map(|n| (n / STEPS, n % STEPS)) {
+            Some((place, 0)) => (self.time, Some((place, self.rate_of(place)))),
+            Some((_, 1)) => (self.timeout, None),
+            _ => (half, None),
+        };
+        Ok(Some(Step { load, time, flood, ..self.step }))
+    }
+
+    fn gauges(&self) -> Option<Arc<Gauges>> {
+        Some(Arc::clone(&self.gauges))
+    }
+}
+
+/// What was read before a flood, the most during it, and what was read when all had to be normal again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Level {
+    /// Before.
+    pub before: u64,
+    /// The most until a time-out after its end.
+    pub most: u64,
+    /// The last after that.
+    pub after: u64,
+}
+
+/// What came of a flood.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attacked {
+    /// Its name.
+    pub flood: String,
+    /// What the attacker did.
+    pub about: String,
+    /// Frames of it a second that were wanted.
+    pub wanted_per_s: f64,
+    /// That were sent.
+    pub sent_per_s: f64,
+    /// Frames of it that found the port full.
+    pub refused: u64,
+    /// Frames that the responder sent to strangers for it.
+    pub replies: u64,
+    /// Requests of the clients meanwhile.
+    pub asked: u64,
+    /// The shares of the clients' requests that were answered, and answered right: before, meanwhile, in the time-out after it, and
+    /// after that.
+    pub answered: [f64; 4],
+    /// What it must be meanwhile, at least.
+    pub promise: f64,
+    /// Why that is less than elsewhere, where it is.
+    pub why: Option<String>,
+    /// Forged answers that were believed.
+    pub believed: u64,
+    /// How many may be, by what must be guessed.
+    pub believable: u64,
+    /// Resident memory of the responder's process, in bytes.
+    pub resident: Level,
+    /// Buffers in use.
+    pub mbufs: Level,
+    /// Probes that wait in the table.
+    pub pending: Level,
+    /// Neighbours that are remembered.
+    pub neighbours: Level,
+    /// What became of the frames since the flood began, the clients' included, by counter.
+    pub outcomes: BTreeMap<String, u64>,
+    /// The promises that were broken; none, if all were kept.
+    pub broken: Vec<String>,
+}
+
+/// What the steps of `attack` brought.
+#[must_use]
+pub fn attacked(attack: &Attack, seen: &[Seen]) -> Vec<Attacked> {
+    let readings = attack.gauges.readings();
+    let floods = attack.floods.iter().enumerate();
+    floods
+        .filter_map(|(place, (name, flood))| {
+            let steps = seen.get(STEPS * place..=STEPS * (place + 1))?;
+            let mut attacked = Attacked::new(name, flood, attack.rate_of(place), steps);
+            attacked.read(&readings, STEPS * place);
+            attacked.broken = attacked.judge(attack, steps, &readings);
+            Some(attacked)
+        })
+        .collect()
+}
+
+impl Attacked {
+    /// Of `flood` and its `steps`: the one before it, itself, the time-out, and after.
+    fn new(name: &str, flood: &Flood, wanted: f64, steps: &[Seen]) -> Self {
+        let mut answered = [0.0; 4];
+        for (share, seen) in answered.iter_mut().zip(steps) {
+            *share = seen.tally.responses as f64 / (seen.tally.asked as f64).max(1.0);
+        }
+        let during = steps.get(1);
+        let tally = during.map_or_else(Tally::default, |seen| seen.tally);
+        let seconds = during.map_or(1.0, |seen| seen.step.time.as_secs_f64());
+        let sent = tally.flood as f64;
+        Self {
+            flood: name.to_owned(),
+            about: flood.about.clone(),
+            wanted_per_s: wanted,
+            sent_per_s: sent / seconds,
+            refused: tally.refused_flood,
+            replies: tally.flood_replies,
+            asked: tally.asked,
+            answered,
+            promise: flood.promise,
+            why: flood.why.clone(),
+            believed: steps.iter().map(|seen| believed(&seen.tally)).sum(),
+            believable: believable(flood.kind.believed() * sent),
+            resident: Level::default(),
+            mbufs: Level::default(),
+            pending: Level::default(),
+            neighbours: Level::default(),
+            outcomes: BTreeMap::new(),
+            broken: Vec::new(),
+        }
+    }
+
+    /// Notes what was read; `first` is the step before the flood.
+    fn read(&mut self, readings: &[Reading], first: usize) {
+        let last = |step: usize| readings.iter().rev().find(|reading| reading.step == step);
+        let (Some(before), Some(after)) = (last(first), last(first + STEPS)) else { return };
+        let meanwhile = first + 1..first + STEPS;
+        let course = |gauge: fn(&Reading) -> u64| Level {
+            before: gauge(before),
+            most: readings
+                .iter()
+                .filter(|reading| meanwhile.contains(&reading.step))
+                .map(gauge)
+                .max()
+                .unwrap_or(0),
+            after: gauge(after),
+        };
+        self.resident = course(|reading| reading.resident);
+        self.mbufs = course(|reading| reading.mbufs);
+        self.pending = course(|reading| reading.pending);
+        self.neighbours = course(|reading| reading.neighbours);
+        let grown = after.outcomes.iter().map(|(name, count)| {
+            (name.clone(), count - before.outcomes.get(name).copied().unwrap_or(0))
+        });
+        self.outcomes = grown.filter(|(_, count)| *count > 0).collect();
+    }
+
+    /// The promises that were broken.
+    fn judge(&self, attack: &Attack, steps: &[Seen], readings: &[Reading]) -> Vec<String> {
+        let mut broken = Vec::new();
+        let mut promise = |kept: bool, what: String| {
+            if !kept {
+                broken.push(what);
+            }
+        };
+        let [_, during, _, after] = self.answered.map(|share| 100.0 * share);
+        promise(
+            self.answered[1] >= self.promise,
+            format!(
+                "clients got {during:.1} % of their answers, and {:.0} % are promised",
+                100.0 * self.promise
+            ),
+        );
+        promise(
+            self.answered[3] >= NORMAL,
+            format!("one time-out after it, clients got {after:.1} % of their answers"),
+        );
+        promise(
+            self.believed <= self.believable,
+            format!("{} forged answers were believed, {} may be", self.believed, self.believable),
+        );
+        let wrong: u64 = steps.iter().skip(1).map(|seen| seen.tally.wrong()).sum();
+        promise(
+            wrong <= self.believed,
+            format!("{wrong} frames to clients were not as they have to be"),
+        );
+        promise(self.sent_per_s > 0.0, "no frame of it was sent".to_owned());
+        let Some(first) = readings.first() else {
+            broken.push("the responder's state could not be read".to_owned());
+            return broken;
+        };
+        let [mbufs, pending] = [self.mbufs, self.pending];
+        promise(
+            mbufs.after <= mbufs.before + MBUFS,
+            format!("{} buffers were in use before, {} after it", mbufs.before, mbufs.after),
+        );
+        promise(
+            pending.after <= pending.before + first.capacity / 50,
+            format!("{} probes waited before, {} after it", pending.before, pending.after),
+        );
+        // What is reserved at the start is resident once it was used. A process that is the generator's too keeps what was
+        // measured: of such a one nothing can be told.
+        let pages = first.table_bytes + PAGES;
+        let resident = self.resident.most.max(self.resident.after);
+        promise(
+            !attack.apart || resident <= first.resident + pages,
+            format!(
+                "resident memory grew from {} to {} KiB since the start",
+                first.resident >> 10,
+                resident >> 10
+            ),
+        );
+        broken
+    }
+}
+
+/// Faults that a believed forgery makes: a hop, a time or an answer that was never sent.
+fn believed(tally: &Tally) -> u64 {
+    [Fault::WrongHop, Fault::WrongRtt, Fault::UnansweredResponse]
+        .iter()
+        .filter_map(|fault| tally.faults.get(*fault as usize))
+        .sum()
+}
+
+/// More than these are believed in one of a million runs where `expected` are on average; none where none are.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
+fn believable(expected: f64) -> u64 {
+    if expected <= 0.0 { 0 } else { (expected + 5.0 * expected.sqrt() + 4.0) as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::course::tests::{seen, step};
+    use std::path::{Path, PathBuf};
+
+    const TIMEOUT: Duration = Duration::from_millis(500);
+
+    fn attack(kinds: &[&str]) -> Attack {
+        let flood = |kind: &&str| {
+            let text = format!("about = \"x\"\nkind = \"{kind}\"");
+            ((*kind).to_owned(), Flood::parse(Path::new("x"), &text).unwrap())
+        };
+        Attack {
+            step: step(Load::Open { rate: 0.0 }),
+            floods: kinds.iter().map(flood).collect(),
+            rate: 9900.0,
+            time: Duration::from_secs(2),
+            timeout: TIMEOUT,
+            entries: entries(9900.0, TIMEOUT),
+            gauges: Arc::new(Gauges::new(PathBuf::new())),
+            apart: true,
+        }
+    }
+
+    /// What the steps bring if each serves the share of what is asked.
+    fn steps(attack: &mut Attack, served: impl Fn(usize) -> u64) -> Vec<Seen> {
+        let mut all: Vec<Seen> = Vec::new();
+        while let Some(step) = attack.next(&all, 1000).unwrap() {
+            let mut one = seen(step.load, 0, |_, _| {});
+            one.step = step;
+            one.tally.asked = 1000;
+            one.tally.responses = served(all.len());
+            one.tally.flood = step.flood.map_or(0, |_| 19_800);
+            all.push(one);
+        }
+        all
+    }
+
+    #[test]
+    fn each_flood_has_its_time_its_time_out_and_an_after() {
+        let mut attack = attack(&["pings", "garbage"]);
+        let steps = steps(&mut attack, |_| 1000);
+        let floods: Vec<_> = steps.iter().map(|seen| seen.step.flood).collect();
+        let [pings, garbage] = [0, 1].map(|place| Some((place, 9900.0)));
+        assert_eq!(floods, [None, pings, None, None, garbage, None, None]);
+        assert!(steps.iter().all(|seen| seen.step.load == Load::Open { rate: 100.0 }));
+        assert_eq!((steps[2].step.time, steps[5].step.time), (TIMEOUT, TIMEOUT));
+    }
+
+    #[test]
+    fn the_table_has_room_for_the_rate_and_a_flood_may_fill_it() {
+        assert_eq!(entries(100_000.0, Duration::from_secs(1)), 131_072);
+        assert_eq!(entries(1.0, Duration::from_secs(1)), 4096);
+        let mut attack = attack(&["unanswered"]);
+        attack.floods[0].1.fill = Some(2.0);
+        assert!((attack.rate_of(0) - 2.0 * f64::from(attack.entries) / 0.5).abs() < 1.0);
+    }
+
+    fn reading(step: usize) -> Reading {
+        Reading { step, capacity: 8192, resident: 1 << 26, mbufs: 100, ..Reading::default() }
+    }
+
+    /// The promises broken when readings and steps are changed so.
+    fn broken(
+        change: impl Fn(&mut Reading),
+        served: impl Fn(usize) -> u64,
+        fault: Option<Fault>,
+    ) -> Vec<String> {
+        let mut attack = attack(&["forged-echoes"]);
+        let mut steps = steps(&mut attack, served);
+        if let Some(fault) = fault {
+            steps[1].tally.faults[fault as usize] = 9;
+        }
+        let readings: Vec<Reading> = (0..4)
+            .map(|step| {
+                let mut reading = reading(step);
+                if step > 0 {
+                    change(&mut reading);
+                }
+                reading
+            })
+            .collect();
+        let (name, flood) = &attack.floods[0];
+        let mut attacked = Attacked::new(name, flood, attack.rate_of(0), &steps);
+        attacked.read(&readings, 0);
+        attacked.judge(&attack, &steps, &readings)
+    }
+
+    #[test]
+    fn promises_are_kept_or_named() {
+        assert_eq!(broken(|_| {}, |_| 1000, None), Vec::<String>::new());
+        let one = |broken: Vec<String>, word: &str| {
+            assert!(broken.len() == 1 && broken[0].contains(word), "{broken:?} {word}");
+        };
+        one(broken(|_| {}, |step| if step == 1 { 900 } else { 1000 }, None), "answers, and 95 %");
+        one(broken(|_| {}, |step| if step == 3 { 900 } else { 1000 }, None), "one time-out after");
+        one(broken(|reading| reading.mbufs += 2000, |_| 1000, None), "buffers");
+        one(broken(|reading| reading.pending += 2000, |_| 1000, None), "probes waited");
+        one(broken(|reading| reading.resident *= 2, |_| 1000, None), "memory");
+        one(broken(|_| {}, |_| 1000, Some(Fault::WrongHop)), "believed");
+        one(broken(|_| {}, |_| 1000, Some(Fault::Checksum)), "not as they have to be");
+    }
+
+    #[test]
+    fn without_readings_nothing_is_promised_to_have_been_kept() {
+        let mut attack = attack(&["pings"]);
+        let steps = steps(&mut attack, |_| 1000);
+        let attacked = attacked(&attack, &steps);
+        assert_eq!(attacked[0].broken, ["the responder's state could not be read"]);
+    }
+
+    #[test]
+    fn forgeries_may_be_believed_as_often_as_they_are_guessed() {
+        assert_eq!(believable(0.0), 0);
+        assert_eq!(believable(1.0), 10);
+        assert!(believable(100.0) < 160);
+    }
+}
