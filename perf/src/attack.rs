@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::course::Course;
 use crate::flood::Flood;
 use crate::gauges::{Gauges, Reading};
+use crate::generator::clock_ticks;
 use crate::ledger::Fault;
 use crate::pace::Load;
 use crate::step::{Seen, Step};
@@ -20,6 +21,11 @@ use crate::tally::Tally;
 
 /// Steps of a flood: itself, the time-out, and what comes after. The one before all is the first step of the run.
 const STEPS: usize = 3;
+/// How often a flood is tried at most whose steps were disturbed.
+const TRIES: usize = 3;
+/// A step is disturbed in which a thread was kept from its core for longer than this at once: then clients lose answers that no flood
+/// took from them.
+const DISTURBED: Duration = Duration::from_millis(100);
 /// The share of answers that is normal.
 const NORMAL: f64 = 0.98;
 /// Of a hundred frames of a flood, one more is a request of somebody else.
@@ -70,21 +76,60 @@ impl Attack {
     }
 }
 
+impl Attack {
+    /// The step before each flood's last try, so far as there were any: its own steps follow. One more is the next try's.
+    fn tries(&self, seen: &[Seen], hz: u64) -> Vec<Try> {
+        let limit = clock_ticks(hz, u64::try_from(DISTURBED.as_nanos()).unwrap_or(u64::MAX));
+        let (mut tries, mut before) = (Vec::new(), 0);
+        for place in 0..self.floods.len() {
+            for number in 1..=TRIES {
+                let steps = seen.get(before..=before + STEPS);
+                let disturbed =
+                    steps.is_some_and(|steps| steps.iter().any(|seen| seen.longest_away > limit));
+                let again = disturbed && number < TRIES;
+                if !again {
+                    tries.push(Try { place, before, disturbed });
+                }
+                if steps.is_none() {
+                    return tries;
+                }
+                before += STEPS;
+                if !again {
+                    break;
+                }
+            }
+        }
+        tries
+    }
+}
+
+/// A flood's last try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Try {
+    /// The flood's place.
+    place: usize,
+    /// The step before it.
+    before: usize,
+    /// Whether it was disturbed all the same.
+    disturbed: bool,
+}
+
 impl Course for Attack {
     fn outstanding(&self) -> usize {
         OUTSTANDING
     }
 
-    fn next(&mut self, seen: &[Seen], _hz: u64) -> Result<Option<Step>> {
+    fn next(&mut self, seen: &[Seen], hz: u64) -> Result<Option<Step>> {
         self.gauges.begin_step(seen.len());
-        if seen.len() > STEPS * self.floods.len() {
+        let Some(last) = self.tries(seen, hz).last().copied() else { return Ok(None) };
+        if seen.len() > last.before + STEPS {
             return Ok(None);
         }
         let load = Load::Open { rate: self.rate / FLOOD_OF_LOAD };
         let half = self.time / 2;
-        let (time, flood) = match seen.len().checked_sub(1).map(|n| (n / STEPS, n % STEPS)) {
-            Some((place, 0)) => (self.time, Some((place, self.rate_of(place)))),
-            Some((_, 1)) => (self.timeout, None),
+        let (time, flood) = match seen.len() - last.before {
+            1 => (self.time, Some((last.place, self.rate_of(last.place)))),
+            2 => (self.timeout, None),
             _ => (half, None),
         };
         Ok(Some(Step { load, time, flood, ..self.step }))
@@ -144,20 +189,24 @@ pub struct Attacked {
     pub neighbours: Level,
     /// What became of the frames since the flood began, the clients' included, by counter.
     pub outcomes: BTreeMap<String, u64>,
+    /// Whether a thread was away from its core for so long that the clients' share says little, in this and each try before.
+    pub disturbed: bool,
     /// The promises that were broken; none, if all were kept.
     pub broken: Vec<String>,
 }
 
 /// What the steps of `attack` brought.
 #[must_use]
-pub fn attacked(attack: &Attack, seen: &[Seen]) -> Vec<Attacked> {
+pub fn attacked(attack: &Attack, seen: &[Seen], hz: u64) -> Vec<Attacked> {
     let readings = attack.gauges.readings();
-    let floods = attack.floods.iter().enumerate();
-    floods
-        .filter_map(|(place, (name, flood))| {
-            let steps = seen.get(STEPS * place..=STEPS * (place + 1))?;
+    let tries = attack.tries(seen, hz).into_iter();
+    tries
+        .filter_map(|Try { place, before, disturbed }| {
+            let (name, flood) = attack.floods.get(place)?;
+            let steps = seen.get(before..=before + STEPS)?;
             let mut attacked = Attacked::new(name, flood, attack.rate_of(place), steps);
-            attacked.read(&readings, STEPS * place);
+            attacked.disturbed = disturbed;
+            attacked.read(&readings, before);
             attacked.broken = attacked.judge(attack, steps, &readings);
             Some(attacked)
         })
@@ -193,6 +242,7 @@ impl Attacked {
             pending: Level::default(),
             neighbours: Level::default(),
             outcomes: BTreeMap::new(),
+            disturbed: false,
             broken: Vec::new(),
         }
     }
@@ -346,6 +396,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_disturbed_is_tried_again_and_not_for_ever() {
+        // 100 ms are 100 ticks.
+        let away = |all: &[Seen], changed: &[usize]| {
+            let mut all = all.to_vec();
+            for place in changed {
+                all[*place].longest_away = 101;
+            }
+            all
+        };
+        let mut attack = attack(&["pings", "garbage"]);
+        let whole = steps(&mut attack, |_| 1000);
+        let tries = |seen: &[Seen]| attack.tries(seen, 1000);
+        let fine = |place, before| Try { place, before, disturbed: false };
+        assert_eq!(tries(&whole), [fine(0, 0), fine(1, 3)]);
+        assert_eq!(tries(&whole[..1]), [fine(0, 0)]);
+        // The second try of the first flood takes the time of the second flood, which is still to come.
+        assert_eq!(tries(&away(&whole, &[1])), [fine(0, 3), fine(1, 6)]);
+        let many: Vec<Seen> = whole.iter().chain(&whole).cloned().collect();
+        let third = Try { place: 0, before: 6, disturbed: true };
+        assert_eq!(tries(&away(&many, &[2, 5, 8])), [third, fine(1, 9)]);
+    }
+
+    #[test]
     fn the_table_has_room_for_the_rate_and_a_flood_may_fill_it() {
         assert_eq!(entries(100_000.0, Duration::from_secs(1)), 131_072);
         assert_eq!(entries(1.0, Duration::from_secs(1)), 4096);
@@ -403,7 +476,7 @@ mod tests {
     fn without_readings_nothing_is_promised_to_have_been_kept() {
         let mut attack = attack(&["pings"]);
         let steps = steps(&mut attack, |_| 1000);
-        let attacked = attacked(&attack, &steps);
+        let attacked = attacked(&attack, &steps, 1000);
         assert_eq!(attacked[0].broken, ["the responder's state could not be read"]);
     }
 

@@ -71,7 +71,7 @@ pub(crate) fn attack(arguments: &AttackArguments) -> Result<ExitCode> {
         apart,
     };
     measure_in(layout, place, Box::new(attack.clone()), |report, outcome| {
-        let found = attacked(&attack, &outcome.seen);
+        let found = attacked(&attack, &outcome.seen, outcome.hz);
         show(&report.run, &attack, &found);
         let kept = found.len() == attack.floods.len()
             && found.iter().all(|attacked| attacked.broken.is_empty());
@@ -121,6 +121,11 @@ fn show(run: &Run, attack: &Attack, found: &[Attacked]) {
         let outcomes: Vec<String> =
             attacked.outcomes.iter().map(|(name, count)| format!("{name} {count}")).collect();
         println!("  {}", outcomes.join(", "));
+        if attacked.disturbed {
+            println!(
+                "  disturbed: a thread was kept from its core for longer than 0.1 s at once, in each try"
+            );
+        }
         if attacked.believable > 0 {
             println!(
                 "  forged answers believed: {}, and {} may be by chance",

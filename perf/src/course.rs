@@ -120,6 +120,7 @@ pub(crate) mod tests {
             tally: Tally::default(),
             windows: windows.collect(),
             latencies: Sorted::default(),
+            longest_away: 0,
         }
     }
 

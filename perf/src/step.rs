@@ -59,6 +59,8 @@ pub struct Seen {
     pub windows: Vec<Window>,
     /// Latencies.
     pub latencies: Sorted,
+    /// The longest that a thread was away from its core at once, in ticks; a window's length at least.
+    pub longest_away: u64,
 }
 
 impl Seen {
@@ -66,7 +68,7 @@ impl Seen {
     #[must_use]
     pub fn nothing(step: Step) -> Self {
         let (tally, latencies) = (Tally::default(), Sorted::default());
-        Self { step, tally, windows: Vec::new(), latencies }
+        Self { step, tally, windows: Vec::new(), latencies, longest_away: 0 }
     }
 }
 
@@ -160,6 +162,7 @@ impl Generator {
         self.ledger.begin_step(room, self.timeout_of(&step));
         self.watch.next_step(step.makes_up, start);
         let mut waited = self.waited();
+        let mut longest_away = 0;
         self.window(0, 0, &Tally::default(), self.sample());
         let (mut begun, mut before, mut sample) = (start, self.tally, self.sample());
         while self.tally.asked < step.requests {
@@ -169,6 +172,7 @@ impl Generator {
             }
             let mut window = self.window(begun - start, now - begun, &before, sample);
             let more = clock_ticks(hz, self.waited().wrapping_sub(waited));
+            longest_away = longest_away.max(more).max(now - begun);
             if more > 0 {
                 waited = self.waited();
                 self.watch.was_away(more, now);
@@ -197,7 +201,7 @@ impl Generator {
             note_loss(&mut windows, sent.wrapping_sub(start));
         }
         let latencies = std::mem::replace(&mut self.latencies, Latencies::new(0));
-        Seen { step, tally: self.tally, windows, latencies: latencies.finish() }
+        Seen { step, tally: self.tally, windows, latencies: latencies.finish(), longest_away }
     }
 
     /// When a transaction of `step` counts as lost, in ticks.

@@ -30,7 +30,7 @@ fn attack(profile: &str, floods: &[PathBuf], seconds: &str) -> (Output, Vec<Atta
     let folder = tempfile::tempdir().unwrap();
     let names: Vec<&str> = floods.iter().map(|flood| flood.to_str().unwrap()).collect();
     let output = Command::new(env!("CARGO_BIN_EXE_otherhalf-perf"))
-        .args(["attack", "--rate", "10k", "--seconds", seconds, "--flood", &names.join(",")])
+        .args(["attack", "--rate", "5k", "--seconds", seconds, "--flood", &names.join(",")])
         .arg("--scenario")
         .arg(top().join("scenarios/attack.toml"))
         .arg("--profile")
@@ -51,8 +51,8 @@ fn kept(output: &Output, attacked: &[Attacked], floods: usize) {
     assert!(!said.contains("BROKEN"), "{said}");
     assert_eq!(attacked.len(), floods);
     for one in attacked {
-        assert!(one.broken.is_empty() && one.asked > 30, "{one:?}");
-        assert!(one.sent_per_s > 1000.0 && one.outcomes.values().sum::<u64>() > 3000, "{one:?}");
+        assert!(one.broken.is_empty() && one.asked > 20, "{one:?}");
+        assert!(one.sent_per_s > 1000.0 && one.outcomes.values().sum::<u64>() > 1500, "{one:?}");
         assert!(said.contains(&format!("ratio attack/{} ", one.flood)), "{said}");
     }
 }
@@ -63,11 +63,11 @@ fn clients_are_served_over_rings_whatever_comes_besides() {
     let (output, attacked) = attack("attack", &floods, "0.8");
     kept(&output, &attacked, floods.len());
     let [echoes, neighbours, replay, unanswered] = attacked.as_slice() else { unreachable!() };
-    assert!(echoes.outcomes["drop_unmatched"] > 5000, "{echoes:?}");
+    assert!(echoes.outcomes["drop_unmatched"] > 2000, "{echoes:?}");
     assert!(neighbours.neighbours.most > 100, "{neighbours:?}");
     assert!(replay.outcomes["drop_forged"] > 100 && replay.replies > 100, "{replay:?}");
     // Twice what the table holds came in, and it was never more than full.
-    assert!(unanswered.pending.most > 10_000 && unanswered.pending.after < 400, "{unanswered:?}");
+    assert!(unanswered.pending.most > 3000 && unanswered.pending.after < 200, "{unanswered:?}");
 }
 
 #[test]
