@@ -1,10 +1,11 @@
 //! The log: what is worth a line, for people and for the journal. Written by control threads alone, never by a worker.
 //!
-//! Nothing in it tells of a single requester. Lines that the outside can cause again and again are limited (`limit.rs`); one that tells of a
+//! Nothing in it tells of a single requester. Lines that nobody takes are lost (`patient.rs`). Lines that the outside can cause again and again are limited (`limit.rs`); one that tells of a
 //! change of the configuration never is.
 
 mod limit;
 mod lines;
+mod patient;
 
 use std::io::{IsTerminal, stderr};
 use std::os::unix::fs::MetadataExt;
@@ -19,6 +20,7 @@ use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use crate::config::{Log, LogFormat, LogTarget};
 use lines::Lines;
+use patient::Patient;
 
 /// The target of lines that tell who changed what. They are never limited.
 pub const AUDIT: &str = "otherhalf_responder::audit";
@@ -46,7 +48,7 @@ impl Logs {
             LogFormat::Text => {
                 let ansi = !journal && stderr().is_terminal();
                 let text = fmt::format().with_target(false).with_ansi(ansi);
-                let lines = fmt::layer().with_writer(stderr).fmt_fields(DefaultFields::new());
+                let lines = fmt::layer().with_writer(Patient::new).fmt_fields(DefaultFields::new());
                 if journal {
                     lines.event_format(Lines::journal(text.without_time())).boxed()
                 } else {
@@ -56,7 +58,7 @@ impl Logs {
             LogFormat::Json => {
                 let json = fmt::format().json().flatten_event(true).with_current_span(false);
                 let json = json.with_span_list(false);
-                let lines = fmt::layer().with_writer(stderr).fmt_fields(JsonFields::new());
+                let lines = fmt::layer().with_writer(Patient::new).fmt_fields(JsonFields::new());
                 let format =
                     if journal { Lines::journal(json) } else { Lines::plain(json) }.of_json();
                 lines.event_format(format).boxed()

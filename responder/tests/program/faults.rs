@@ -134,6 +134,38 @@ fn a_log_that_nobody_takes_stops_nothing() {
 }
 
 #[test]
+fn a_log_whose_reader_is_stuck_stops_nothing() {
+    let (mut reader, pipe) = std::io::pipe().unwrap();
+    let mut mute = Mute::start("log-stuck", pipe.into(), "");
+    // A pipe takes 64 KiB; the counters are some each time.
+    let before = mute.wait_for(|status| status.ready);
+    for _ in 0..100 {
+        mute.signal(Signal::USR1);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    mute.wait_for(|status| status.uptime_ms > before.uptime_ms + 1500);
+    mute.reload();
+    mute.wait_for(|status| status.reloads == 2);
+    // Who reads again hears again.
+    let (heard, lines) = std::sync::mpsc::channel();
+    let listener = std::thread::spawn(move || {
+        let mut octets = [0; 4096];
+        while let Ok(count @ 1..) = reader.read(&mut octets) {
+            heard.send(String::from_utf8_lossy(&octets[..count]).into_owned()).unwrap();
+        }
+    });
+    let old: usize = std::iter::from_fn(|| lines.recv_timeout(Duration::from_millis(500)).ok())
+        .map(|text| text.len())
+        .sum();
+    assert!(old > 32 << 10, "the pipe was not full: {old} octets");
+    mute.reload();
+    mute.stop();
+    listener.join().unwrap();
+    let new: String = lines.iter().collect();
+    assert!(new.contains("configuration read again") && new.ends_with("stopped\n"), "{new}");
+}
+
+#[test]
 fn counters_that_can_not_be_printed_are_no_failure() {
     let (folder, text) = instance("print-full", ("", ""));
     let config = folder.path().join("otherhalfd.toml");
