@@ -68,6 +68,8 @@ pub enum End {
     WorkerLost,
     /// This worker makes no turns any more. It can't be waited for.
     WorkerHangs(usize),
+    /// The thread between workers and kernel makes no turns any more. It can't be waited for, either.
+    FerryHangs,
 }
 
 impl std::fmt::Display for End {
@@ -77,6 +79,9 @@ impl std::fmt::Display for End {
             Self::Drained => f.write_str("told to, and drained"),
             Self::WorkerLost => f.write_str("a worker ended by itself"),
             Self::WorkerHangs(worker) => write!(f, "worker {worker} hangs"),
+            Self::FerryHangs => {
+                f.write_str("the thread of the kernel's interfaces hangs or has panicked")
+            }
         }
     }
 }
@@ -163,7 +168,9 @@ impl Control {
     pub fn run(&mut self, workers: &[LcoreHandle<()>], wishes: &impl Wishes) -> End {
         let mut sweeps = Sweeps::default();
         let (mut complained, mut published) = (Instant::now(), None::<Instant>);
-        self.heartbeats = Heartbeats::new(self.shared.workers.len(), Instant::now());
+        let ferries = usize::from(self.shared.kernel.ferry_turns().is_some());
+        let threads = self.shared.workers.len() + ferries;
+        self.heartbeats = Heartbeats::new(threads, Instant::now());
         loop {
             let now = Instant::now();
             self.look_after_neighbours(now);
@@ -199,10 +206,8 @@ impl Control {
             if workers.iter().any(LcoreHandle::is_finished) {
                 return End::WorkerLost;
             }
-            let turns = self.shared.workers.iter().map(|worker| worker.stats.turns.get());
-            self.heartbeats.look(now, turns);
-            if let Some(worker) = self.heartbeats.hanging(HANGING) {
-                return End::WorkerHangs(worker);
+            if let Some(end) = self.look_at_heartbeats(now) {
+                return end;
             }
             if published.is_none_or(|last| now.duration_since(last) >= publish::INTERVAL) {
                 published = Some(now);
@@ -212,6 +217,15 @@ impl Control {
             }
             std::thread::sleep(TURN);
         }
+    }
+
+    /// Says who makes no turns any more, if there is one: a worker, or behind them the ferry.
+    fn look_at_heartbeats(&mut self, now: Instant) -> Option<End> {
+        let Shared { workers, kernel, .. } = &*self.shared;
+        let turns = workers.iter().map(|worker| worker.stats.turns.get());
+        self.heartbeats.look(now, turns.chain(kernel.ferry_turns()));
+        let hanging = self.heartbeats.hanging(HANGING)?;
+        Some(if hanging < workers.len() { End::WorkerHangs(hanging) } else { End::FerryHangs })
     }
 
     /// Does what the control socket wants.

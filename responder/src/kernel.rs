@@ -65,13 +65,15 @@ pub struct Paths {
     by_port: Vec<Option<Path>>,
     /// Set once by the main thread, relaxed: the ferry needs no more than to see it soon.
     stop: AtomicBool,
+    /// Turns of the ferry's loop, its alone to count: it stands still when that hangs or has panicked.
+    turns: Counter,
 }
 
 impl Paths {
     /// For ports in their order, each told whether it has one.
     pub fn new(ports: impl IntoIterator<Item = bool>) -> Self {
         let by_port = ports.into_iter().map(|has| has.then(Path::default)).collect();
-        Self { by_port, stop: AtomicBool::new(false) }
+        Self { by_port, ..Self::default() }
     }
 
     /// The path of `port`, if it has one.
@@ -108,6 +110,12 @@ impl Paths {
     /// Tells the ferry to come to an end.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Turns that the ferry has made; none: there is no path, so no ferry.
+    #[must_use]
+    pub fn ferry_turns(&self) -> Option<u64> {
+        self.iter().next().map(|_| self.turns.get())
     }
 
     fn stopping(&self) -> bool {

@@ -3,9 +3,10 @@
 
 mod kit;
 
+use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +23,9 @@ use kit::exchange::PROTOCOLS;
 use kit::packet::syn;
 use kit::process::Process;
 use kit::{of, output};
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use otherhalf_engine::Outcome;
 use otherhalf_lab::{Family, Lab};
 use otherhalf_wire::probe::Protocol;
@@ -186,6 +190,32 @@ fn a_responder_that_dies_is_left_out() {
     await_routes(&lab, &["R3"]);
     trace(&lab, &["R3", "R1"]);
     end(second);
+}
+
+#[test]
+fn a_thread_of_the_kernels_interfaces_that_hangs_ends_the_program() {
+    let lab = build(&topology("exchange.toml"));
+    let folder = TempDir::new().unwrap();
+    let mut responder =
+        respond(&lab, folder.path(), &[PortOf { node: "www", number: 0, kernel: "" }]);
+    let tasks = fs::read_dir(format!("/proc/{}/task", responder.id())).unwrap();
+    let is_it =
+        |task: &PathBuf| fs::read_to_string(task.join("comm")).unwrap().trim() == "kernel-ferry";
+    let task = tasks.map(|task| task.unwrap().path()).find(is_it).expect("the thread");
+    let thread = Pid::from_raw(task.file_name().unwrap().to_str().unwrap().parse().unwrap());
+    // Stops this thread and no other; one that has panicked makes no turns either.
+    ptrace::seize(thread, ptrace::Options::empty()).unwrap();
+    ptrace::interrupt(thread).unwrap();
+    let start = Instant::now();
+    responder.wait_for("the thread of the kernel's interfaces hangs or has panicked: ");
+    // 800 ms, and a machine that is busy.
+    assert!(start.elapsed() < Duration::from_secs(5), "after {:?}", start.elapsed());
+    // A traced thread ends when its tracer has seen it.
+    while !matches!(
+        waitpid(thread, Some(WaitPidFlag::__WALL)),
+        Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) | Err(_)
+    ) {}
+    assert_eq!(responder.end().status.code(), Some(1));
 }
 
 #[test]

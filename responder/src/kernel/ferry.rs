@@ -99,6 +99,7 @@ impl Ferry {
     fn run(mut self, shared: &Shared) {
         let mut moved_at = Instant::now();
         while !shared.kernel.stopping() {
+            shared.kernel.turns.add(1);
             if self.turn(shared) > 0 {
                 moved_at = Instant::now();
             } else {

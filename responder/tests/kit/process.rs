@@ -80,6 +80,11 @@ impl Process {
         }
     }
 
+    /// Its process.
+    pub(crate) fn id(&mut self) -> u32 {
+        self.guard.child().id()
+    }
+
     pub(crate) fn signal(&mut self, signal: Signal) {
         kill_process(Pid::from_child(self.guard.child()), signal).unwrap();
     }

@@ -154,10 +154,10 @@ fn run(config: &Config, file: PathBuf) -> anyhow::Result<()> {
     control.publish(State::Stopping);
     control.asks = None;
     drop(listening);
-    if let End::WorkerHangs(worker) = end {
+    if matches!(end, End::WorkerHangs(_) | End::FerryHangs) {
         // It can't be waited for, and nothing may be freed that it may still use.
         error!(
-            "worker {worker} has made no turn for too long: the process ends here, for its service manager to start it again"
+            "{end}: it has made no turn for too long, and the process ends here, for its service manager to start it again"
         );
         std::process::exit(EXIT_FAILURE.into());
     }
@@ -199,10 +199,10 @@ fn run(config: &Config, file: PathBuf) -> anyhow::Result<()> {
     if let Err(error) = std::io::stdout().write_all(&report) {
         warn!(%error, "can't print the counters");
     }
-    match (end, lost) {
+    match (&end, lost) {
         (_, Some(error)) => Err(error.into()),
         (End::WorkerLost, None) => Err(anyhow!("a worker ended by itself")),
-        (End::WorkerHangs(worker), None) => Err(anyhow!("worker {worker} hangs")),
+        (End::WorkerHangs(_) | End::FerryHangs, None) => Err(anyhow!("{end}")),
         (End::Stopped | End::Drained, None) => {
             info!("stopped");
             Ok(())
