@@ -25,6 +25,7 @@ Examples, from the top of the checkout:
   otherhalf-perf ramp --seconds 2 --out results         throughput against load, overload included
   otherhalf-perf search --out results                   the highest rate without loss
   otherhalf-perf ratios                                 goodput under overload, latency below it
+  otherhalf-perf goodput --apart                        goodput from the no-drop rate to four times as much
   otherhalf-perf attack                                 clients under every kind of flood
   otherhalf-perf beside --seconds 5                     beside testpmd and C, on virtio, memif and veth
   otherhalf-perf compare old/report.ndjson new/report.ndjson
@@ -56,6 +57,8 @@ where RFC 2544 wants --seconds 60. The report says which. It takes at most (tria
     /// Prints overload and latency as ratios: goodput at four times the peak's load to the peak, in closed and in open
     /// loops, and the 99.9th percentile of latency at 80 % of the peak to its median.
     Ratios(RatioArguments),
+    /// Searches for the no-drop rate, then prints the goodput at that and at up to four times of it, each to the peak of these.
+    Goodput(GoodputArguments),
     /// Serves clients while floods come besides, one after the other; says what the clients got, and what was promised.
     #[command(after_help = "\
 Each flood lasts --seconds, then one pending time-out passes, then all must be normal again: half of --seconds is
@@ -191,6 +194,30 @@ pub(crate) struct SearchArguments {
     /// How near the lowest rate that fails must be to the highest that passes, as a part of it.
     #[arg(long, default_value_t = 0.02, value_parser = part, value_name = "PART")]
     pub(crate) resolution: f64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GoodputArguments {
+    #[command(flatten)]
+    pub(crate) place: Where,
+    /// With a port of their own for answers [default profile: net_ring-two-ports].
+    #[arg(long)]
+    pub(crate) apart: bool,
+    /// The no-drop rate, if it is known: then it is not searched for.
+    #[arg(long, value_name = "RATE")]
+    pub(crate) no_drop: Option<Rate>,
+    /// How long each trial and each step lasts.
+    #[arg(long, default_value_t = 1.0, value_parser = seconds)]
+    pub(crate) seconds: f64,
+    /// How many trials the search has at most.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..=100), value_name = "N")]
+    pub(crate) trials: u16,
+    /// How near the lowest rate that fails must be to the highest that passes, as a part of it.
+    #[arg(long, default_value_t = 0.05, value_parser = part, value_name = "PART")]
+    pub(crate) resolution: f64,
+    /// How often each load is done, all of them in turns.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100), value_name = "N")]
+    pub(crate) rounds: u16,
 }
 
 #[derive(Debug, Args)]

@@ -42,6 +42,7 @@ pub mod step;
 pub mod course;
 pub mod search;
 pub mod proof;
+pub mod goodput;
 pub mod gauges;
 pub mod attack;
 pub mod workers;

@@ -19,6 +19,7 @@ use otherhalf_perf::child::Child;
 use otherhalf_perf::compare::{compare, mood_ratio};
 use otherhalf_perf::course::{Course, Listed, Planned};
 use otherhalf_perf::flood::Flood;
+use otherhalf_perf::goodput::{Goodput, curve};
 use otherhalf_perf::html;
 use otherhalf_perf::latency::{Sorted, write_hgrm};
 use otherhalf_perf::mood::Mood;
@@ -34,8 +35,8 @@ use otherhalf_perf::table::Table;
 use otherhalf_perf::veth;
 
 use crate::cli::{
-    Arguments, Command, RampArguments, RatioArguments, RunArguments, SearchArguments,
-    TableArguments, Where,
+    Arguments, Command, GoodputArguments, RampArguments, RatioArguments, RunArguments,
+    SearchArguments, TableArguments, Where,
 };
 
 /// What is asked, where no scenario is named.
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Ramp(arguments) => ramp(&arguments),
         Command::Search(arguments) => search(&arguments),
         Command::Ratios(arguments) => ratios(&arguments),
+        Command::Goodput(arguments) => goodput(&arguments),
         Command::Attack(arguments) => attack_cli::attack(&arguments),
         Command::Check { files } => check(&files),
         Command::Beside(arguments) => arguments.run(),
@@ -157,6 +159,28 @@ fn ratios(arguments: &RatioArguments) -> Result<ExitCode> {
         let proven = proven(&proof, &outcome.seen, outcome.hz);
         text::show_proven(&proven);
         report.run.proven = Some(proven);
+    })
+}
+
+fn goodput(arguments: &GoodputArguments) -> Result<ExitCode> {
+    let search = Search {
+        mode: Mode::Clean,
+        trial: any_load(&arguments.place, arguments.seconds, false),
+        trials: arguments.trials.into(),
+        resolution: arguments.resolution,
+    };
+    let goodput = Goodput {
+        search,
+        rounds: arguments.rounds.into(),
+        apart: arguments.apart,
+        known: arguments.no_drop.map(|rate| rate.0),
+        searched: None,
+    };
+    let profile = if arguments.apart { TWO_PORTS } else { SHORT };
+    measure(&arguments.place, profile, Box::new(goodput.clone()), |report, outcome| {
+        let curve = curve(&goodput, &outcome.seen, outcome.hz);
+        text::show_curve(&curve);
+        report.run.goodput = Some(curve);
     })
 }
 

@@ -26,12 +26,12 @@ const OUTSTANDING: usize = 1 << 13;
 /// Frames in and frames out of a transaction, on either side.
 const FRAMES: f64 = 2.0;
 /// How much of the open overload must have been offered for the ratio to be of it.
-const LEAST_OFFERED: f64 = 0.95;
+pub(crate) const LEAST_OFFERED: f64 = 0.95;
 /// A generator that is busy for so much of the time did not listen to all that the responder served: what it saw is the
 /// least that it may be.
-const GENERATOR_BUSY: f64 = 0.95;
+pub(crate) const GENERATOR_BUSY: f64 = 0.95;
 /// What must be left of the peak.
-const LEAST_GOODPUT: f64 = 0.9;
+pub(crate) const LEAST_GOODPUT: f64 = 0.9;
 /// How much longer than the median the longest of a thousand may take.
 const MOST_SPREAD: f64 = 10.0;
 
@@ -334,7 +334,7 @@ fn frames_of<'a>(steps: impl IntoIterator<Item = &'a Seen>) -> Histogram<u64> {
     probe
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
     let middle = [values.len().checked_sub(1)? / 2, values.len() / 2];
     let [lower, upper] = middle.map(|at| values.get(at).copied());

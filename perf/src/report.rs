@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attack::Attacked;
 use crate::figures::{Block, Figures, Latencies, Rates, StageTicks, best};
+use crate::goodput::Curve;
 use crate::mood::Mood;
 use crate::pace::Load;
 use crate::proof::Proven;
@@ -93,6 +94,9 @@ pub struct Run {
     /// What a proof found.
     #[serde(default)]
     pub proven: Option<Proven>,
+    /// Goodput under overload.
+    #[serde(default)]
+    pub goodput: Option<Curve>,
     /// What came of each flood.
     #[serde(default)]
     pub attacked: Vec<Attacked>,
@@ -269,6 +273,7 @@ impl Report {
             stage_reading_ticks: ticks_of_a_lap(),
             no_drop: None,
             proven: None,
+            goodput: None,
             attacked: Vec::new(),
         };
         // What was done against the null server is not of the responder.

@@ -2,6 +2,7 @@
 #![allow(clippy::cast_precision_loss, reason = "figures for people have three digits")]
 
 use otherhalf_perf::compare::Row;
+use otherhalf_perf::goodput::Curve;
 use otherhalf_perf::proof::Proven;
 use otherhalf_perf::report::{Report, Run};
 use otherhalf_perf::search::NoDrop;
@@ -161,6 +162,28 @@ pub(crate) fn show_proven(proven: &Proven) {
         );
     }
     for ratio in &proven.ratios {
+        println!("{ratio}");
+    }
+}
+
+/// Shows the goodput at each load.
+pub(crate) fn show_curve(curve: &Curve) {
+    show_no_drop(&curve.no_drop);
+    println!(
+        "{:>9} {:>11} {:>8} {:>8} {:>6}  of the no-drop rate",
+        "load", "served/s", "of peak", "offered", "gen."
+    );
+    for point in &curve.points {
+        println!(
+            "{:>8}x {:>11.0} {:>8.2} {:>7.0}% {:>5.0}%",
+            point.factor,
+            point.served_per_s,
+            point.of_peak,
+            100.0 * point.offered,
+            100.0 * point.generator
+        );
+    }
+    for ratio in &curve.ratios {
         println!("{ratio}");
     }
 }

@@ -286,6 +286,15 @@ fn a_search_says_what_it_tried_and_a_proof_what_it_found() {
     assert_eq!(proof.steps.len(), 5 + 6);
     assert_eq!(proof.run.mbufs_lost, Some(0));
 
+    let known = [&few[..], &["--rounds", "2", "--no-drop", "10k"]].concat();
+    let goodput = command(SHORT, "goodput", &known);
+    let curve = goodput.run.goodput.unwrap();
+    assert_eq!((goodput.steps.len(), curve.points.len(), curve.ratios.len()), (12, 6, 6));
+    for ((step, _), wanted) in goodput.steps.iter().zip([10e3, 12.5e3, 15e3, 20e3, 30e3, 40e3]) {
+        assert_eq!(step.rate, Some(wanted));
+    }
+    assert!(curve.points.iter().all(|point| (0.0..=1.0).contains(&point.of_peak)), "{curve:?}");
+
     let apart = [&few[..], &["--rounds", "1", "--apart"]].concat();
     let apart = command("net_ring-two-ports", "ratios", &apart);
     let ratios = apart.run.proven.unwrap().ratios;
