@@ -286,7 +286,17 @@ fn a_search_says_what_it_tried_and_a_proof_what_it_found() {
     assert_eq!(proof.steps.len(), 5 + 6);
     assert_eq!(proof.run.mbufs_lost, Some(0));
 
-    let known = [&few[..], &["--rounds", "2", "--no-drop", "10k"]].concat();
+    let apart = [&few[..], &["--rounds", "1", "--apart"]].concat();
+    let apart = command("net_ring-two-ports", "ratios", &apart);
+    let ratios = apart.run.proven.unwrap().ratios;
+    let [open] = ratios.as_slice() else { panic!("{ratios:?}") };
+    assert_eq!(open.name, "overload-open-two-ports");
+    assert_eq!((apart.steps.len(), apart.run.mbufs_lost), (5 + 2, Some(0)));
+}
+
+#[test]
+fn a_curve_of_goodput_has_its_loads_in_turns() {
+    let known = ["--seconds", "0.2", "--rounds", "2", "--no-drop", "10k"];
     let goodput = command(SHORT, "goodput", &known);
     let curve = goodput.run.goodput.unwrap();
     assert_eq!((goodput.steps.len(), curve.points.len(), curve.ratios.len()), (12, 6, 6));
@@ -294,13 +304,6 @@ fn a_search_says_what_it_tried_and_a_proof_what_it_found() {
         assert_eq!(step.rate, Some(wanted));
     }
     assert!(curve.points.iter().all(|point| (0.0..=1.0).contains(&point.of_peak)), "{curve:?}");
-
-    let apart = [&few[..], &["--rounds", "1", "--apart"]].concat();
-    let apart = command("net_ring-two-ports", "ratios", &apart);
-    let ratios = apart.run.proven.unwrap().ratios;
-    let [open] = ratios.as_slice() else { panic!("{ratios:?}") };
-    assert_eq!(open.name, "overload-open-two-ports");
-    assert_eq!((apart.steps.len(), apart.run.mbufs_lost), (5 + 2, Some(0)));
 }
 
 /// The profile of open loops.
