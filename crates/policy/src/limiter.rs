@@ -41,11 +41,15 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 /// Cells in a line.
 const CELLS: usize = 16;
 /// Cells for prefixes that are wider than a line's.
-const WIDE: usize = 1 << 16;
+const WIDE: usize = if cfg!(loom) { 1 } else { 1 << 16 };
 
-/// Nanoseconds in a unit of cells' time, as a power of 2. 32 bits of units are 9 minutes, in which a cell that was not touched looks
-/// spent for as long as the [window](Rates::window) is, once.
+/// Nanoseconds in a unit of cells' time, as a power of 2. 32 bits of units are 9 minutes, in which a cell that nobody touches would look
+/// spent for as long as the [window](Rates::window) is, once: [`sweep`](Limiter::sweep) touches all.
 const UNIT_BITS: u32 = 7;
+
+/// A cell may be so much further ahead of `now` than the window, in units, and is wholly spent then: about a second. Workers read the
+/// clock once a burst, so one may see what another wrote by a later reading.
+const AHEAD: u32 = 1 << 23;
 
 /// A moment, in units since whenever, modulo 2^32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -207,7 +211,7 @@ impl Limiter {
     #[inline]
     pub fn take(&self, rates: &Rates, charge: &Charge, now: Moment) -> Result<(), Limited> {
         let (Some(line), Some(wide)) =
-            (self.line(charge.line), self.wide.get(usize::from(charge.wide)))
+            (self.line(charge.line), self.wide.get(usize::from(charge.wide) & (WIDE - 1)))
         else {
             return Ok(());
         };
@@ -243,11 +247,12 @@ impl Limiter {
     }
 }
 
-/// The time that `cell` is ahead of `now`; none for one that is behind, or further ahead than can be: it was not touched for long.
+/// The time that `cell` is ahead of `now`, the whole window at most; none for one that is behind, or further ahead than can be: it was
+/// not touched for long.
 #[inline]
 fn debt(cell: &AtomicU32, now: Moment, window: u32) -> u32 {
     let ahead = cell.load(Ordering::Relaxed).wrapping_sub(now.0);
-    if ahead > window { 0 } else { ahead }
+    if ahead > window.saturating_add(AHEAD) { 0 } else { ahead.min(window) }
 }
 
 /// The two cells of a bucket.
@@ -298,6 +303,10 @@ impl<'a> Pair<'a> {
         }
     }
 }
+
+mod sweep;
+
+pub use sweep::Sweep;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,76 @@
+//! The bounded sweep: keeps cells that nobody touches from looking spent, and counts those that are.
+//!
+//! Time is 32 bits in a cell. One that was written long ago comes round from behind to ahead, and would limit its next addresses for as
+//! long as a burst is. The sweep moves it to the present before.
+
+use super::{CELLS, Limiter, Moment, debt};
+use crate::rates::Rates;
+use crate::sync::{AtomicU32, Ordering};
+
+/// A cell that is further behind than this, in units, is moved: about a minute, so that most passes write nothing.
+const OLD: u32 = 1 << 29;
+
+/// How far a pass over the cells has come.
+#[derive(Debug, Clone, Default)]
+pub struct Sweep {
+    next: usize,
+    spent: u64,
+}
+
+impl Sweep {
+    /// A pass that starts at the first line.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Limiter {
+    /// How many cells there are.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.lines.len().saturating_mul(CELLS).saturating_add(self.wide.len())
+    }
+
+    /// Passes up to `lines` more lines of 64 bytes; at the end of a pass, returns how many cells it found spent, in part or wholly. The next
+    /// call starts the next pass.
+    ///
+    /// A full pass is due at least every five minutes; the sooner, the truer its count.
+    pub fn sweep(
+        &self,
+        cursor: &mut Sweep,
+        lines: usize,
+        rates: &Rates,
+        now: Moment,
+    ) -> Option<u64> {
+        // The wide cells come after the lines, as if in lines of their own.
+        let all = self.lines.len().saturating_add(self.wide.len().div_ceil(CELLS));
+        let end = cursor.next.saturating_add(lines).min(all);
+        for place in cursor.next..end {
+            let cells = if let Some(line) = self.lines.get(place) {
+                &line.0[..]
+            } else {
+                let wide = place.saturating_sub(self.lines.len());
+                self.wide.chunks(CELLS).nth(wide).unwrap_or_default()
+            };
+            for cell in cells {
+                if debt(cell, now, rates.window) > 0 {
+                    cursor.spent = cursor.spent.saturating_add(1);
+                } else {
+                    renew(cell, now);
+                }
+            }
+        }
+        cursor.next = end;
+        (end >= all).then(|| std::mem::take(cursor).spent)
+    }
+}
+
+/// Moves `cell`, which nothing is spent of, to `now`, if it is old.
+fn renew(cell: &AtomicU32, now: Moment) {
+    let seen = cell.load(Ordering::Relaxed);
+    if now.0.wrapping_sub(seen) > OLD {
+        // If it has changed since, somebody charged it: it is young.
+        let _ = cell.compare_exchange(seen, now.0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
