@@ -48,6 +48,8 @@ pub struct Options {
     pub seed: u64,
     /// The least and the most calm between two events.
     pub calm: (Duration, Duration),
+    /// In how many rounds of events a process ends: see [`Schedule::new`].
+    pub lives: u32,
     /// otherhalfd.
     pub program: PathBuf,
     /// A small disk of its own for the log.
@@ -101,7 +103,7 @@ pub fn run(options: &Options, profile: &Profile, scenario: &Scenario) -> Result<
     let load = load::start(&profile.generator, scenario, options.rate, TWICE, &board)?;
     let mut watch = Watch::new(board, subject, load, options.time, interrupted);
     let setting = Setting { good, ends };
-    let done = soak(&mut watch, &setting, Schedule::new(options.seed, options.calm));
+    let done = soak(&mut watch, &setting, Schedule::new(options.seed, options.calm, options.lives));
     Ok(conclude(watch, done))
 }
 

@@ -56,6 +56,11 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 impl SoakArguments {
+    /// A round takes about a minute. Six rounds for a process, and as few less as it takes for each end to come twice.
+    fn lives(&self) -> u32 {
+        [6, 5, 4, 3, 2].into_iter().find(|lives| f64::from(5 * lives) < self.minutes).unwrap_or(1)
+    }
+
     pub(crate) fn run(&self) -> Result<ExitCode> {
         let seed = self.seed.unwrap_or_else(|| {
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_secs())
@@ -75,13 +80,15 @@ impl SoakArguments {
         let profile_path = find(&self.profile, &["profiles"])?;
         let profile = Profile::load(&profile_path, folder.path())?;
         profile.responder_config(&profile_path, &scenario)?;
-        let calm = if self.minutes < SHORT { [200, 1000] } else { [1000, 8000] };
+        let (calm, lives) =
+            if self.minutes < SHORT { ([200, 1000], 0) } else { ([1000, 8000], self.lives()) };
         let [least, most] = calm.map(Duration::from_millis);
         let options = Options {
             time: Duration::from_secs_f64(60.0 * self.minutes),
             rate: self.rate,
             seed,
             calm: (least, most),
+            lives,
             program,
             log: self.log.clone(),
             faketime: faketime().context("there is no libfaketime: apt-get install libfaketime")?,

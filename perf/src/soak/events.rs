@@ -67,19 +67,34 @@ pub struct Event {
     pub dice: u64,
 }
 
-/// Events without end, in rounds: in each, all kinds come once, in another order.
+/// Events without end, in rounds: in each, all kinds come once, in another order; but the process has its end only in some.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     state: u64,
     round: Vec<Kind>,
+    rounds: u32,
+    lives: u32,
     calm: (Duration, Duration),
 }
 
 impl Schedule {
-    /// The events of `seed`, with a calm of at least the first of `calm` and at most the second before each.
+    /// The events of `seed`, with a calm of at least the first of `calm` and at most the second before each. A process lives for so
+    /// many rounds, and is then told to end, or killed, in turns: a leak is seen in one that lives for long. 0: both in each round.
     #[must_use]
-    pub fn new(seed: u64, calm: (Duration, Duration)) -> Self {
-        Self { state: seed, round: Vec::new(), calm }
+    pub fn new(seed: u64, calm: (Duration, Duration), lives: u32) -> Self {
+        Self { state: seed, round: Vec::new(), rounds: 0, lives, calm }
+    }
+
+    /// Whether something of `kind` comes in this round, the first of which is 1.
+    fn comes(&self, kind: Kind) -> bool {
+        // How many lives end with this round, if one does.
+        let ended =
+            self.rounds.is_multiple_of(self.lives.max(1)).then(|| self.rounds / self.lives.max(1));
+        match kind {
+            Kind::Restart if self.lives > 0 => ended.is_some_and(|ended| ended % 2 == 1),
+            Kind::Kill if self.lives > 0 => ended.is_some_and(|ended| ended % 2 == 0),
+            _ => true,
+        }
     }
 
     /// `SplitMix64` (Steele, Lea and Flood, 2014).
@@ -97,7 +112,8 @@ impl Iterator for Schedule {
 
     fn next(&mut self) -> Option<Event> {
         if self.round.is_empty() {
-            self.round = Kind::ALL.to_vec();
+            self.rounds += 1;
+            self.round = Kind::ALL.into_iter().filter(|kind| self.comes(*kind)).collect();
             for last in (1..self.round.len()).rev() {
                 let other = usize::try_from(self.random() % (last as u64 + 1)).unwrap_or(0);
                 self.round.swap(last, other);
@@ -125,19 +141,34 @@ mod tests {
 
     #[test]
     fn a_seed_says_all_and_another_says_something_else() {
-        let first = |seed| Schedule::new(seed, CALM).take(100).collect::<Vec<_>>();
+        let first = |seed| Schedule::new(seed, CALM, 2).take(100).collect::<Vec<_>>();
         assert_eq!(first(7), first(7));
         assert_ne!(first(7), first(8));
     }
 
     #[test]
     fn every_round_has_every_kind_after_a_calm() {
-        let events: Vec<Event> = Schedule::new(3, CALM).take(9 * Kind::ALL.len()).collect();
+        let events: Vec<Event> = Schedule::new(3, CALM, 0).take(9 * Kind::ALL.len()).collect();
         for round in events.chunks(Kind::ALL.len()) {
             let mut kinds: Vec<Kind> = round.iter().map(|event| event.kind).collect();
             kinds.sort_unstable();
             assert_eq!(kinds, Kind::ALL);
             assert!(round.iter().all(|event| (CALM.0..=CALM.1).contains(&event.calm)));
         }
+    }
+
+    #[test]
+    fn a_process_lives_for_rounds_and_ends_by_turns() {
+        let is_end = |kind: &Kind| matches!(kind, Kind::Restart | Kind::Kill);
+        let kinds: Vec<Kind> =
+            Schedule::new(3, CALM, 4).map(|event| event.kind).take(400).collect();
+        let ends: Vec<Kind> = kinds.iter().copied().filter(is_end).collect();
+        assert!(ends.len() > 10);
+        for (turn, end) in ends.iter().enumerate() {
+            assert_eq!(*end, [Kind::Restart, Kind::Kill][turn % 2]);
+        }
+        // Three whole rounds of the seven others lie between two ends at least.
+        let lives: Vec<usize> = kinds.split(|kind| is_end(kind)).map(<[Kind]>::len).collect();
+        assert!(lives[1..ends.len()].iter().all(|life| *life >= 3 * 7), "{lives:?}");
     }
 }

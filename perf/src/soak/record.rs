@@ -38,6 +38,8 @@ pub(crate) struct Record {
     /// Processes that were ended, and killed.
     pub(crate) ended: u32,
     pub(crate) killed: u32,
+    /// How long the process lived that lived longest.
+    pub(crate) longest_life: Duration,
     /// Times that all was looked at with nothing under way.
     pub(crate) looks: u32,
     /// The most of everything that was seen at such times.
@@ -150,7 +152,14 @@ impl fmt::Display for Record {
             100.0 * self.availability(),
             self.longest_silence.as_secs_f64()
         )?;
-        writeln!(f, "{:<34} {} ended, {} killed", "processes", self.ended, self.killed)?;
+        writeln!(
+            f,
+            "{:<34} {} ended, {} killed; the longest life {:.0} s",
+            "processes",
+            self.ended,
+            self.killed,
+            self.longest_life.as_secs_f64()
+        )?;
         writeln!(
             f,
             "{:<34} {} frames, to the last one; and at {} looks in between",

@@ -52,8 +52,7 @@ impl Setting {
                 watch.start().map(drop)
             }
             Kind::Kill => {
-                watch.subject.kill()?;
-                watch.record.killed += 1;
+                watch.kill()?;
                 // At once: nothing is to be tidied up first.
                 watch.start().map(drop)
             }

@@ -33,6 +33,8 @@ pub(super) struct Watch {
     first: Option<(Uses, u64)>,
     last: Sight,
     began: Instant,
+    /// When this process was started.
+    born: Instant,
     told: Instant,
     end: Instant,
     interrupted: Arc<AtomicBool>,
@@ -56,6 +58,7 @@ impl Watch {
             first: None,
             last: Sight::default(),
             began: now,
+            born: now,
             told: now,
             end: now + time,
             interrupted,
@@ -216,6 +219,7 @@ impl Watch {
     /// Starts a process; what it is to be compared with, the next look finds.
     pub(super) fn start(&mut self) -> Result<Duration> {
         self.first = None;
+        self.born = Instant::now();
         self.subject.start()
     }
 
@@ -224,6 +228,19 @@ impl Watch {
         let printed = self.subject.end()?;
         self.record.frames += account::exact(&printed)?;
         self.record.ended += 1;
+        self.note_life();
         Ok(())
+    }
+
+    /// Kills it.
+    pub(super) fn kill(&mut self) -> Result<()> {
+        self.subject.kill()?;
+        self.record.killed += 1;
+        self.note_life();
+        Ok(())
+    }
+
+    fn note_life(&mut self) {
+        self.record.longest_life = self.record.longest_life.max(self.born.elapsed());
     }
 }
