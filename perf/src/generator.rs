@@ -381,10 +381,11 @@ impl Generator {
             && self.router.tcp_port == TcpPort::Open;
         self.resets_owed += u64::from(reset);
         let item = Item::Answer(self.ledger.position(wanted), reset);
-        if self.unruly.is_some() {
-            self.repeat_answer(wanted, &mbuf);
-        }
+        let second = self.second_answer(&mbuf);
         self.out.push(self.steer.answer(wanted), mbuf, item);
+        if let Some(second) = second {
+            self.out.push(self.steer.answer(wanted), second, Item::Second);
+        }
     }
 
     /// Sends the answers whose time has come.
@@ -399,8 +400,8 @@ impl Generator {
     /// Sends a request that was due at `intended`, with what comes besides; whether it could be.
     #[inline]
     fn ask(&mut self, intended: u64, now: u64) -> bool {
-        // A request may be followed by a ping, by junk, and by one that is aimed.
-        if self.out.room() < 4 {
+        // A request may be followed by its duplicate, by a ping, by junk, and by one that is aimed.
+        if self.out.room() < 5 {
             return false;
         }
         let ready = self.ready.pop();
@@ -422,11 +423,12 @@ impl Generator {
         if let Some(len) = self.requests.write(&wanted, mbuf.room_mut())
             && mbuf.set_len(len).is_ok()
         {
-            if self.unruly.is_some() {
-                self.repeat_request(&wanted, &mbuf, now);
-            }
+            let second = self.second_request(&wanted, &mbuf, now);
             self.out.push(self.steer.request(&wanted), mbuf, Item::Request(number));
             self.tally.asked += 1;
+            if let Some(second) = second {
+                self.out.push(self.steer.request(&wanted), second, Item::Second);
+            }
         }
         self.besides_request();
         true

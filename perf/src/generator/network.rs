@@ -12,7 +12,6 @@ use otherhalf_wire::probe::{Identity, SOURCE_PORT};
 use super::Generator;
 use crate::addresses;
 use crate::extras::Share;
-use crate::outbox::Item;
 use crate::plan::Transaction;
 
 /// Duplicated requests that are remembered at once.
@@ -106,31 +105,35 @@ impl Generator {
         packet.is_ok_and(|packet| unruly.take(&packet, now))
     }
 
-    /// Sends a request a second time, if it is one that the network duplicates.
-    pub(super) fn repeat_request(&mut self, wanted: &Transaction, request: &Mbuf, now: u64) {
+    /// A copy of a request, if it is one that the network duplicates; to be sent behind it, or it would be the one that counts should
+    /// the port take no more.
+    pub(super) fn second_request(
+        &mut self,
+        wanted: &Transaction,
+        request: &Mbuf,
+        now: u64,
+    ) -> Option<Mbuf> {
         let until = now + 2 * self.timeout;
-        let Some(unruly) = &mut self.unruly else { return };
+        let unruly = self.unruly.as_mut()?;
         if !unruly.requests.comes() {
-            return;
+            return None;
         }
-        let Some(mut second) = self.parts.mempool.alloc() else { return };
-        if second.write(request.data()).is_ok() {
-            unruly.note(*wanted, now, until);
-            self.out.push(self.steer.request(wanted), second, Item::Second);
-        }
+        let mut second = self.parts.mempool.alloc()?;
+        second.write(request.data()).ok()?;
+        unruly.note(*wanted, now, until);
+        Some(second)
     }
 
     /// The same of an answer. The responder takes one of the two.
-    pub(super) fn repeat_answer(&mut self, wanted: &Transaction, answer: &Mbuf) {
-        let Some(unruly) = &mut self.unruly else { return };
-        if !unruly.answers.comes() {
-            return;
+    pub(super) fn second_answer(&mut self, answer: &Mbuf) -> Option<Mbuf> {
+        let unruly = self.unruly.as_mut()?;
+        if self.out.room() <= 4 || !unruly.answers.comes() {
+            return None;
         }
-        let Some(mut second) = self.parts.mempool.alloc() else { return };
-        if self.out.room() > 4 && second.write(answer.data()).is_ok() {
-            unruly.repeated[1] += 1;
-            self.out.push(self.steer.answer(wanted), second, Item::Second);
-        }
+        let mut second = self.parts.mempool.alloc()?;
+        second.write(answer.data()).ok()?;
+        unruly.repeated[1] += 1;
+        Some(second)
     }
 }
 

@@ -117,6 +117,7 @@ impl Record {
         text += &line("probes that nobody answered", tally.unanswered.to_string());
         text += &line("wrong frames", tally.wrong().to_string());
         text += &line("lost, events included", tally.lost().to_string());
+        text += &line("of these refused by a full port", tally.refused().to_string());
         text += &line("late", tally.late.to_string());
         let [requests, answers] = sight.repeated;
         text += &line("requests, answers that came twice", format!("{requests}, {answers}"));
