@@ -156,6 +156,8 @@ pub struct Ledger {
     window: u32,
     /// Transactions that ended as they should, by the window in which they were asked for.
     served: Vec<u64>,
+    /// The last wrong round-trip time, and the least and the most that it might have been, in nanoseconds.
+    pub wrong_rtt: Option<[u64; 3]>,
 }
 
 impl Ledger {
@@ -179,6 +181,7 @@ impl Ledger {
             late: 0,
             window: 0,
             served: Vec::new(),
+            wrong_rtt: None,
         }
     }
 
@@ -425,6 +428,7 @@ impl Ledger {
             None => most + slack >= u64::from(u32::MAX),
         };
         if !plausible {
+            self.wrong_rtt = Some([rtt.ns().map_or(u64::MAX, u64::from), least, most]);
             return Err(Fault::WrongRtt);
         }
         slot.state = State::Free;

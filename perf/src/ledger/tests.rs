@@ -127,6 +127,7 @@ fn what_a_stall_made_long_may_differ_by_as_much_as_the_clocks_do() {
     let (mut ledger, wanted) = under_way("v4");
     let reply = Reply { rtt_ns: u64::MAX, ..Reply::to(&wanted) };
     assert_eq!(reply.offer(&mut ledger, 70_000), Err(Fault::WrongRtt), "not known, but short");
+    assert_eq!(ledger.wrong_rtt, Some([u64::from(u32::MAX) - 1, 40_000, 69_900]));
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub(crate) struct Sight {
     pub(crate) repeated: [u64; 2],
     /// Probes for requests that came twice.
     pub(crate) second_probes: u64,
+    /// The last wrong round-trip time, and the least and the most that it might have been, in nanoseconds.
+    pub(crate) wrong_rtt: Option<[u64; 3]>,
     /// Nothing is under way.
     pub(crate) at_rest: bool,
 }

@@ -97,5 +97,6 @@ fn sight(generator: &Generator) -> Sight {
         .unruly
         .as_ref()
         .map_or(([0, 0], 0), |unruly| (unruly.repeated, unruly.second_probes));
-    Sight { tally: generator.tally, repeated, second_probes, at_rest: generator.is_quiet() }
+    let (wrong_rtt, at_rest) = (generator.ledger.wrong_rtt, generator.is_quiet());
+    Sight { tally: generator.tally, repeated, second_probes, wrong_rtt, at_rest }
 }

@@ -87,7 +87,12 @@ impl Watch {
         self.last = sight;
         if sight.tally.wrong() > 0 {
             let faults: Vec<_> = sight.tally.faults().collect();
-            bail!("frames were wrong: {faults:?}");
+            match sight.wrong_rtt {
+                Some([rtt, least, most]) => bail!(
+                    "frames were wrong: {faults:?}; a round trip of {rtt} ns, where it was {least} to {most}"
+                ),
+                None => bail!("frames were wrong: {faults:?}"),
+            }
         }
         if self.told.elapsed() >= PROGRESS {
             self.told = Instant::now();
