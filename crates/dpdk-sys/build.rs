@@ -11,6 +11,7 @@ const OLDEST_DPDK: &str = "22.11";
 const FUNCTIONS: &[&str] = &[
     "dsys_.*",
     "rte_eal_(init|cleanup|process_type|get_runtime_dir|hotplug_add)",
+    "rte_log_(get|set)_global_level",
     "rte_eal_(remote_launch|wait_lcore|mp_wait_lcore|get_lcore_state)",
     "rte_(strerror|version|get_tsc_hz|get_main_lcore|get_next_lcore)",
     "rte_thread_(register|unregister)",

@@ -42,6 +42,22 @@ int dsys_eth_link(uint16_t port, bool *up, uint32_t *speed)
 	return status;
 }
 
+/*
+ * Two functions that ethdev exports to drivers, of a header that no package has.
+ */
+struct rte_eth_dev *rte_eth_dev_allocated(const char *name);
+int rte_eth_dev_callback_process(struct rte_eth_dev *dev, enum rte_eth_event_type event,
+				 void *ret_param);
+
+int dsys_tell_link(const char *name)
+{
+	struct rte_eth_dev *dev = rte_eth_dev_allocated(name);
+
+	if (dev == NULL)
+		return -ENODEV;
+	return rte_eth_dev_callback_process(dev, RTE_ETH_EVENT_INTR_LSC, NULL);
+}
+
 int dsys_tel_add_number(struct rte_tel_data *answer, const char *name, uint64_t value)
 {
 #if RTE_VERSION >= RTE_VERSION_NUM(23, 3, 0, 0)

@@ -63,6 +63,7 @@ void dsys_pktmbuf_free(struct rte_mbuf *mbuf);
  * UINT32_MAX is unknown.
  */
 int dsys_eth_link(uint16_t port, bool *up, uint32_t *speed);
+int dsys_tell_link(const char *name);
 
 /* A number in an answer of telemetry; later releases gave the function another name. */
 int dsys_tel_add_number(struct rte_tel_data *answer, const char *name, uint64_t value);

@@ -44,7 +44,7 @@ pub enum LogLevel {
 
 impl LogLevel {
     /// `RTE_LOG_ERR` to `RTE_LOG_DEBUG` of `rte_log.h`, which are syslog's numbers plus one.
-    fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         match self {
             Self::Error => 4,
             Self::Warning => 5,

@@ -149,6 +149,11 @@ impl Shared {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(id)
     }
 
+    /// Whether one has it.
+    pub(crate) fn is_claimed(&self, id: PortId) -> bool {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+
     /// The workers that run a closure, to look and to change.
     pub(crate) fn busy(&self) -> MutexGuard<'_, HashSet<LcoreId>> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)

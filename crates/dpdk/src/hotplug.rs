@@ -4,7 +4,7 @@ use std::ffi::CString;
 
 use dpdk_sys as sys;
 
-use crate::builder::Vdev;
+use crate::builder::{LogLevel, Vdev};
 use crate::eal::Eal;
 use crate::error::{Errno, PortError};
 use crate::port::PortId;
@@ -33,5 +33,22 @@ impl Eal {
             return Err(no_vdev(Errno(-status)));
         }
         self.port_by_name(vdev.name())
+    }
+
+    /// The same for a device that may not be there yet, and is tried again and again: nothing is logged.
+    ///
+    /// # Errors
+    /// Those of [`add_vdev`](Self::add_vdev), which has the reason logged.
+    pub fn try_vdev(&self, vdev: &Vdev) -> Result<PortId, PortError> {
+        // SAFETY: reads a variable of the library.
+        let usual = unsafe { sys::rte_log_get_global_level() };
+        let set = |level| {
+            // SAFETY: takes any level, which threads that log read whole.
+            unsafe { sys::rte_log_set_global_level(level) };
+        };
+        set(u32::from(LogLevel::Error.number()) - 1);
+        let added = self.add_vdev(vdev);
+        set(usual);
+        added
     }
 }

@@ -44,6 +44,7 @@ mod memory;
 mod mempool;
 mod port;
 mod hotplug;
+mod members;
 mod ring;
 mod telemetry;
 mod queue;
@@ -60,6 +61,7 @@ pub use eal::Eal;
 pub use error::{EalError, Errno, LcoreError, MbufError, MempoolError, PortError, TelemetryError};
 pub use lcore::{LcoreHandle, LcoreId, RegisteredThread, current_lcore};
 pub use mbuf::{Checksum, Checksums, Mbuf};
+pub use members::Members;
 pub use memory::prefetch;
 pub use mempool::{Mempool, MempoolConfig};
 pub use port::{

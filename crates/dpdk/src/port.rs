@@ -166,7 +166,8 @@ pub struct PortConfig {
     pub rx_descriptors: u16,
     /// Descriptors of each TX queue, adjusted to what the device takes.
     pub tx_descriptors: u16,
-    /// The largest IP packet, in bytes. None: what the device has.
+    /// The largest IP packet, in bytes. None: what the device has. More than 1500 takes mempools of that room, on
+    /// `net_af_packet` also `framesz` and `blocksz` among the device's arguments.
     pub mtu: Option<u16>,
     /// Receive all multicast frames. Neighbour discovery needs it on devices that filter.
     pub all_multicast: bool,
@@ -243,6 +244,9 @@ pub struct QueueStats {
     /// Frames that the receive queue dropped.
     pub errors: u64,
 }
+
+/// What Ethernet carries without jumbo frames.
+const STANDARD_MTU: u16 = 1500;
 
 /// A configured port. Dropping it, and all its queues, stops and closes it for good: the
 /// process cannot use it again.
@@ -325,7 +329,7 @@ impl Port {
         };
         self.check("configuring it", status)?;
 
-        if let Some(mtu) = config.mtu {
+        if let Some(mtu) = self.device_mtu() {
             // SAFETY: the port is ours, and stopped.
             let status = unsafe { sys::rte_eth_dev_set_mtu(id, mtu) };
             // A driver without this operation has taken the MTU with the configuration.
@@ -365,9 +369,16 @@ impl Port {
         Ok(())
     }
 
+    /// The MTU that the device is told of. Some drivers say that a standard frame is their longest, and take what their own
+    /// arguments and the buffers have room for: such an MTU would be refused, and is theirs without being told.
+    fn device_mtu(&self) -> Option<u16> {
+        let by_arguments = ["net_af_packet", "net_memif"].contains(&self.info.driver.as_str());
+        self.config.mtu.filter(|mtu| !by_arguments || *mtu <= STANDARD_MTU)
+    }
+
     fn device_conf(&self) -> sys::rte_eth_conf {
         let mut conf = sys::rte_eth_conf::default();
-        if let Some(mtu) = self.config.mtu {
+        if let Some(mtu) = self.device_mtu() {
             conf.rxmode.mtu = u32::from(mtu);
         }
         conf.rxmode.offloads = self.rx_offloads().mask();
