@@ -135,6 +135,9 @@ pub struct Port {
     /// A PCI address, or a virtual device with its driver's arguments.
     #[serde(default)]
     pub device: String,
+    /// How long the start waits for the device, in seconds; 0: it must be there.
+    #[serde(default)]
+    pub wait_s: u64,
     /// Receive descriptors of each queue.
     #[serde(default = "descriptors")]
     pub rx_descriptors: u16,

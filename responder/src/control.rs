@@ -8,7 +8,7 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
-use dpdk::{LcoreHandle, Mempool, Port, tsc};
+use dpdk::{LcoreHandle, Members, Mempool, Port, tsc};
 use otherhalf_control::message::Reloaded;
 use otherhalf_control::{Command, Reply, State};
 use otherhalf_engine::{Network, NextHop, Policy, SOLICITATION_LEN, solicit};
@@ -104,6 +104,8 @@ pub struct Control {
     pub ports: Vec<Port>,
     /// Their links.
     pub links: Vec<Link>,
+    /// The ports that serve a bonding port.
+    pub members: Members,
     /// Where frames live.
     pub mempool: Mempool,
     /// DPDK's version.

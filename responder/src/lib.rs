@@ -3,7 +3,7 @@
 //! The packet's way is `otherhalf-engine`; here is what it runs in. In the order of a start:
 //!
 //! - [`config`]: the file that says what to be;
-//! - [`setup`]: EAL, mempool, ports, table, each on the NUMA node where it is used;
+//! - [`setup`]: EAL, mempool, ports, table, each on the NUMA node where it is used; `late` waits for ports that come later;
 //! - [`worker`]: one a core: receives bursts, asks the engine, acts on its verdicts
 //!   ([`outgoing`]: what is to be sent, [`relay`]: by which other worker, [`held`]: what waits for a neighbour);
 //! - [`control`]: one thread for all that is not packets: neighbours ([`neighbours`]), signals, reloads ([`reload`]), going
@@ -31,6 +31,7 @@ pub mod socket;
 pub mod routes;
 pub mod logs;
 pub mod setup;
+mod late;
 mod nodes;
 mod queues;
 pub mod shared;

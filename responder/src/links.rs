@@ -61,9 +61,16 @@ impl Link {
 }
 
 impl Control {
-    /// Looks at the ports' links. A port that can't tell keeps what it had. One that came back is told of with the time that
+    /// Looks at the ports' links, and at those of a bond's members, which the bond then knows of. A port that can't tell keeps what it had. One that came back is told of with the time that
     /// it was away; what is behind it may be others than before, so its neighbours are asked again.
     pub(crate) fn look_at_links(&mut self, now: Instant) {
+        for (member, up) in self.members.look() {
+            if up {
+                info!(name: logs::REPEATS, member, "a bond's member has a link");
+            } else {
+                warn!(member, "a bond's member has no link");
+            }
+        }
         let mut changed = false;
         for (id, (port, link)) in (0u16..).map(PortId).zip(self.ports.iter().zip(&mut self.links)) {
             let Ok(seen) = port.link() else { continue };

@@ -8,6 +8,17 @@ pub fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
+/// It starts, and waits for `what`: the manager is to wait as well.
+pub fn waiting(what: &str) {
+    // By systemd's own advice a bound that is extended well before it ends; we wait in far smaller steps.
+    tell(&[NotifyState::Status(what), NotifyState::ExtendTimeoutUsec(10_000_000)]);
+}
+
+/// It waits no longer.
+pub fn waited() {
+    tell(&[NotifyState::Status("")]);
+}
+
 /// It reads its configuration again; [`ready`] ends that, whatever came of it.
 pub fn reloading() {
     // A manager takes the message only with the time of it (Type=notify-reload).

@@ -17,6 +17,7 @@ use crate::heartbeat::Heartbeats;
 use crate::held;
 use crate::kernel::ferry::{self, Ferry};
 use crate::kernel::{self, Paths};
+use crate::late;
 use crate::links::Link;
 use crate::neighbours::Cache;
 use crate::nodes::Nodes;
@@ -51,13 +52,24 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// Starts DPDK, opens the ports and makes the workers of `config`.
+    /// Starts DPDK, waits for the ports that may come late, opens all ports and makes the workers of `config`.
     pub fn start(config: &Config) -> Result<Self> {
-        Self::on(start_eal(config)?, config)
+        let eal = start_eal(config)?;
+        late::wait_for_ports(&eal, config, || false)?;
+        Self::on(eal, config)
+    }
+
+    /// The same; none if `told_to_end` while it waited.
+    pub fn start_unless(config: &Config, told_to_end: impl Fn() -> bool) -> Result<Option<Self>> {
+        let eal = start_eal(config)?;
+        if !late::wait_for_ports(&eal, config, told_to_end)? {
+            return Ok(None);
+        }
+        Self::on(eal, config).map(Some)
     }
 
     /// The same on an environment that runs already: for a process that does more than respond. The
-    /// workers get its first lcores; of `config.eal`, nothing is looked at.
+    /// workers get its first lcores; of `config.eal`, nothing is looked at. All ports must be there.
     pub fn on(eal: Eal, config: &Config) -> Result<Self> {
         let started = Instant::now();
         let nodes = Nodes::of(&eal, config)?;
@@ -135,6 +147,7 @@ impl Responder {
             reloads: 0,
             links: ports.iter().map(Link::of).collect(),
             ports,
+            members: eal.members(),
             mempool,
             dpdk: eal.version(),
             started,
@@ -169,7 +182,7 @@ fn start_eal(config: &Config) -> Result<Eal> {
     }
     let workers = u32::try_from(config.workers.cpus.len()).context("too many workers")?;
     builder = builder.main_lcore(LcoreId(workers), config.eal.control_cpus.iter().copied());
-    for port in &config.port {
+    for port in config.port.iter().filter(|port| port.wait_s == 0) {
         builder = if port.is_pci() {
             builder.pci(&port.device)
         } else {
@@ -194,7 +207,9 @@ fn start_eal(config: &Config) -> Result<Eal> {
 /// The longest frame that a buffer has room for, in octets: one that is longer comes in several.
 pub(crate) fn frame_room(config: &Config) -> usize {
     let mtu = config.port.iter().filter_map(|port| port.mtu).max().unwrap_or(0);
-    usize::from(DATA_ROOM).max(usize::from(mtu) + ethernet::Link::MAX_LEN)
+    let longest = usize::from(mtu) + ethernet::Link::MAX_LEN;
+    // net_af_packet wants room for a frame of its ring (framesz), which has a header besides.
+    usize::from(DATA_ROOM).max(longest.next_multiple_of(1024))
 }
 
 /// One mempool for all: each frame that a descriptor, a worker or a waiting place may hold, twice what caches may keep.

@@ -131,6 +131,11 @@ impl Config {
                 let device = device.to_owned();
                 found.add(key("device"), Problem::SameDevice { device, other });
             }
+            // An hour.
+            found.in_range(&key("wait_s"), port.wait_s, 0..=3600);
+            if port.wait_s > 0 && port.is_pci() {
+                found.add(key("wait_s"), Problem::CannotWait);
+            }
             found.in_range(&key("rx_descriptors"), port.rx_descriptors, 1..=32768);
             found.in_range(&key("tx_descriptors"), port.tx_descriptors, 1..=32768);
             if let Some(mtu) = port.mtu {

@@ -60,6 +60,9 @@ pub enum Problem {
     /// No port.
     #[error("there is none, and a responder needs one")]
     NoPort,
+    /// A device of the PCI bus that may come late.
+    #[error("a PCI device is not waited for")]
+    CannotWait,
     /// The device has no name.
     #[error("{0:?} names no device")]
     NoDevice(String),
@@ -163,6 +166,10 @@ impl Problem {
         let takes = || key.map(|key| format!("{} takes {}", key.name(), key.value));
         Some(match self {
             Self::NoPort => "add [[port]] with its device and a [[port.interface]]".into(),
+            Self::CannotWait => {
+                "remove it, and have the device bound before the start, by dpdk-config/bind-port"
+                    .into()
+            }
             Self::NoInterface { .. } => "add [[port.interface]] with its addresses".into(),
             Self::NoPciDomain(device) => format!("write \"0000:{device}\""),
             Self::SameDevice { .. } => "a device can be one port only: remove one of both".into(),

@@ -53,6 +53,7 @@ frames_per_second = 500
 
 [[port]]
 device = "net_tap0,iface=dtap0,mac=02:00:00:00:00:02"
+wait_s = 90
 
 [[port.interface]]
 addresses = ["203.0.113.2/24"]
@@ -158,6 +159,7 @@ fn every_key_is_taken_and_means_what_it_says() {
     assert_eq!((pci.rx_descriptors, pci.tx_descriptors, pci.mtu), (512, 256, Some(9000)));
     assert!(pci.promiscuous && !tap.promiscuous);
     assert_eq!((tap.rx_descriptors, tap.tx_descriptors, tap.mtu), (1024, 1024, None));
+    assert_eq!((pci.wait_s, tap.wait_s), (0, 90));
     assert_eq!(tap.device_name(), "net_tap0");
     assert_eq!(config.interface_names(), ["uplink", "0000:03:00.0.100", "net_tap0"]);
     assert_eq!(pci.interface[1].vlan, VlanId::new(100));

@@ -69,6 +69,14 @@ pub(crate) const PORTS: &[Said] = &[
         "port[1].mtu: 1279 is out of range: 1280 to 65000 (mtu takes bytes, 1280 to 65000)",
     ),
     (
+        "[[port]]\ndevice = \"net_null1\"\nwait_s = 3601\n[[port.interface]]\naddresses = [\"10.0.0.1/8\"]",
+        "port[1].wait_s: 3601 is out of range: 0 to 3600 (wait_s takes seconds, 0 to 3600)",
+    ),
+    (
+        "[[port]]\ndevice = \"0000:03:00.0\"\nwait_s = 1\n[[port.interface]]\naddresses = [\"10.0.0.1/8\"]",
+        "port[1].wait_s: a PCI device is not waited for (remove it, and have the device bound before the start, by dpdk-config/bind-port)",
+    ),
+    (
         "[[port]]\ndevice = \"net_null1\"\nrx_descriptors = 0\n[[port.interface]]\naddresses = [\"10.0.0.1/8\"]",
         "port[1].rx_descriptors: 0 is out of range: 1 to 32768 (rx_descriptors takes frames, 1 to 32768)",
     ),

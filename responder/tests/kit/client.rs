@@ -98,7 +98,8 @@ impl Client {
     #[track_caller]
     pub(crate) fn receive_within(&self, limit: Duration) -> Option<Heard> {
         let deadline = Instant::now() + limit;
-        let mut room = [0; 2048];
+        // Replies to long pings come here, too.
+        let mut room = [0; 1 << 14];
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let left = Timespec::try_from(left).unwrap();

@@ -61,16 +61,22 @@ pub(crate) fn options_extension_headers_and_padding(bench: &mut Bench) {
     }
     for family in Family::ALL {
         for padding in [1, 2, 100, 1000] {
-            let request = bench.request(family, ICMP_TO_R2);
-            let answer = Outcome::ResponseTimeExceeded;
-            bench.hop_by(family, ICMP_TO_R2, "R2", answer, request, |client, asked| {
-                let mut message = self::request(asked, client.own, client.responder);
-                message.resize(message.len() + padding, 0);
-                let message = sealed(message, client.own, client.responder);
-                client.send_packet(&icmp(client.own, client.responder, &message));
-            });
+            padded(bench, family, padding);
         }
     }
+}
+
+/// A request with so many octets of padding, which must be answered.
+#[track_caller]
+pub(crate) fn padded(bench: &mut Bench, family: Family, padding: usize) {
+    let request = bench.request(family, ICMP_TO_R2);
+    let answer = Outcome::ResponseTimeExceeded;
+    bench.hop_by(family, ICMP_TO_R2, "R2", answer, request, |client, asked| {
+        let mut message = self::request(asked, client.own, client.responder);
+        message.resize(message.len() + padding, 0);
+        let message = sealed(message, client.own, client.responder);
+        client.send_packet(&icmp(client.own, client.responder, &message));
+    });
 }
 
 /// Sends a request as `change` makes it, which must not keep it from being answered.

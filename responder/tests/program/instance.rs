@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::process::Daemon;
 
 /// A packet file without packets.
-const EMPTY: [u8; 24] =
+pub(crate) const EMPTY: [u8; 24] =
     [0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
 
 /// A folder of its own for an instance, and a configuration with which it receives nothing: one

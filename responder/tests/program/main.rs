@@ -4,6 +4,7 @@ mod http;
 mod capture;
 mod faults;
 mod instance;
+mod late;
 mod logs;
 #[path = "../process/mod.rs"]
 mod process;

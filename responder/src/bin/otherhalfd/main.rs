@@ -125,7 +125,12 @@ fn run(config: &Config, file: PathBuf) -> anyhow::Result<()> {
     let signals = Signals::register().context("can't listen to signals")?;
     let logs = Logs::start(&config.log);
     info!(version = env!("CARGO_PKG_VERSION"), "otherhalfd");
-    let Responder { workers, mut control, ferry, eal } = Responder::start(config)?;
+    let Some(responder) = Responder::start_unless(config, || signals.stop() || signals.end())?
+    else {
+        info!("told to stop before the ports were there");
+        return Ok(());
+    };
+    let Responder { workers, mut control, ferry, eal } = responder;
     control.file = Some(file);
     control.logs = Some(logs.clone());
     // Before the workers: whatever can fail comes first. The socket is there as long as this function.
