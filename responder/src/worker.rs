@@ -35,8 +35,8 @@ pub enum Prefetching {}
 
 impl Prefetch for Prefetching {
     #[inline]
-    fn prefetch(bucket: &Bucket) {
-        dpdk::prefetch(bucket);
+    fn prefetch<T>(place: &T) {
+        dpdk::prefetch(place);
     }
 }
 

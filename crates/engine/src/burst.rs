@@ -7,12 +7,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use otherhalf_pending::{Hash, Insert, Loads, Prefetch, Table};
+use otherhalf_policy::Limiter;
 use otherhalf_wire::probe::{Cookie, Protocol};
 use otherhalf_wire::trace::Rtt;
 
 use crate::answer::Match;
+use crate::budget::Budgets;
 use crate::classify::{Task, classify, enter};
-use crate::closed::{Budget, Closed};
+use crate::closed::Closed;
 use crate::emit::{self, Action, ResetFrame, write};
 use crate::frame::Frame;
 use crate::histogram::RoundTrips;
@@ -21,6 +23,7 @@ use crate::neighbour::{Neighbours, Notice};
 use crate::network::{Network, PortId};
 use crate::outcome::Outcome;
 use crate::policy::Policy;
+use crate::rate::{Rate, keyed};
 use crate::request::{Ask, first_identifier, other_identifier};
 use crate::time::Clock;
 use crate::way::{Blocked, Way, Ways};
@@ -84,7 +87,8 @@ impl Fate {
 pub struct Engine<P = Loads> {
     table: Arc<Table<P>>,
     clock: Clock,
-    budget: Budget,
+    budgets: Budgets,
+    rate: Rate,
     kernel: kernel::Budgets,
     round_trips: Arc<RoundTrips>,
 }
@@ -93,14 +97,22 @@ impl<P: Prefetch> Engine<P> {
     /// An engine over the `table` that it shares with the other workers, told the time of `clock`.
     #[must_use]
     pub fn new(table: Arc<Table<P>>, clock: Clock) -> Self {
-        let (budget, kernel) = (Budget::new(&clock), kernel::Budgets::new(&clock));
-        Self { table, clock, budget, kernel, round_trips: Arc::default() }
+        let (budgets, kernel) = (Budgets::new(&clock), kernel::Budgets::new(&clock));
+        let rate = Rate::unlimited();
+        Self { table, clock, budgets, rate, kernel, round_trips: Arc::default() }
     }
 
     /// The same, but round-trip times are counted where others read them: from a probe's look at the clock to its answer's.
     #[must_use]
     pub fn counting_in(self, round_trips: Arc<RoundTrips>) -> Self {
         Self { round_trips, ..self }
+    }
+
+    /// The same, but requesters are limited to the [rates](Policy::rate) of the policy, counted in `limiter`, which all workers share.
+    #[must_use]
+    pub fn limited_by(self, limiter: Arc<Limiter>) -> Self {
+        let bits = keyed(&self.table, [], u64::MAX);
+        Self { rate: Rate::by(limiter, bits), ..self }
     }
 
     /// Does all there is to do for `frames` at the time `now`, in ticks of the clock.
@@ -117,18 +129,30 @@ impl<P: Prefetch> Engine<P> {
     ) {
         for (group, first) in frames.chunks_mut(BURST).zip((0..).step_by(BURST)) {
             let mut work = Work::default();
-            look(view, &self.table, group, &mut work, |place, frame, outcome| {
-                let done = if view.network.has_exceptions() {
-                    self.kernel.pass(view.network, now, frame, outcome)
-                } else {
-                    Fate::dropped(outcome)
-                };
-                fate(place.wrapping_add(first), done);
-            });
+            look(
+                view,
+                &self.table,
+                self.limiter(view),
+                group,
+                &mut work,
+                |place, frame, outcome| {
+                    let done = if view.network.has_exceptions() {
+                        self.kernel.pass(view.network, now, frame, outcome)
+                    } else {
+                        Fate::dropped(outcome)
+                    };
+                    fate(place.wrapping_add(first), done);
+                },
+            );
             self.answer(view, now, group, &work, |place, done| {
                 fate(place.wrapping_add(first), done);
             });
         }
+    }
+
+    /// The limiter, if it has something to count.
+    fn limiter(&self, view: &View<'_>) -> Option<&Limiter> {
+        self.rate.limiter().filter(|_| view.policy.rate.is_some())
     }
 
     /// The last pass: does what was found to be done, kind by kind.
@@ -146,7 +170,7 @@ impl<P: Prefetch> Engine<P> {
         let mut ways = Ways::new(view);
         for job in &work.rest {
             if let Some(frame) = group.get_mut(job.place) {
-                fate(job.place, self.serve(&mut ways, now, frame, job));
+                fate(job.place, self.serve(&mut ways, view.policy, now, frame, job));
             }
         }
     }
@@ -165,7 +189,10 @@ impl<P: Prefetch> Engine<P> {
         for Job { place, ingress, task: ask, hash } in &traces.asks {
             let Some(frame) = group.get_mut(*place) else { continue };
             let done = match ways.to(ask.requester, frame, *ingress) {
-                Ok(way) => self.probe(ask, *hash, now, way, frame),
+                Ok(way) => match self.afford(view, ask, now) {
+                    Ok(()) => self.probe(ask, *hash, now, way, frame),
+                    Err(outcome) => Fate::dropped(outcome),
+                },
                 Err(blocked) => held(blocked),
             };
             fate(*place, done);
@@ -188,9 +215,24 @@ impl<P: Prefetch> Engine<P> {
         }
     }
 
+    /// Whether the requester may have one more probe.
+    #[inline(always)]
+    fn afford<A: Address>(&self, view: &View<'_>, ask: &Ask<A>, now: u64) -> Result<(), Outcome> {
+        let whose = (ask.requester, ask.bits, ask.protocol == Protocol::Tcp);
+        self.rate.take(view.policy.rate.as_ref(), &self.table, &self.clock, now, whose)
+    }
+
     /// Does what is not a trace.
-    fn serve(&self, ways: &mut Ways<'_>, now: u64, frame: &mut Frame<'_>, job: &Job<Task>) -> Fate {
+    fn serve(
+        &self,
+        ways: &mut Ways<'_>,
+        policy: &Policy,
+        now: u64,
+        frame: &mut Frame<'_>,
+        job: &Job<Task>,
+    ) -> Fate {
         let Job { ingress, task, .. } = job;
+        let allowances = &policy.allowances;
         let way_to = |ways: &mut Ways<'_>, frame: &Frame<'_>, receiver| {
             let way = match receiver {
                 IpAddr::V4(v4) => ways.to(v4, frame, *ingress),
@@ -200,15 +242,29 @@ impl<P: Prefetch> Engine<P> {
         };
         match task {
             Task::Refuse(refuse) => match way_to(ways, frame, refuse.requester) {
-                Ok(way) => sent(refuse.outcome, &way, write(&Action::Refusal(refuse), &way, frame)),
+                Ok(way) => {
+                    let limit = policy.rate.as_ref();
+                    match self.rate.take_for(limit, &self.table, &self.clock, now, refuse.requester)
+                    {
+                        Ok(()) => {
+                            sent(refuse.outcome, &way, write(&Action::Refusal(refuse), &way, frame))
+                        }
+                        Err(outcome) => Fate::dropped(outcome),
+                    }
+                }
                 Err(blocked) => held(blocked),
             },
             Task::Ping(ping) => match way_to(ways, frame, ping.pinger) {
+                Ok(_) if !self.budgets.take_ping(allowances, now) => {
+                    Fate::dropped(Outcome::DropPingBudget)
+                }
                 Ok(way) => sent(Outcome::PingReply, &way, write(&Action::Echo(*ping), &way, frame)),
                 Err(blocked) => held(blocked),
             },
             Task::Closed(closed) => match way_to(ways, frame, closed.sender()) {
-                Ok(_) if !self.budget.take(now) => Fate::dropped(Outcome::DropClosedBudget),
+                Ok(_) if !self.budgets.take_closed(allowances, now) => {
+                    Fate::dropped(Outcome::DropClosedBudget)
+                }
                 Ok(way) => match closed {
                     Closed::Udp(datagram) => {
                         let action = Action::Unreachable(*datagram);
@@ -223,6 +279,9 @@ impl<P: Prefetch> Engine<P> {
                 Err(blocked) => held(blocked),
             },
             Task::Neighbour(answer, notice) => match ways.to_neighbour(answer, frame, *ingress) {
+                Some(_) if !self.budgets.take_neighbour(allowances, now) => {
+                    Fate::dropped(Outcome::DropNeighbourBudget)
+                }
                 Some(way) => {
                     let action = Action::Neighbour(*answer);
                     let fate = sent(Outcome::NeighbourReply, &way, write(&action, &way, frame));
@@ -311,6 +370,7 @@ impl<P: Prefetch> Engine<P> {
 fn look<P: Prefetch>(
     view: &View<'_>,
     table: &Table<P>,
+    limiter: Option<&Limiter>,
     group: &[Frame<'_>],
     work: &mut Work,
     mut drop: impl FnMut(usize, &Frame<'_>, Outcome),
@@ -318,7 +378,7 @@ fn look<P: Prefetch>(
     for (place, frame) in group.iter().enumerate() {
         let found = enter(view, frame).and_then(|entered| {
             let ingress = entered.ingress;
-            classify(&mut Look { view, table, work, place, ingress }, &entered)
+            classify(&mut Look { view, table, limiter, work, place, ingress }, &entered)
         });
         if let Err(outcome) = found {
             drop(place, frame, outcome);

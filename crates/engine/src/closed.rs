@@ -4,7 +4,6 @@
 //! The answers have a budget (RFC 4443 §2.4 (f) demands one). They quote headers and 8 octets, over IPv6 too, where
 //! RFC 4443 §2.4 (c) would have as much as fits: an answer is to be no larger than what it answers, or nearly so.
 
-use std::cell::Cell;
 use std::net::IpAddr;
 
 use otherhalf_wire::ip::Packet;
@@ -17,12 +16,6 @@ use crate::emit::Reset;
 use crate::frame::Vouched;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
-use crate::time::Clock;
-
-/// Answers a second and worker: as many as Linux sends ICMP errors (`icmp_msgs_per_sec`).
-const ANSWERS_PER_SECOND: u64 = 1000;
-/// Answers at once: enough for a few traceroutes with all their probes in flight.
-const ANSWERS_AT_ONCE: u64 = 100;
 
 /// With its headers, an error is no longer than what every link takes (RFC 4443 §2.4 (c)); the
 /// headers of IPv4 never get that long.
@@ -108,66 +101,4 @@ pub(crate) fn tcp(
         sequence,
         acknowledgement,
     })))
-}
-
-/// How many answers may still be sent. One worker's own.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    ticks_per_answer: u64,
-    bucket: Bucket,
-}
-
-impl Budget {
-    pub(crate) const fn new(clock: &Clock) -> Self {
-        Self { ticks_per_answer: clock.hz() / ANSWERS_PER_SECOND, bucket: Bucket::full() }
-    }
-
-    /// Takes one answer out of the budget, if there is one left at `now`.
-    pub(crate) fn take(&self, now: u64) -> bool {
-        self.bucket.take(now, self.ticks_per_answer, ANSWERS_AT_ONCE)
-    }
-}
-
-/// A bucket of tokens, which fills with time.
-#[derive(Debug)]
-pub(crate) struct Bucket {
-    /// Time up to which tokens are spent; behind `now` by what is left.
-    spent_until: Cell<u64>,
-}
-
-impl Bucket {
-    /// As full as it gets.
-    pub(crate) const fn full() -> Self {
-        Self { spent_until: Cell::new(0) }
-    }
-
-    /// Takes a token, if there is one left at `now`: one comes each `ticks_each`, and no more than `at_once` are ever left.
-    pub(crate) fn take(&self, now: u64, ticks_each: u64, at_once: u64) -> bool {
-        let earliest = now.saturating_sub(ticks_each.saturating_mul(at_once));
-        let next = self.spent_until.get().max(earliest).saturating_add(ticks_each);
-        let affordable = next <= now;
-        if affordable {
-            self.spent_until.set(next);
-        }
-        affordable
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_budget_is_spent_and_fills_again() {
-        let clock = Clock::new(1_000_000).unwrap();
-        let budget = Budget::new(&clock);
-        let spend = |now| (0..1000).filter(|_| budget.take(now)).count();
-        let start = 1_000_000_000;
-        assert_eq!(spend(start), 100);
-        assert_eq!(spend(start), 0);
-        assert_eq!(spend(start + 999), 0);
-        assert_eq!(spend(start + 1000), 1, "one a millisecond");
-        assert_eq!(spend(start + 11_000), 10);
-        assert_eq!(spend(start + 10_000_000), 100, "never more at once");
-    }
 }

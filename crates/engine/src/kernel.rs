@@ -15,8 +15,8 @@ use otherhalf_wire::tcp::flag;
 use otherhalf_wire::{ipv4, ipv6, tcp, udp};
 use zerocopy::FromBytes;
 
+use crate::budget::Bucket;
 use crate::burst::{Fate, Verdict};
-use crate::closed::Bucket;
 use crate::frame::Frame;
 use crate::network::{InterfaceId, Network, PortId};
 use crate::outcome::Outcome;

@@ -45,6 +45,8 @@ pub mod burst;
 mod work;
 mod classify;
 mod request;
+mod rate;
+mod budget;
 mod place;
 mod answer;
 pub mod neighbour;

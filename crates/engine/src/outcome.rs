@@ -146,6 +146,16 @@ outcomes! {
     DropDraining = "drop_draining",
         advice: "Expected while draining. If it stays high after the grace, requests are still routed here: withdraw the route, or make \
             `drain.grace_ms` longer.",
+    /// A request beyond the rate of its source address.
+    DropRateAddress = "drop_rate_address",
+        advice: "Somebody asks for more than `rate.address` probes a second, or a flood is sent in his name: then he is its target, and \
+            the limit keeps us from hitting him harder. Users who ask for so much: allow it, or have them slow down.",
+    /// A request beyond the rate of a prefix that its source address is in.
+    DropRatePrefix = "drop_rate_prefix",
+        advice: "As `drop_rate_address`, from or in the name of many addresses of one network: see `rate` in the configuration.",
+    /// A request for a TCP probe beyond the rate of these to one network.
+    DropRateSyn = "drop_rate_syn",
+        advice: "Somebody has us send many SYNs to one network. Other traces to it go on; see `rate.ipv4.syn` and `rate.ipv6.syn`.",
     /// A request while the pending table had no room for it.
     DropTableFull = "drop_table_full",
         advice: "Requests are lost. Either the load is above what `pending.entries` allows for `pending.timeout_ms`, or somebody floods \
@@ -196,6 +206,13 @@ outcomes! {
     /// To a closed port, when the budget for answers to such was spent.
     DropClosedBudget = "drop_closed_budget",
         advice: "A scan or a flood of closed ports. Requests are not affected; the budget keeps us from answering all of it.",
+    /// A ping, when the budget for these was spent.
+    DropPingBudget = "drop_ping_budget",
+        advice: "A flood of pings. Requests are not affected. Monitoring that pings more often than `rate.pings` allows: raise it.",
+    /// A neighbour's question, when the budget for these was spent.
+    DropNeighbourBudget = "drop_neighbour_budget",
+        advice: "A storm of ARP or neighbour solicitations: look for a loop or a scanner in the link layer. Neighbours that know our \
+            address are not affected.",
     /// For the kernel, when the exception path's budget was spent.
     DropKernelBudget = "drop_kernel_budget",
         advice: "More for the kernel than `port.kernel` allows: mostly a scan or a flood of the kernel's ports or addresses. If routing \

@@ -38,7 +38,7 @@ mod tests {
     fn ask<A: Address>(own: A, requester: A, protocol: Protocol) -> Ask<A> {
         let (identifier, flow) = (77, 33_434);
         let (ttl, traffic_class, flow_label) = (3, 0, 0);
-        Ask { own, requester, identifier, ttl, protocol, flow, traffic_class, flow_label }
+        Ask { own, requester, identifier, ttl, protocol, flow, traffic_class, flow_label, bits: 0 }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use otherhalf_policy::Rates;
 use otherhalf_wire::probe::Protocol;
 
 /// The flows that probes of one protocol may have.
@@ -38,6 +39,37 @@ pub enum Reply {
     Hairpin,
 }
 
+/// How many probes an address and its prefixes may cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// The rates.
+    pub rates: Rates,
+    /// Of so many requests beyond them, one is served even so, so that nobody can be muted by requests in his name. 0: none.
+    pub leak: u32,
+    /// And no more of these than so many a second and worker.
+    pub leak_per_second: u32,
+    /// Whether the rates are only tried out: what is beyond them is counted and served.
+    pub dry_run: bool,
+}
+
+/// What is answered besides requests, a second and worker. A tenth of it at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowances {
+    /// Port unreachables and RSTs for closed ports.
+    pub closed: u32,
+    /// Pings.
+    pub pings: u32,
+    /// Questions of neighbours for our hardware address.
+    pub neighbours: u32,
+}
+
+impl Default for Allowances {
+    /// As many as Linux sends ICMP errors (`icmp_msgs_per_sec`), and more of what is cheap and expected.
+    fn default() -> Self {
+        Self { closed: 1000, pings: 10_000, neighbours: 10_000 }
+    }
+}
+
 /// What the responder is willing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -56,6 +88,10 @@ pub struct Policy {
     pub draining: bool,
     /// Whether UDP and TCP to our addresses are answered as by a host without services.
     pub closed_ports: bool,
+    /// How many probes an address may cause; none: as many as it asks for.
+    pub rate: Option<RateLimit>,
+    /// What is answered besides requests.
+    pub allowances: Allowances,
 }
 
 impl Default for Policy {
@@ -70,6 +106,8 @@ impl Default for Policy {
             check_identification: true,
             draining: false,
             closed_ports: true,
+            rate: None,
+            allowances: Allowances::default(),
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Ask<A> {
     /// Handed on to the probe, as the reference does: routers may hash on the label.
     pub(crate) traffic_class: u8,
     pub(crate) flow_label: u32,
+    /// Keyed bits of the requester's prefix, if [rates](crate::rate) are limited.
+    pub(crate) bits: u64,
 }
 
 /// A request that is refused.
@@ -83,6 +85,7 @@ pub(crate) fn read<A: Address, P: Prefetch>(
             flow,
             traffic_class,
             flow_label,
+            bits: 0,
         });
     };
     let (own, requester) = (own.into(), requester.into());

@@ -8,6 +8,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use arrayvec::ArrayVec;
 use otherhalf_pending::{Hash, Lines, Prefetch, Table};
+use otherhalf_policy::Limiter;
+use otherhalf_policy::limiter::Charge;
 use otherhalf_wire::ip;
 
 use crate::answer::{Match, Shown};
@@ -15,6 +17,7 @@ use crate::burst::{BURST, View};
 use crate::classify::Task;
 use crate::network::{InterfaceId, Network, RouteId};
 use crate::outcome::Outcome;
+use crate::rate::keyed;
 use crate::request::{self, Ask};
 
 /// A task, and the frame that it is for.
@@ -116,6 +119,10 @@ pub(crate) trait Address: ip::Known {
     ) -> Option<(Option<RouteId>, InterfaceId)>;
     /// The key of a probe: all that an answer must agree in. `name` has up to 56 bits.
     fn key<P: Prefetch>(table: &Table<P>, own: Self, target: Self, name: u64) -> Hash;
+    /// Keyed bits of the prefix that shares a line of the [`Limiter`].
+    fn line_bits<P: Prefetch>(self, table: &Table<P>) -> u64;
+    /// What a packet to it costs; `bits` are its [`line_bits`](Self::line_bits).
+    fn charge<P: Prefetch>(self, table: &Table<P>, bits: u64, syn: bool) -> Charge;
     /// The family's part of `work`.
     fn traces(work: &mut Work) -> &mut Traces<Self>;
 }
@@ -139,6 +146,16 @@ impl Address for Ipv4Addr {
     #[inline(always)]
     fn key<P: Prefetch>(table: &Table<P>, own: Self, target: Self, name: u64) -> Hash {
         table.hash(&[u64::from(own.to_bits()) << 32 | u64::from(target.to_bits())], name)
+    }
+
+    #[inline(always)]
+    fn line_bits<P: Prefetch>(self, table: &Table<P>) -> u64 {
+        keyed(table, [], u64::from(self.to_bits() >> 8))
+    }
+
+    #[inline(always)]
+    fn charge<P: Prefetch>(self, _: &Table<P>, bits: u64, syn: bool) -> Charge {
+        Charge::v4(self, bits, syn)
     }
 
     #[inline(always)]
@@ -174,6 +191,18 @@ impl Address for Ipv6Addr {
     }
 
     #[inline(always)]
+    fn line_bits<P: Prefetch>(self, table: &Table<P>) -> u64 {
+        let [high, _] = halves(self);
+        keyed(table, [high >> 16], 0)
+    }
+
+    #[inline(always)]
+    fn charge<P: Prefetch>(self, table: &Table<P>, bits: u64, syn: bool) -> Charge {
+        let [high, _] = halves(self);
+        Charge::v6(self, [bits, keyed(table, [high >> 32], 1)], syn)
+    }
+
+    #[inline(always)]
     fn traces(work: &mut Work) -> &mut Traces<Self> {
         &mut work.v6
     }
@@ -193,6 +222,8 @@ fn halves(address: Ipv6Addr) -> [u64; 2] {
 pub(crate) struct Look<'a, P> {
     pub(crate) view: &'a View<'a>,
     pub(crate) table: &'a Table<P>,
+    /// What the rates of requesters are counted in, if they are limited.
+    pub(crate) limiter: Option<&'a Limiter>,
     pub(crate) work: &'a mut Work,
     /// The frame's place in the burst.
     pub(crate) place: usize,
@@ -206,7 +237,11 @@ pub(crate) type Found = Result<(), Outcome>;
 impl<P: Prefetch> Look<'_, P> {
     /// A request deserves a probe.
     #[inline(always)]
-    pub(crate) fn ask<A: Address>(&mut self, ask: Ask<A>) -> Found {
+    pub(crate) fn ask<A: Address>(&mut self, mut ask: Ask<A>) -> Found {
+        if let Some(limiter) = self.limiter {
+            ask.bits = ask.requester.line_bits(self.table);
+            limiter.line(ask.bits).inspect(|line| P::prefetch(*line));
+        }
         let hash = ask.hash(self.table, request::first_identifier(self.table, &ask));
         let Self { place, ingress, .. } = *self;
         let traces = A::traces(self.work);

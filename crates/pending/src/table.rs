@@ -38,8 +38,8 @@ pub trait Prefetch: 'static {
     /// Whether there is no such instruction: the lines of a burst are then loaded together, by [`Table::fetch`].
     const WAITS: bool = false;
 
-    /// Asks for the bucket's line without waiting for it.
-    fn prefetch(bucket: &Bucket);
+    /// Asks for the line that `place` begins in, without waiting for it.
+    fn prefetch<T>(place: &T);
 }
 
 /// No prefetch.
@@ -50,7 +50,7 @@ impl Prefetch for Loads {
     const WAITS: bool = true;
 
     #[inline]
-    fn prefetch(_: &Bucket) {}
+    fn prefetch<T>(_: &T) {}
 }
 
 /// Where the buckets are.

@@ -90,9 +90,29 @@ pub struct Line([AtomicU32; CELLS]);
 #[derive(Debug, Default)]
 pub struct Tally {
     /// Requests beyond a limit that were let through, so that nobody can be muted by requests in his name.
-    pub leaked: AtomicU64,
+    leaked: AtomicU64,
     /// Requests beyond a limit that were served nonetheless, because limits are only tried out.
-    pub spared: AtomicU64,
+    spared: AtomicU64,
+}
+
+impl Tally {
+    /// Counts a request that was let through.
+    #[inline]
+    pub fn leak(&self) {
+        self.leaked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a request that was served because limits are only tried out.
+    #[inline]
+    pub fn spare(&self) {
+        self.spared.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many leaked, and how many were spared.
+    #[must_use]
+    pub fn read(&self) -> [u64; 2] {
+        [&self.leaked, &self.spared].map(|count| count.load(Ordering::Relaxed))
+    }
 }
 
 /// The buckets.
