@@ -16,6 +16,7 @@ mod values;
 mod document;
 mod read;
 mod check;
+mod rate;
 mod error;
 mod mistake;
 mod file;
@@ -35,6 +36,7 @@ use crate::drain;
 
 pub use error::{Error, Invalid, Problem};
 pub use mistake::Mistake;
+pub use rate::{Rate, RateV4, RateV6};
 pub use values::{FlowRange, Level, Mode, Secret};
 use values::{addresses, vlan, vlan_number};
 
@@ -63,6 +65,9 @@ pub struct Config {
     /// The probes that may be asked for.
     #[serde(default)]
     pub probe: Probes,
+    /// How many probes requests may cause, and how much is answered besides.
+    #[serde(default)]
+    pub rate: Rate,
     /// The neighbours that are remembered.
     #[serde(default)]
     pub neighbours: Neighbours,

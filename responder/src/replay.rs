@@ -27,6 +27,7 @@ use otherhalf_engine::{
     BURST, Claim, Clock, Engine, Fate, Frame, NextHop, Notice, Outcome, PortId, Verdict,
 };
 use otherhalf_pending::{Settings, Sweep, Table};
+use otherhalf_policy::Limiter;
 use otherhalf_wire::ethernet::Mac;
 
 use crate::config::{self, Config};
@@ -110,7 +111,8 @@ impl Replay {
         let began = Instant::now();
         let room = frame_room(config).max(LEAST_ROOM);
         Ok(Self {
-            engine: Engine::new(Arc::clone(&table), clock),
+            engine: Engine::new(Arc::clone(&table), clock)
+                .limited_by(Arc::new(Limiter::new(config.rate.lines))),
             table,
             neighbours: Cache::new(
                 config.neighbours.entries,

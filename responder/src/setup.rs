@@ -8,6 +8,7 @@ use dpdk::{Eal, LcoreId, Memory, Mempool, MempoolConfig, MempoolError, Port, Por
 use otherhalf_engine::neighbour::Neighbours;
 use otherhalf_engine::{BURST, Clock, Engine, PortId};
 use otherhalf_pending::{Settings, Table};
+use otherhalf_policy::Limiter;
 use otherhalf_wire::ethernet::{self, Mac};
 use tracing::{info, warn};
 
@@ -114,14 +115,17 @@ impl Responder {
         let shared = Arc::new(
             Shared::new(snapshot, config.workers.cpus.len())
                 .with_kernel(kernel)
-                .with_relays(sharing.relays()),
+                .with_relays(sharing.relays())
+                .with_limiter(Limiter::new(config.rate.lines)),
         );
         let idle_sleep = Some(Duration::from_micros(config.workers.idle_sleep_us))
             .filter(|time| !time.is_zero());
         let workers = sharing.into_queues().enumerate().zip(eal.workers()).map(
             |((index, (rx, tx)), lcore)| {
                 let round_trips = Arc::clone(&shared.workers[index].stats.round_trips);
-                let engine = Engine::new(Arc::clone(&table), clock).counting_in(round_trips);
+                let engine = Engine::new(Arc::clone(&table), clock)
+                    .counting_in(round_trips)
+                    .limited_by(Arc::clone(&shared.limiter));
                 let worker = Worker {
                     index,
                     engine,

@@ -1,5 +1,6 @@
 //! What control and workers share besides the pending table.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
@@ -8,6 +9,7 @@ use crossbeam_queue::ArrayQueue;
 use otherhalf_control::Status;
 use otherhalf_engine::neighbour::Neighbours;
 use otherhalf_engine::{Network, Notice, Policy, PortId, SOLICITATION_LEN, View};
+use otherhalf_policy::Limiter;
 
 use crate::capture::Capture;
 use crate::kernel::Paths;
@@ -70,6 +72,8 @@ pub struct Shared {
     pub relays: Relays,
     /// Where frames of some outcomes are asked for.
     pub capture: Capture,
+    /// What requesters have caused to be sent, over all workers.
+    pub limiter: Arc<Limiter>,
     /// One for each worker.
     pub workers: Vec<WorkerShared>,
 }
@@ -100,6 +104,7 @@ impl Shared {
             kernel: Paths::default(),
             relays: Relays::default(),
             capture: Capture::new(workers),
+            limiter: Arc::new(Limiter::new(1)),
             workers: std::iter::repeat_with(worker).take(workers).collect(),
         }
     }
@@ -108,6 +113,12 @@ impl Shared {
     #[must_use]
     pub fn with_kernel(self, kernel: Paths) -> Self {
         Self { kernel, ..self }
+    }
+
+    /// The same with `limiter` for all workers.
+    #[must_use]
+    pub fn with_limiter(self, limiter: Limiter) -> Self {
+        Self { limiter: Arc::new(limiter), ..self }
     }
 
     /// The same with `relays` between workers.

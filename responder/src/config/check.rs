@@ -66,6 +66,7 @@ impl Config {
                 found.add(format!("probe.{key}.default_flow"), problem);
             }
         }
+        self.check_rates(&mut found);
         self.check_network(&mut found);
         found.invalid
     }
@@ -97,6 +98,27 @@ impl Config {
         found.in_range("neighbours.entries", neighbours.entries as u64, 1..=1 << 16);
         // An hour.
         found.in_range("neighbours.reachable_s", neighbours.reachable_s, 1..=3600);
+    }
+
+    fn check_rates(&self, found: &mut Findings<'_>) {
+        let rate = &self.rate;
+        // A minute, and as many lines as are 4 GB.
+        found.in_range("rate.burst_ms", rate.burst_ms, 1..=60_000);
+        found.in_range("rate.lines", rate.lines as u64, 1..=1 << 26);
+        let before = found.invalid.len();
+        // So that one is sent within a burst; above, the times between probes are too short to be told apart.
+        let least = 1000_u64.div_ceil(rate.burst_ms.max(1));
+        for (key, value, wider) in rate.each() {
+            found.in_range(key, value, least..=1_000_000);
+            if let Some(wider) = wider.filter(|wider| *wider < value) {
+                found.add(key, Problem::Rate { value, wider });
+            }
+        }
+        if found.invalid.len() == before
+            && let Err(unkept) = rate.limit()
+        {
+            found.add("rate.burst_ms", unkept);
+        }
     }
 
     /// Whether there is little enough of it to look at each with each other.
@@ -220,7 +242,10 @@ impl Config {
             flows(key, protocol, probe)
                 .map_err(|problem| Invalid::new(format!("probe.{key}.default_flow"), problem))
         });
+        let rate = self.rate.limit().map_err(|unkept| Invalid::new("rate", unkept))?;
         Ok(Policy {
+            rate,
+            allowances: self.rate.allowances(),
             icmp: icmp?,
             tcp: tcp?,
             udp: udp?,
