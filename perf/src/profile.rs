@@ -176,6 +176,12 @@ impl Profile {
         table.entry("drain").or_insert_with(|| {
             toml::Table::from_iter([("deadline_ms".to_owned(), toml::Value::from(0))]).into()
         });
+        // Unless the profile says otherwise, it is the packet path that is measured, by few clients that ask for much.
+        table.entry("rate").or_insert_with(|| {
+            let most = || toml::Value::from(1_000_000);
+            let keys = [("enabled", false.into()), ("pings", most()), ("neighbours", most())];
+            toml::Table::from_iter(keys.map(|(key, value)| (key.to_owned(), value))).into()
+        });
         table.to_string()
     }
 

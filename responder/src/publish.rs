@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use otherhalf_control::status::{
-    Counters, Mempool, Neighbour, Pending, Port, State, Status, Worker,
+    Counters, Mempool, Neighbour, Pending, Port, Rate, State, Status, Worker,
 };
 use otherhalf_wire::ethernet::Mac;
 
+use crate::config;
 use crate::control::Control;
 use crate::neighbours::Remembered;
 use crate::stage::Stage;
@@ -59,12 +60,21 @@ impl Control {
                 expired: self.expired,
                 oldest_ms: self.oldest_pending.saturating_mul(1000) / self.ticks_per_second.max(1),
             },
+            rate: self.rate_state(),
             neighbours: self.neighbour_states(),
             mempool: Mempool {
                 in_use: self.mempool.in_use().into(),
                 size: self.mempool.size().into(),
             },
         }
+    }
+
+    /// What the limits of requesters are and did.
+    fn rate_state(&self) -> Rate {
+        let limiter = &self.shared.limiter;
+        let [leaked, spared] = limiter.tally().read();
+        let config::Rate { enabled, dry_run, .. } = self.config.rate;
+        Rate { enabled, dry_run, bytes: limiter.octets() as u64, leaked, spared }
     }
 
     /// Why no requests should be sent here; empty if they should.

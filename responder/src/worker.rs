@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, Cache};
 use arrayvec::ArrayVec;
 use dpdk::{Burst, Checksums, Mbuf, Mempool, RxQueue, TxQueue, tsc};
 use otherhalf_engine::{BURST, Clock, Engine, Frame, Outcome, PortId, Vouched};
-use otherhalf_pending::{Prefetch};
+use otherhalf_pending::Prefetch;
 
 use crate::capture::{Received, Sampler};
 use crate::held::{Held, Waiting};

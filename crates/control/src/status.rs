@@ -83,6 +83,9 @@ pub struct Status {
     pub ports: Vec<Port>,
     /// The table of probes that wait for an answer.
     pub pending: Pending,
+    /// The limits of requesters.
+    #[serde(default)]
+    pub rate: Rate,
     /// The neighbours, in the order of their addresses.
     pub neighbours: Vec<Neighbour>,
     /// The buffers of frames.
@@ -198,6 +201,21 @@ pub struct Pending {
     /// How long the oldest had waited when the last sweep came by, in milliseconds.
     #[serde(default)]
     pub oldest_ms: u64,
+}
+
+/// The limits of requesters. What they drop is among the outcomes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rate {
+    /// Whether requests are limited.
+    pub enabled: bool,
+    /// Whether what is beyond the limits is only counted, and served.
+    pub dry_run: bool,
+    /// Bytes that the limits take.
+    pub bytes: u64,
+    /// Requests beyond a limit that were served, so that nobody can be muted.
+    pub leaked: u64,
+    /// Requests beyond a limit that were served because limits are only tried out.
+    pub spared: u64,
 }
 
 /// A neighbour.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use hyper::header::HeaderValue;
-use otherhalf_control::status::{Mempool, Neighbour, Pending, Port, Step, Times, Worker};
+use otherhalf_control::status::{Mempool, Neighbour, Pending, Port, Rate, Step, Times, Worker};
 use otherhalf_control::{State, Status};
 use otherhalf_engine::Outcome;
 use prometheus_client::collector::Collector;
@@ -46,6 +46,7 @@ impl Collector for Scrape {
         out.times(&status.workers)?;
         out.ports(&status.ports)?;
         out.pending(&status.pending)?;
+        out.rate(&status.rate)?;
         out.neighbours(&status.neighbours)?;
         out.mempool(&status.mempool)
     }
@@ -304,6 +305,18 @@ impl Out<'_> {
         }
         let help = "Probes that passes over the table found to have waited in vain; those whose place was taken before are not among them.";
         self.counter("pending_expired", help, [([], expired)])
+    }
+
+    fn rate(&mut self, rate: &Rate) -> fmt::Result {
+        let Rate { enabled, dry_run, bytes, leaked, spared } = *rate;
+        let enforced = f64::from(u8::from(enabled && !dry_run));
+        let help = "Whether requests beyond the rates are dropped.";
+        self.gauge("rate_enforced", help, [([], enforced)])?;
+        let help = "Memory of the limits of requesters.";
+        self.gauge("rate_table_bytes", help, [([], float(bytes))])?;
+        let help = "Requests beyond a rate that were served: so that nobody is muted, or because rates are only tried out.";
+        let why = [("leaked", leaked), ("spared", spared)];
+        self.counter("rate_exceeded_served", help, why.map(|(why, n)| ([("why", why.to_owned())], n)))
     }
 
     fn neighbours(&mut self, neighbours: &[Neighbour]) -> fmt::Result {

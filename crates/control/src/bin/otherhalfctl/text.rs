@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use otherhalf_control::capture::{Ended, Reason};
 use otherhalf_control::message::{Reloaded, Route};
-use otherhalf_control::status::{Counters, Neighbour, Pending, Port, Status, Worker};
+use otherhalf_control::status::{Counters, Neighbour, Pending, Port, Rate, Status, Worker};
 
 /// How it is, in a few lines.
 pub(crate) fn status(status: &Status) -> String {
@@ -36,6 +36,7 @@ pub(crate) fn status(status: &Status) -> String {
         let _ = writeln!(text, "worker {index} on CPU {cpu}: {received} frames{alive}");
     }
     text += &pending(&status.pending);
+    text += &rate(&status.rate);
     let known = status.neighbours.iter().filter(|neighbour| neighbour.mac.is_some()).count();
     let _ = writeln!(text, "neighbours: {known} known of {}", status.neighbours.len());
     let _ = writeln!(
@@ -53,6 +54,17 @@ pub(crate) fn pending(pending: &Pending) -> String {
         "pending: {live} probes wait, of {capacity} that can ({} KiB), for {timeout_ms} ms each, the oldest since {oldest_ms} ms; {expired} waited in vain\n",
         bytes / 1024
     )
+}
+
+/// What the limits of requesters do besides dropping.
+fn rate(rate: &Rate) -> String {
+    let Rate { enabled, dry_run, bytes, leaked, spared } = rate;
+    let of = format!("({} KiB)", bytes / 1024);
+    match (enabled, dry_run) {
+        (false, _) => "rates: not limited\n".to_owned(),
+        (true, false) => format!("rates: limited {of}; {leaked} requests beyond them leaked\n"),
+        (true, true) => format!("rates: tried out {of}; {spared} requests were beyond them\n"),
+    }
 }
 
 /// The counters, those that are not 0 or all.
