@@ -11,8 +11,9 @@ use arrayvec::ArrayVec;
 use dpdk::{LcoreHandle, Members, Mempool, Port, tsc};
 use otherhalf_control::message::Reloaded;
 use otherhalf_control::{Command, Reply, State};
-use otherhalf_engine::{Network, NextHop, Policy, SOLICITATION_LEN, solicit};
+use otherhalf_engine::{Clock, Network, NextHop, Policy, SOLICITATION_LEN, solicit};
 use otherhalf_pending::{Occupancy, Sweep, Table};
+use otherhalf_policy::limiter::{self, Moment};
 use otherhalf_wire::ethernet::Mac;
 use tracing::{error, info, warn};
 
@@ -34,6 +35,9 @@ use crate::worker::Prefetching;
 const TURN: Duration = Duration::from_millis(2);
 /// Buckets of the pending table looked at in a turn: a million entries in a second.
 const SWEEP_BUCKETS: usize = 1024;
+/// Lines of the limits of requesters that are swept a turn, at least, and in how many turns all are.
+const RATE_SWEEP_LINES: usize = 64;
+const RATE_SWEEP_PARTS: usize = 16_384;
 /// The same while the end of draining waits for it.
 const HASTY_SWEEP_BUCKETS: usize = 32 * SWEEP_BUCKETS;
 /// How long a worker may make no turn. What noticed it is to have been within a second.
@@ -142,6 +146,8 @@ pub struct Control {
 struct Sweeps {
     /// The one under way.
     pass: Sweep,
+    /// The same over the limits of requesters.
+    rates: limiter::Sweep,
     /// It began when no requests were taken any more.
     closed: bool,
     /// What the last such pass found.
@@ -177,6 +183,7 @@ impl Control {
             let now = Instant::now();
             self.look_after_neighbours(now);
             self.replaced.retain(|old| Arc::strong_count(old) > 1);
+            self.sweep_rates(&mut sweeps.rates);
             let pending = self.sweep(&mut sweeps);
             if now.duration_since(complained) > SILENCE {
                 complained = now;
@@ -288,7 +295,8 @@ impl Control {
         let closed = self.drain.is_some_and(|drain| drain.closed().is_some());
         if closed && !sweeps.closed {
             // This pass began while requests were taken.
-            *sweeps = Sweeps { closed, ..Sweeps::default() };
+            *sweeps =
+                Sweeps { closed, rates: std::mem::take(&mut sweeps.rates), ..Sweeps::default() };
         }
         sweeps.closed = closed;
         let buckets = if closed { HASTY_SWEEP_BUCKETS } else { SWEEP_BUCKETS };
@@ -301,6 +309,20 @@ impl Control {
             sweeps.last = closed.then_some(live);
         }
         sweeps.last
+    }
+
+    /// Sweeps a part of the limits of requesters, so that old ones do not come round: a pass takes half a minute at most.
+    fn sweep_rates(&self, pass: &mut limiter::Sweep) {
+        let snapshot = self.shared.snapshot.load();
+        let Some(limit) = &snapshot.policy.rate else { return };
+        let Some(clock) = Clock::new(self.ticks_per_second) else { return };
+        let limiter = &self.shared.limiter;
+        let lines = limiter.lines().div_ceil(RATE_SWEEP_PARTS).max(RATE_SWEEP_LINES);
+        if let Some(spent) =
+            limiter.sweep(pass, lines, &limit.rates, Moment::at_ns(clock.ns(tsc())))
+        {
+            self.shared.rate_spent.store(spent, Ordering::Relaxed);
+        }
     }
 
     /// A line for each router that has been silent for long.

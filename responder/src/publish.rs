@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use otherhalf_control::status::{
@@ -74,7 +75,15 @@ impl Control {
         let limiter = &self.shared.limiter;
         let [leaked, spared] = limiter.tally().read();
         let config::Rate { enabled, dry_run, .. } = self.config.rate;
-        Rate { enabled, dry_run, bytes: limiter.octets() as u64, leaked, spared }
+        Rate {
+            enabled,
+            dry_run,
+            bytes: limiter.octets() as u64,
+            cells: limiter.cells() as u64,
+            spent: self.shared.rate_spent.load(Ordering::Relaxed),
+            leaked,
+            spared,
+        }
     }
 
     /// Why no requests should be sent here; empty if they should.

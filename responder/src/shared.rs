@@ -74,6 +74,8 @@ pub struct Shared {
     pub capture: Capture,
     /// What requesters have caused to be sent, over all workers.
     pub limiter: Arc<Limiter>,
+    /// Its cells that are spent, in part or wholly, as of the last sweep. Written by control, relaxed: a statistic.
+    pub rate_spent: AtomicU64,
     /// One for each worker.
     pub workers: Vec<WorkerShared>,
 }
@@ -105,6 +107,7 @@ impl Shared {
             relays: Relays::default(),
             capture: Capture::new(workers),
             limiter: Arc::new(Limiter::new(1)),
+            rate_spent: AtomicU64::new(0),
             workers: std::iter::repeat_with(worker).take(workers).collect(),
         }
     }

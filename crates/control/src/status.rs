@@ -212,6 +212,10 @@ pub struct Rate {
     pub dry_run: bool,
     /// Bytes that the limits take.
     pub bytes: u64,
+    /// Cells of them, each of 4 bytes.
+    pub cells: u64,
+    /// Cells that are spent, in part or wholly, as of the last pass over them.
+    pub spent: u64,
     /// Requests beyond a limit that were served, so that nobody can be muted.
     pub leaked: u64,
     /// Requests beyond a limit that were served because limits are only tried out.

@@ -154,14 +154,6 @@ pub enum Problem {
         /// How many there may be.
         most: usize,
     },
-    /// A rate that its prefix's does not allow.
-    #[error("{value} is more than the {wider} of all addresses around it, so it is never reached")]
-    Rate {
-        /// The rate.
-        value: u32,
-        /// That of the prefix next wider.
-        wider: u32,
-    },
     /// Rates that can't be kept.
     #[error(transparent)]
     Unkept(#[from] otherhalf_policy::rates::Unkept),
@@ -195,7 +187,6 @@ impl Problem {
             Self::NoWorker => "name one CPU for each worker".into(),
             Self::NoControlCpu => "name at least one CPU for the control thread".into(),
             Self::NotAHost(_) => "give the address of a host, or a prefix of its length".into(),
-            Self::Rate { .. } => "raise that of the wider prefix, or lower this".into(),
             Self::DefaultFlow { .. } => "add it there, or set another default_flow".into(),
             Self::NoDevice(_)
             | Self::NoAddress

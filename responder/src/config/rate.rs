@@ -114,19 +114,19 @@ impl Rate {
         Allowances { closed, pings, neighbours }
     }
 
-    /// The rates, by their keys, with the key of the wider one that each must not exceed.
-    pub(super) const fn each(&self) -> [(&'static str, u32, Option<u32>); 9] {
+    /// The rates, by their keys.
+    pub(super) const fn each(&self) -> [(&'static str, u32); 9] {
         let (v4, v6) = (&self.ipv4, &self.ipv6);
         [
-            ("rate.ipv4.address", v4.address, Some(v4.prefix_24)),
-            ("rate.ipv4.prefix_24", v4.prefix_24, Some(v4.prefix_16)),
-            ("rate.ipv4.prefix_16", v4.prefix_16, None),
-            ("rate.ipv4.syn", v4.syn, None),
-            ("rate.ipv6.address", v6.address, Some(v6.prefix_64)),
-            ("rate.ipv6.prefix_64", v6.prefix_64, Some(v6.prefix_48)),
-            ("rate.ipv6.prefix_48", v6.prefix_48, Some(v6.prefix_32)),
-            ("rate.ipv6.prefix_32", v6.prefix_32, None),
-            ("rate.ipv6.syn", v6.syn, None),
+            ("rate.ipv4.address", v4.address),
+            ("rate.ipv4.prefix_24", v4.prefix_24),
+            ("rate.ipv4.prefix_16", v4.prefix_16),
+            ("rate.ipv4.syn", v4.syn),
+            ("rate.ipv6.address", v6.address),
+            ("rate.ipv6.prefix_64", v6.prefix_64),
+            ("rate.ipv6.prefix_48", v6.prefix_48),
+            ("rate.ipv6.prefix_32", v6.prefix_32),
+            ("rate.ipv6.syn", v6.syn),
         ]
     }
 }

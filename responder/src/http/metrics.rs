@@ -308,15 +308,23 @@ impl Out<'_> {
     }
 
     fn rate(&mut self, rate: &Rate) -> fmt::Result {
-        let Rate { enabled, dry_run, bytes, leaked, spared } = *rate;
+        let Rate { enabled, dry_run, bytes, cells, spent, leaked, spared } = *rate;
         let enforced = f64::from(u8::from(enabled && !dry_run));
         let help = "Whether requests beyond the rates are dropped.";
         self.gauge("rate_enforced", help, [([], enforced)])?;
         let help = "Memory of the limits of requesters.";
         self.gauge("rate_table_bytes", help, [([], float(bytes))])?;
+        let help = "Cells of the limits of requesters.";
+        self.gauge("rate_limit_cells", help, [([], float(cells))])?;
+        let help = "Cells that are spent, in part or wholly, as of the last pass over them.";
+        self.gauge("rate_spent_cells", help, [([], float(spent))])?;
         let help = "Requests beyond a rate that were served: so that nobody is muted, or because rates are only tried out.";
         let why = [("leaked", leaked), ("spared", spared)];
-        self.counter("rate_exceeded_served", help, why.map(|(why, n)| ([("why", why.to_owned())], n)))
+        self.counter(
+            "rate_exceeded_served",
+            help,
+            why.map(|(why, n)| ([("why", why.to_owned())], n)),
+        )
     }
 
     fn neighbours(&mut self, neighbours: &[Neighbour]) -> fmt::Result {

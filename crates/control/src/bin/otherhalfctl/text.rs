@@ -58,8 +58,8 @@ pub(crate) fn pending(pending: &Pending) -> String {
 
 /// What the limits of requesters do besides dropping.
 fn rate(rate: &Rate) -> String {
-    let Rate { enabled, dry_run, bytes, leaked, spared } = rate;
-    let of = format!("({} KiB)", bytes / 1024);
+    let Rate { enabled, dry_run, bytes, cells, spent, leaked, spared } = rate;
+    let of = format!("({} KiB, {spent} of {cells} cells in use)", bytes / 1024);
     match (enabled, dry_run) {
         (false, _) => "rates: not limited\n".to_owned(),
         (true, false) => format!("rates: limited {of}; {leaked} requests beyond them leaked\n"),
