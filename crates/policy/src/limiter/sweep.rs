@@ -70,7 +70,8 @@ impl Limiter {
 fn renew(cell: &AtomicU32, now: Moment) {
     let seen = cell.load(Ordering::Relaxed);
     if now.0.wrapping_sub(seen) > OLD {
-        // If it has changed since, somebody charged it: it is young.
+        // If it has changed since, somebody charged it: it is young. A charge that is written later, by who read the old cell too, stays as
+        // well: it comes after this in the order of the cell's values, for nothing comes between what a swap reads and what it writes.
         let _ = cell.compare_exchange(seen, now.0, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
