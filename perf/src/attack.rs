@@ -34,6 +34,8 @@ const FLOOD_OF_LOAD: f64 = 99.0;
 const ROOM: f64 = 1.25;
 /// Buffers that may be elsewhere than before without being lost: in queues, in caches, held for neighbours.
 const MBUFS: u64 = 1024;
+/// Replies to what was sent before a step that may come in it.
+const LATE: f64 = 64.0;
 /// Octets that a process may grow by without anything growing: pages that are touched for the first time.
 const PAGES: u64 = 4 << 20;
 /// Transactions that the generator has room for.
@@ -166,6 +168,8 @@ pub struct Attacked {
     pub refused: u64,
     /// Frames that the responder sent to strangers for it.
     pub replies: u64,
+    /// So many it may send for each frame.
+    pub most_replies: f64,
     /// Requests of the clients meanwhile.
     pub asked: u64,
     /// The shares of the clients' requests that were answered, and answered right: before, meanwhile, in the time-out after it, and
@@ -231,6 +235,7 @@ impl Attacked {
             sent_per_s: sent / seconds,
             refused: tally.refused_flood,
             replies: tally.flood_replies,
+            most_replies: flood.most_replies,
             asked: tally.asked,
             answered,
             promise: flood.promise,
@@ -301,6 +306,12 @@ impl Attacked {
             wrong <= self.believed,
             format!("{wrong} frames to clients were not as they have to be"),
         );
+        let sent: u64 = steps.iter().map(|seen| seen.tally.flood).sum();
+        let most = self.most_replies * sent as f64 + LATE;
+        promise(
+            self.replies as f64 <= most,
+            format!("{} frames were sent to strangers, and {most:.0} may be", self.replies),
+        );
         promise(self.sent_per_s > 0.0, "no frame of it was sent".to_owned());
         let Some(first) = readings.first() else {
             broken.push("the responder's state could not be read".to_owned());
@@ -346,144 +357,4 @@ fn believable(expected: f64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::course::tests::{seen, step};
-    use std::path::{Path, PathBuf};
-
-    const TIMEOUT: Duration = Duration::from_millis(500);
-
-    fn attack(kinds: &[&str]) -> Attack {
-        let flood = |kind: &&str| {
-            let text = format!("about = \"x\"\nkind = \"{kind}\"");
-            ((*kind).to_owned(), Flood::parse(Path::new("x"), &text).unwrap())
-        };
-        Attack {
-            step: step(Load::Open { rate: 0.0 }),
-            floods: kinds.iter().map(flood).collect(),
-            rate: 9900.0,
-            time: Duration::from_secs(2),
-            timeout: TIMEOUT,
-            entries: entries(9900.0, TIMEOUT),
-            gauges: Arc::new(Gauges::new(PathBuf::new())),
-            apart: true,
-        }
-    }
-
-    /// What the steps bring if each serves the share of what is asked.
-    fn steps(attack: &mut Attack, served: impl Fn(usize) -> u64) -> Vec<Seen> {
-        let mut all: Vec<Seen> = Vec::new();
-        while let Some(step) = attack.next(&all, 1000).unwrap() {
-            let mut one = seen(step.load, 0, |_, _| {});
-            one.step = step;
-            one.tally.asked = 1000;
-            one.tally.responses = served(all.len());
-            one.tally.flood = step.flood.map_or(0, |_| 19_800);
-            all.push(one);
-        }
-        all
-    }
-
-    #[test]
-    fn each_flood_has_its_time_its_time_out_and_an_after() {
-        let mut attack = attack(&["pings", "garbage"]);
-        let steps = steps(&mut attack, |_| 1000);
-        let floods: Vec<_> = steps.iter().map(|seen| seen.step.flood).collect();
-        let [pings, garbage] = [0, 1].map(|place| Some((place, 9900.0)));
-        assert_eq!(floods, [None, pings, None, None, garbage, None, None]);
-        assert!(steps.iter().all(|seen| seen.step.load == Load::Open { rate: 100.0 }));
-        assert_eq!((steps[2].step.time, steps[5].step.time), (TIMEOUT, TIMEOUT));
-    }
-
-    #[test]
-    fn what_was_disturbed_is_tried_again_and_not_for_ever() {
-        // 100 ms are 100 ticks.
-        let away = |all: &[Seen], changed: &[usize]| {
-            let mut all = all.to_vec();
-            for place in changed {
-                all[*place].longest_away = 101;
-            }
-            all
-        };
-        let mut attack = attack(&["pings", "garbage"]);
-        let whole = steps(&mut attack, |_| 1000);
-        let tries = |seen: &[Seen]| attack.tries(seen, 1000);
-        let fine = |place, before| Try { place, before, disturbed: false };
-        assert_eq!(tries(&whole), [fine(0, 0), fine(1, 3)]);
-        assert_eq!(tries(&whole[..1]), [fine(0, 0)]);
-        // The second try of the first flood takes the time of the second flood, which is still to come.
-        assert_eq!(tries(&away(&whole, &[1])), [fine(0, 3), fine(1, 6)]);
-        let many: Vec<Seen> = whole.iter().chain(&whole).cloned().collect();
-        let third = Try { place: 0, before: 6, disturbed: true };
-        assert_eq!(tries(&away(&many, &[2, 5, 8])), [third, fine(1, 9)]);
-    }
-
-    #[test]
-    fn the_table_has_room_for_the_rate_and_a_flood_may_fill_it() {
-        assert_eq!(entries(100_000.0, Duration::from_secs(1)), 131_072);
-        assert_eq!(entries(1.0, Duration::from_secs(1)), 4096);
-        let mut attack = attack(&["unanswered"]);
-        attack.floods[0].1.fill = Some(2.0);
-        assert!((attack.rate_of(0) - 2.0 * f64::from(attack.entries) / 0.5).abs() < 1.0);
-    }
-
-    fn reading(step: usize) -> Reading {
-        Reading { step, capacity: 8192, resident: 1 << 26, mbufs: 100, ..Reading::default() }
-    }
-
-    /// The promises broken when readings and steps are changed so.
-    fn broken(
-        change: impl Fn(&mut Reading),
-        served: impl Fn(usize) -> u64,
-        fault: Option<Fault>,
-    ) -> Vec<String> {
-        let mut attack = attack(&["forged-echoes"]);
-        let mut steps = steps(&mut attack, served);
-        if let Some(fault) = fault {
-            steps[1].tally.faults[fault as usize] = 9;
-        }
-        let readings: Vec<Reading> = (0..4)
-            .map(|step| {
-                let mut reading = reading(step);
-                if step > 0 {
-                    change(&mut reading);
-                }
-                reading
-            })
-            .collect();
-        let (name, flood) = &attack.floods[0];
-        let mut attacked = Attacked::new(name, flood, attack.rate_of(0), &steps);
-        attacked.read(&readings, 0);
-        attacked.judge(&attack, &steps, &readings)
-    }
-
-    #[test]
-    fn promises_are_kept_or_named() {
-        assert_eq!(broken(|_| {}, |_| 1000, None), Vec::<String>::new());
-        let one = |broken: Vec<String>, word: &str| {
-            assert!(broken.len() == 1 && broken[0].contains(word), "{broken:?} {word}");
-        };
-        one(broken(|_| {}, |step| if step == 1 { 900 } else { 1000 }, None), "answers, and 95 %");
-        one(broken(|_| {}, |step| if step == 3 { 900 } else { 1000 }, None), "one time-out after");
-        one(broken(|reading| reading.mbufs += 2000, |_| 1000, None), "buffers");
-        one(broken(|reading| reading.pending += 2000, |_| 1000, None), "probes waited");
-        one(broken(|reading| reading.resident *= 2, |_| 1000, None), "memory");
-        one(broken(|_| {}, |_| 1000, Some(Fault::WrongHop)), "believed");
-        one(broken(|_| {}, |_| 1000, Some(Fault::Checksum)), "not as they have to be");
-    }
-
-    #[test]
-    fn without_readings_nothing_is_promised_to_have_been_kept() {
-        let mut attack = attack(&["pings"]);
-        let steps = steps(&mut attack, |_| 1000);
-        let attacked = attacked(&attack, &steps, 1000);
-        assert_eq!(attacked[0].broken, ["the responder's state could not be read"]);
-    }
-
-    #[test]
-    fn forgeries_may_be_believed_as_often_as_they_are_guessed() {
-        assert_eq!(believable(0.0), 0);
-        assert_eq!(believable(1.0), 10);
-        assert!(believable(100.0) < 160);
-    }
-}
+mod tests;

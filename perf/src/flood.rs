@@ -64,7 +64,10 @@ pub struct Flood {
     /// The share of everybody else's requests that must be answered meanwhile, 0 to 1.
     #[serde(default = "promise")]
     pub promise: f64,
-    /// Why it is less than that of other floods, where it is.
+    /// Frames that the responder may send to strangers for each frame of the flood, but for neighbour discovery.
+    #[serde(default = "most_replies")]
+    pub most_replies: f64,
+    /// Why `promise` is less than that of other floods, where it is.
     pub why: Option<String>,
     /// Requests a second as a multiple of what the pending table can hold, instead of the rate of the run: above 1 it fills.
     pub fill: Option<f64>,
@@ -127,6 +130,11 @@ const fn promise() -> f64 {
     PROMISE
 }
 
+/// Never two for one.
+const fn most_replies() -> f64 {
+    1.0
+}
+
 impl Flood {
     /// Reads and checks the file at `path`, and the captures that it names.
     pub fn load(path: &Path) -> Result<Self, Error> {
@@ -150,6 +158,11 @@ impl Flood {
                 flood.promise >= PROMISE || flood.why.is_some(),
                 "why",
                 "a sentence, where promise is below 0.95",
+            ),
+            (
+                (0.0..=1.0).contains(&flood.most_replies),
+                "most_replies",
+                "0 to 1: never two for one",
             ),
             (flood.fill.is_none_or(|fill| (0.1..=10.0).contains(&fill)), "fill", "0.1 to 10"),
             (
@@ -190,6 +203,7 @@ mod tests {
         for (text, named) in [
             ("kind = \"pings\"\npromise = 2.0", "promise"),
             ("kind = \"pings\"\npromise = 0.5", "why"),
+            ("kind = \"pings\"\nmost_replies = 1.5", "most_replies"),
             ("kind = \"pings\"\nfill = 0.0", "fill"),
             ("kind = \"pings\"\nfiles = [\"x\"]", "files"),
             ("kind = \"replay\"", "files"),

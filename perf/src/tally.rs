@@ -39,9 +39,9 @@ pub struct Tally {
     pub flood: u64,
     /// Such that the port had no room for.
     pub refused_flood: u64,
-    /// What came back to strangers, and to those whom a flood made up.
+    /// What was sent to strangers, but for neighbour discovery.
     pub flood_replies: u64,
-    /// Questions for our hardware address.
+    /// Questions for our hardware address, and for those of stations that a flood made up.
     pub neighbours: u64,
     /// Requests of an open loop that the port had no room for: the responder's queue was full.
     pub refused_requests: u64,

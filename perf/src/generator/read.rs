@@ -172,7 +172,7 @@ impl Generator {
             Some(Neighbour::Responder(_)) => Ok(Seen::Done),
             // Somebody made up a station, and the responder looks for it.
             None if self.floods.are_expected() => {
-                self.tally.flood_replies += 1;
+                self.tally.neighbours += 1;
                 Ok(Seen::Foreign)
             }
             None => Err(Fault::Malformed),
