@@ -171,7 +171,8 @@ impl Generator {
                 continue;
             }
             let mut window = self.window(begun - start, now - begun, &before, sample);
-            let more = clock_ticks(hz, self.waited().wrapping_sub(waited));
+            // Threads that have ended have not waited.
+            let more = clock_ticks(hz, self.waited().saturating_sub(waited));
             longest_away = longest_away.max(more).max(now - begun);
             if more > 0 {
                 waited = self.waited();
