@@ -12,7 +12,7 @@
 //! The loop around the engine is not shared with [`worker`](crate::worker): that one is made of receive queues, mbufs and what it takes to
 //! send a burst as it lies, none of which is here.
 
-mod input;
+pub mod input;
 mod output;
 mod find;
 mod command;

@@ -69,7 +69,7 @@ pub enum Error {
 
 /// A received frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Packet {
+pub struct Packet {
     /// Its time, in nanoseconds since 1970.
     pub at_ns: u64,
     /// The place of its interface in the file.
@@ -80,26 +80,32 @@ pub(super) struct Packet {
     pub cut: bool,
 }
 
-type Source = io::Chain<Cursor<[u8; 4]>, File>;
+type Source<R> = io::Chain<Cursor<[u8; 4]>, R>;
 
-enum Form {
-    Pcap(PcapReader<Source>),
-    Pcapng(PcapNgReader<Source>),
+enum Form<R: Read> {
+    Pcap(PcapReader<Source<R>>),
+    Pcapng(PcapNgReader<Source<R>>),
 }
 
 /// An open file.
-pub(super) struct Input {
+pub struct Input<R: Read = File> {
     path: PathBuf,
-    form: Form,
+    form: Form<R>,
     packets: u64,
 }
 
 impl Input {
     /// Opens the file at `path`.
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+    pub fn open(path: &Path) -> Result<Self, Error> {
         let opened = |source| Error::Open { path: path.to_owned(), source };
+        Self::read(File::open(path).map_err(opened)?, path)
+    }
+}
+
+impl<R: Read> Input<R> {
+    /// Reads the beginning of `file`, which is at `path`.
+    pub fn read(mut file: R, path: &Path) -> Result<Self, Error> {
         let wrong = |source| Error::Form { path: path.to_owned(), source };
-        let mut file = File::open(path).map_err(opened)?;
         let mut start = [0; 4];
         file.read_exact(&mut start).map_err(|error| wrong(PcapError::IoError(error)))?;
         let source = Cursor::new(start).chain(file);
@@ -115,7 +121,11 @@ impl Input {
     }
 
     /// The next frame; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Packet>, Error> {
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an error ends it: no iterator goes on after one"
+    )]
+    pub fn next(&mut self) -> Result<Option<Packet>, Error> {
         let Self { path, form, packets } = self;
         let read = match form {
             Form::Pcap(reader) => {

@@ -1,11 +1,10 @@
 //! A worker's end of captures: copies before the engine, chooses after it.
 
-use std::sync::atomic::Ordering;
-
 use arrayvec::ArrayVec;
-use otherhalf_engine::{BURST, Outcome};
+use otherhalf_engine::Outcome;
 
-use super::lane::{Lane, Received, Slot};
+use super::lane::{BURST, Lane, Received, Slot};
+use super::sync::Ordering;
 use super::{Capture, Wanted};
 
 /// What a worker keeps of a burst while a capture is armed.
@@ -43,11 +42,7 @@ impl<'a> Sampler<'a> {
     /// Whether this burst is copied; asks whether a capture is armed.
     #[inline]
     pub fn begin(&mut self) -> bool {
-        self.wanted = self.capture.wanted();
-        if self.wanted.is_empty() {
-            return false;
-        }
-        self.ready()
+        !self.capture.wanted().is_empty() && self.ready()
     }
 
     /// Whether this burst is copied.
@@ -57,11 +52,17 @@ impl<'a> Sampler<'a> {
         !self.wanted.is_empty()
     }
 
-    /// Makes ready for a burst.
+    /// Makes ready for a burst; whether it is still wanted.
     #[cold]
     fn ready(&mut self) -> bool {
+        // In this order: what is wanted by an older session than the one whose number was read can't be seen any more, and if it is by a
+        // newer one, the copies bear the older number, and it takes them for late.
+        self.session = self.capture.session.load(Ordering::Acquire);
+        self.wanted = self.capture.wanted();
         self.snap_len = self.capture.snap_len.load(Ordering::Relaxed);
-        self.session = self.capture.session.load(Ordering::Relaxed);
+        if self.wanted.is_empty() {
+            return false;
+        }
         (self.len, self.ends) = (0, [None; BURST]);
         if let Some(lane) = self.lane() {
             while !self.copies.is_full()
@@ -106,12 +107,10 @@ impl<'a> Sampler<'a> {
     /// Hands on a copy of a single frame, if it is wanted: one that ends outside its burst, untouched since it was received.
     #[inline]
     pub fn single(&mut self, outcome: Outcome, frame: Received<'_>) {
-        if self.capture.wanted().has(outcome) {
-            self.ready();
+        if self.capture.wanted().has(outcome) && self.ready() {
             self.copy(frame);
-            if let Some(lane) = self.lane() {
-                hand_on(lane, self.session, outcome, self.copies.first_mut());
-            }
+            self.note(0, outcome);
+            self.finish();
         }
     }
 

@@ -1,11 +1,10 @@
 //! The end of a capture where its frames come out.
 
-use std::sync::MutexGuard;
-
 use otherhalf_engine::{Outcome, PortId};
 
 use super::Capture;
 use super::lane::{Lane, ROOM, Slot};
+use super::sync::MutexGuard;
 
 /// A frame that was captured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

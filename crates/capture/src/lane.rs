@@ -1,13 +1,15 @@
 //! The buffers of one worker's captures, and the two queues that they go round in.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use arrayvec::ArrayVec;
-use crossbeam_queue::ArrayQueue;
-use otherhalf_engine::{BURST, Outcome, PortId};
+use otherhalf_engine::{Outcome, PortId};
 
-/// Copies of one worker that may wait to be taken out.
-pub const ROOM: usize = 512;
+use crate::sync::{ArrayQueue, AtomicU64, Ordering};
+
+/// Copies of one worker that may wait to be taken out. Loom could not go through so many.
+pub const ROOM: usize = if cfg!(loom) { 2 } else { 512 };
+
+/// Frames of a burst.
+pub(super) const BURST: usize = if cfg!(loom) { 1 } else { otherhalf_engine::BURST };
 
 /// Octets that a copy has room for: a whole frame, unless it is a jumbo.
 pub const SNAP_LEN: usize = 2048;
