@@ -18,11 +18,14 @@ mod random;
 
 pub mod answers;
 pub mod as_file;
+pub mod capture_file;
 pub mod config;
+pub mod control;
 pub mod document;
 pub mod endpoints;
 pub mod engine;
 pub mod ixp_file;
+pub mod prefix_list;
 pub mod topology;
 pub mod trace;
 pub mod wire;
@@ -34,11 +37,14 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("answers", answers::run),
     ("as_file", as_file::run),
+    ("capture_file", capture_file::run),
     ("config", config::run),
+    ("control", control::run),
     ("document", document::run),
     ("endpoints", endpoints::run),
     ("engine", engine::run),
     ("ixp_file", ixp_file::run),
+    ("prefix_list", prefix_list::run),
     ("topology", topology::run),
     ("trace", trace::run),
     ("wire", wire::run),
