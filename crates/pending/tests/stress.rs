@@ -1,13 +1,19 @@
-//! Four threads on a tiny table: every entry comes out exactly once, and is one that went in.
+//! Threads on a tiny table, four or many more than there are cores: every entry comes out exactly once, and is one that went in.
+//!
+//! `OTHERHALF_STRESS_SECONDS=60 cargo test -p otherhalf-pending --release --test stress` has the many at it for a minute.
 #![cfg(not(loom))]
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use otherhalf_pending::{Entry, Insert, Settings, Sweep, Table};
 
 const THREADS: u64 = 4;
 const ROUNDS: u64 = 400_000;
+
+/// Entries of the table, which has 24 slots for them.
+const ENTRIES: usize = 12;
 
 /// Added to every taker's clock, so that no entry is newer than `now` and each age gives its insert away.
 const AHEAD: u64 = 1 << 30;
@@ -25,12 +31,12 @@ fn request_id(ticket: u64) -> u16 {
 }
 
 impl Shared {
-    fn new(entries: usize, timeout_ticks: u64) -> Self {
-        let settings = Settings { entries, timeout_ticks, secret: [21, 22] };
+    fn new(inserts: u64, timeout_ticks: u64) -> Self {
+        let settings = Settings { entries: ENTRIES, timeout_ticks, secret: [21, 22] };
         Self {
             table: Table::new(settings).unwrap(),
             tickets: AtomicU64::new(0),
-            taken: (0..THREADS * ROUNDS).map(|_| AtomicU8::new(0)).collect(),
+            taken: (0..inserts).map(|_| AtomicU8::new(0)).collect(),
         }
     }
 
@@ -66,13 +72,13 @@ struct Counts {
     taken: u64,
 }
 
-/// Each thread inserts and takes keys at random; `keys` of them, with some sweeps in between.
-fn run(shared: &Shared, keys: u64, sweep_ahead: u64) -> Counts {
+/// Each of `threads` inserts and takes keys at random, in so many `rounds`; `keys` of them, with some sweeps in between.
+fn run(shared: &Shared, [threads, rounds]: [u64; 2], keys: u64, sweep_ahead: u64) -> Counts {
     let worker = |thread: u64| {
         let mut counts = Counts::default();
         let mut random = thread + 1;
         let mut cursor = Sweep::new();
-        for round in 0..ROUNDS {
+        for round in 0..rounds {
             // xorshift64 (Marsaglia 2003).
             random ^= random << 13;
             random ^= random >> 7;
@@ -94,7 +100,7 @@ fn run(shared: &Shared, keys: u64, sweep_ahead: u64) -> Counts {
     thread::scope(|scope| {
         let worker = &worker;
         let threads: Vec<_> =
-            (0..THREADS).map(|thread| scope.spawn(move || worker(thread))).collect();
+            (0..threads).map(|thread| scope.spawn(move || worker(thread))).collect();
         threads.into_iter().fold(Counts::default(), |sum, thread| {
             let one = thread.join().unwrap();
             Counts {
@@ -108,11 +114,10 @@ fn run(shared: &Shared, keys: u64, sweep_ahead: u64) -> Counts {
     })
 }
 
-#[test]
-fn what_goes_in_comes_out_once() {
-    // 24 slots for 32 keys: crowded, and nothing expires.
-    let shared = Shared::new(12, 1 << 40);
-    let mut counts = run(&shared, 32, AHEAD);
+/// 24 slots for 32 keys: crowded, and nothing expires; what went in comes out.
+fn crowd([threads, rounds]: [u64; 2]) -> Counts {
+    let shared = Shared::new(threads * rounds, 1 << 40);
+    let mut counts = run(&shared, [threads, rounds], 32, AHEAD);
     for key in 0..32 {
         while shared.take(key) {
             counts.taken += 1;
@@ -120,7 +125,13 @@ fn what_goes_in_comes_out_once() {
     }
     // Each New added an entry, each Replaced put one in the place of another.
     assert_eq!(counts.new, counts.taken);
-    assert_eq!(counts.new + counts.replaced + counts.conflict + counts.full, THREADS * ROUNDS);
+    assert_eq!(counts.new + counts.replaced + counts.conflict + counts.full, threads * rounds);
+    counts
+}
+
+#[test]
+fn what_goes_in_comes_out_once() {
+    let counts = crowd([THREADS, ROUNDS]);
     for (what, count) in [
         ("new", counts.new),
         ("replaced", counts.replaced),
@@ -135,7 +146,21 @@ fn what_goes_in_comes_out_once() {
 fn expiry_claims_and_sweeps_lose_and_double_nothing() {
     // Entries expire after some 100 inserts, by the inserters' and the sweepers' clock; takers see them
     // longer or shorter, as their clock is put ahead by AHEAD, which the time-out must cover.
-    let shared = Shared::new(12, AHEAD + (100 << 8));
-    let counts = run(&shared, 64, AHEAD + (50 << 8));
+    let shared = Shared::new(THREADS * ROUNDS, AHEAD + (100 << 8));
+    let counts = run(&shared, [THREADS, ROUNDS], 64, AHEAD + (50 << 8));
     assert!(counts.taken > ROUNDS / 100 && counts.taken <= counts.new);
+}
+
+#[test]
+fn many_more_threads_than_cores_for_a_while() {
+    let seconds = std::env::var("OTHERHALF_STRESS_SECONDS").map_or(1, |seconds| {
+        seconds.parse().expect("OTHERHALF_STRESS_SECONDS is a number of seconds")
+    });
+    let threads = 8 * thread::available_parallelism().unwrap().get() as u64;
+    let (began, mut inserts) = (Instant::now(), 0);
+    while began.elapsed() < Duration::from_secs(seconds) {
+        let Counts { new, replaced, conflict, full, .. } = crowd([threads, ROUNDS / 8]);
+        inserts += new + replaced + conflict + full;
+    }
+    println!("{threads} threads, {inserts} inserts in {:?}", began.elapsed());
 }
