@@ -69,7 +69,7 @@ pub struct Flood {
     pub most_replies: f64,
     /// Why `promise` is less than that of other floods, where it is.
     pub why: Option<String>,
-    /// Requests a second as a multiple of what the pending table can hold, instead of the rate of the run: above 1 it fills.
+    /// Requests within a pending time-out as a multiple of the table's entries, instead of the rate of the run: at 2 it is full.
     pub fill: Option<f64>,
     /// Capture files (pcap) whose frames are replayed, beside the flood's own file.
     #[serde(default)]

@@ -66,7 +66,7 @@ fn clients_are_served_over_rings_whatever_comes_besides() {
     assert!(echoes.outcomes["drop_unmatched"] > 2000, "{echoes:?}");
     assert!(neighbours.neighbours.most > 100, "{neighbours:?}");
     assert!(replay.outcomes["drop_forged"] > 100 && replay.replies > 100, "{replay:?}");
-    // Twice what the table holds came in, and it was never more than full.
+    // It fills, and is empty again.
     assert!(unanswered.pending.most > 3000 && unanswered.pending.after < 200, "{unanswered:?}");
 }
 
@@ -74,7 +74,7 @@ fn clients_are_served_over_rings_whatever_comes_besides() {
 fn a_promise_that_is_broken_is_named_and_fails_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("too-much.toml");
-    // Five times what the table holds, and no word of why clients may get less.
+    // Five times its entries within a time-out, and no word of why clients may get less.
     let text = "about = \"x\"\nkind = \"unanswered\"\nfill = 5.0\n";
     fs::write(&path, text).unwrap();
     let (output, attacked) = attack("attack", &[path], "2");
