@@ -45,6 +45,7 @@ pub mod names;
 pub mod alias;
 pub mod endpoints;
 mod printable;
+pub mod json;
 pub mod analyse;
 pub mod live;
 pub mod document;

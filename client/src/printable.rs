@@ -8,14 +8,19 @@ use std::fmt::Write as _;
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || is_invisible(c) {
+        if is_shown(c) {
+            out.push(c);
+        } else {
             // Writing to a String cannot fail.
             let _ = write!(out, "{}", c.escape_unicode());
-        } else {
-            out.push(c);
         }
     }
     out
+}
+
+/// Whether a terminal shows `c`, rather than to obey it or to hide it.
+pub(crate) fn is_shown(c: char) -> bool {
+    !c.is_control() && !is_invisible(c)
 }
 
 /// Zero-width characters, separators, direction marks (Unicode's `Bidi_Control`), tags, and the two noncharacters that

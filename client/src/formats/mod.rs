@@ -21,7 +21,7 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::record::Recording;
-use crate::{Document, picture};
+use crate::{Document, json, picture};
 
 /// A format that a trace can be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,12 +154,12 @@ const LABEL_STACK: (u8, u8) = (1, 1);
 
 /// JSON over several lines, with the last one ended.
 fn lines_of(value: &impl Serialize) -> Result<String, Error> {
-    Ok(serde_json::to_string_pretty(value)? + "\n")
+    Ok(json::pretty(value)? + "\n")
 }
 
 /// JSON on one line, which is ended.
 fn line_of(value: &impl Serialize) -> Result<String, Error> {
-    Ok(serde_json::to_string(value)? + "\n")
+    Ok(json::line(value)? + "\n")
 }
 
 #[cfg(test)]

@@ -107,8 +107,8 @@ pub(crate) fn error(json: Option<Json>, exit_code: u8, error: &str) {
     let document =
         document::Failure::new(env!("CARGO_PKG_VERSION"), exit_code, error.trim_end().to_owned());
     let text = match json {
-        Json::Document => serde_json::to_string_pretty(&document),
-        Json::Line => serde_json::to_string(&document),
+        Json::Document => otherhalf_client::json::pretty(&document),
+        Json::Line => otherhalf_client::json::line(&document),
     };
     if let Ok(text) = text {
         // If nobody reads it, nobody misses it.

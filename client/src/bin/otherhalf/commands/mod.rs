@@ -69,8 +69,7 @@ fn proceed(interrupted: &AtomicBool) -> ControlFlow<()> {
 }
 
 fn write_json(document: &impl Serialize, out: &mut impl Write) -> Result<(), Failure> {
-    serde_json::to_writer_pretty(&mut *out, document)?;
-    writeln!(out)?;
+    writeln!(out, "{}", otherhalf_client::json::pretty(document)?)?;
     Ok(out.flush()?)
 }
 

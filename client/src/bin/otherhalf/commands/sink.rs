@@ -104,7 +104,7 @@ impl Sink {
     }
 
     fn write_event(&mut self, event: &Event) -> io::Result<()> {
-        self.write((serde_json::to_string(event)? + "\n").as_bytes())
+        self.write((otherhalf_client::json::line(event)? + "\n").as_bytes())
     }
 
     fn write(&mut self, octets: &[u8]) -> io::Result<()> {

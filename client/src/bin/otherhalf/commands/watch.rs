@@ -232,7 +232,7 @@ fn remember(
     state: Option<&Path>,
 ) -> Result<(), Failure> {
     if let Some(file) = state {
-        saved::replace(file, &(serde_json::to_string_pretty(&new)? + "\n"))?;
+        saved::replace(file, &(otherhalf_client::json::pretty(&new)? + "\n"))?;
     }
     *known = Some(new);
     Ok(())
