@@ -40,7 +40,7 @@ pub(crate) fn framed(document: &Document) -> Markup {
 /// The page of a picture.
 pub(crate) fn whole(document: &Document) -> String {
     let title =
-        format!("otherhalf {} {}", document.head.command, printable(&document.head.target.name));
+        printable(&format!("otherhalf {} {}", document.head.command, document.head.target.name));
     let page = html! {
         (DOCTYPE)
         html lang="en" {
