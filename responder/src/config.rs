@@ -13,6 +13,7 @@
 
 pub mod keys;
 mod values;
+mod requests;
 mod document;
 mod read;
 mod check;
@@ -40,6 +41,8 @@ pub use rate::{Rate, RateV4, RateV6};
 pub use values::{FlowRange, Level, Mode, Secret};
 use values::{addresses, vlan, vlan_number};
 
+pub use requests::{BogonSources, Requests};
+
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +65,9 @@ pub struct Config {
     /// What is answered besides requests, and the way that all replies take.
     #[serde(default)]
     pub reply: ReplyPath,
+    /// Which requests are answered.
+    #[serde(default)]
+    pub requests: Requests,
     /// The probes that may be asked for.
     #[serde(default)]
     pub probe: Probes,

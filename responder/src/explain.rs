@@ -218,6 +218,22 @@ impl Case<'_> {
         }
         let probe = is_probe(outcome);
         match outcome {
+            Outcome::DropBogon => {
+                let sentence = format!(
+                    "{from} is no address of the Internet: see requests.bogons in the configuration"
+                );
+                steps.push(("source", sentence));
+            }
+            Outcome::DropWrongPort => {
+                let sentence =
+                    format!("{from} is routed by another interface: requests.strict_source = true");
+                steps.push(("source", sentence));
+            }
+            Outcome::RefusedPadding => {
+                steps.push(("protocol", format!("{name} is served: {section}.enabled = true")));
+                let sentence = "without padding it is too small: requests.max_amplification";
+                steps.push(("size", sentence.into()));
+            }
             Outcome::RefusedTtl => {
                 let sentence =
                     format!("{ttl} is refused: it only asks whether traces are answered here");

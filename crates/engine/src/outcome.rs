@@ -64,6 +64,10 @@ outcomes! {
     RefusedExtension = "refused_extension",
         advice: "Normal in small numbers: a client asked for more than is allowed here. A newer client may speak extensions that this \
             version does not know: look for an upgrade.",
+    /// A request smaller than what it asks for, measured by `requests.max_amplification`, was refused with the octets that it lacks.
+    RefusedPadding = "refused_padding",
+        advice: "Clients that do not pad, if the limit is below what they need (about 3.2), and each trace's first request of those that \
+            learn to. Or spoofed requests: the refusal is no larger than the request.",
     /// A router's time exceeded became a response.
     ResponseTimeExceeded = "response_time_exceeded",
         advice: "Work done. About as many as probes that end at routers; much fewer says that routers limit their ICMP errors, or that \
@@ -156,6 +160,12 @@ outcomes! {
     /// A request for a TCP probe beyond the rate of these to one network.
     DropRateSyn = "drop_rate_syn",
         advice: "Somebody has us send many SYNs to one network. Other traces to it go on; see `rate.ipv4.syn` and `rate.ipv6.syn`.",
+    /// A request from an address that nobody on the Internet has: private, documentation and the like.
+    DropBogon = "drop_bogon",
+        advice: "Spoofed requests, or a network whose NAT leaks. If they are yours, see `requests.bogons` in the configuration.",
+    /// A request that came in by another interface than the one that its source is routed to.
+    DropWrongPort = "drop_wrong_port",
+        advice: "Spoofed requests, or routes that differ by direction: `requests.strict_source` is for networks where they do not.",
     /// A request while the pending table had no room for it.
     DropTableFull = "drop_table_full",
         advice: "Requests are lost. Either the load is above what `pending.entries` allows for `pending.timeout_ms`, or somebody floods \

@@ -1,9 +1,12 @@
 //! What the responder is willing to do.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
-use otherhalf_policy::Rates;
+use otherhalf_policy::{Prefixes, Rates};
+use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
+use otherhalf_wire::trace::RESPONSE_LEN;
 
 /// The flows that probes of one protocol may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +73,72 @@ impl Default for Allowances {
     }
 }
 
+/// What becomes of requests from addresses that are not globally reachable (RFC 6890).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bogons {
+    /// Dropped if the address that is asked is globally reachable itself: on the Internet nobody else asks there.
+    #[default]
+    Public,
+    /// Dropped wherever they ask.
+    Drop,
+    /// Answered.
+    Allow,
+}
+
+/// The smallest request, in octets from its IP header on, for which a probe is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeastRequest {
+    v4: [u16; 3],
+    v6: [u16; 3],
+}
+
+impl Default for LeastRequest {
+    /// As [`Self::DEFAULT_PERCENT`] asks.
+    fn default() -> Self {
+        Self::at_most(Self::DEFAULT_PERCENT)
+    }
+}
+
+impl LeastRequest {
+    /// No request without padding is below it: IPv4 TCP is the worst, with 100 octets for 32.
+    pub const DEFAULT_PERCENT: u32 = 320;
+
+    /// The smallest requests that cause probe and response of at most `percent` of their own size, all with their IP headers.
+    #[must_use]
+    pub fn at_most(percent: u32) -> Self {
+        let least = |family: Family| {
+            Protocol::ALL.map(|protocol| {
+                let caused = caused(family, protocol).saturating_mul(100);
+                let least = caused.div_ceil(u64::from(percent.max(1)));
+                u16::try_from(least).unwrap_or(u16::MAX)
+            })
+        };
+        Self { v4: least(Family::V4), v6: least(Family::V6) }
+    }
+
+    /// Octets of a request for a probe of `protocol`.
+    #[must_use]
+    #[inline(always)]
+    pub const fn of(&self, family: Family, protocol: Protocol) -> u16 {
+        let [icmp, tcp, udp] = match family {
+            Family::V4 => self.v4,
+            Family::V6 => self.v6,
+        };
+        match protocol {
+            Protocol::Icmp => icmp,
+            Protocol::Tcp => tcp,
+            Protocol::Udp => udp,
+        }
+    }
+}
+
+/// Octets of probe and response together, with their IP headers: all that one request causes.
+fn caused(family: Family, protocol: Protocol) -> u64 {
+    let headers = family.header_len().saturating_mul(2);
+    let octets = headers.saturating_add(protocol.probe_len()).saturating_add(RESPONSE_LEN);
+    u64::try_from(octets).unwrap_or(u64::MAX)
+}
+
 /// What the responder is willing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -92,10 +161,18 @@ pub struct Policy {
     pub rate: Option<RateLimit>,
     /// What is answered besides requests.
     pub allowances: Allowances,
+    /// What becomes of requests from addresses that are not globally reachable.
+    pub bogons: Bogons,
+    /// Whether a request must come in by the interface that its source is routed to.
+    pub strict_source: bool,
+    /// How large a request must be for the probe that it asks for.
+    pub least_request: LeastRequest,
+    /// Whose requests may be smaller: prefixes with another value than 0.
+    pub unpadded: Arc<Prefixes>,
 }
 
 impl Default for Policy {
-    /// Every protocol, every flow, by the routes, and answers as a host gives them.
+    /// Every protocol, every flow, by the routes, and answers as a host gives them; no bogons at public addresses.
     fn default() -> Self {
         let [icmp, tcp, udp] = Protocol::ALL.map(|protocol| Some(Flows::any(protocol)));
         Self {
@@ -108,6 +185,10 @@ impl Default for Policy {
             closed_ports: true,
             rate: None,
             allowances: Allowances::default(),
+            bogons: Bogons::default(),
+            strict_source: false,
+            least_request: LeastRequest::default(),
+            unpadded: Arc::default(),
         }
     }
 }

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 
 use otherhalf_pending::{Hash, Prefetch, Table};
-use otherhalf_wire::extension::Class;
 use otherhalf_wire::icmp;
 use otherhalf_wire::ip::Packet;
 use otherhalf_wire::probe::Protocol;
-use otherhalf_wire::trace::{ANY_FLOW, Refusal, Request, extensions};
+use otherhalf_wire::trace::{ANY_FLOW, Refusal, Request};
 
+use crate::bogon;
 use crate::classify::Task;
+use crate::extension;
 use crate::outcome::Outcome;
 use crate::work::{Address, Found, Look};
 
@@ -56,6 +57,7 @@ pub(crate) fn read<A: Address, P: Prefetch>(
     if look.view.policy.draining {
         return Err(Outcome::DropDraining);
     }
+    bogon::check(look, packet)?;
     let Request { identifier, ttl, .. } = request;
     let (own, requester) = (packet.dst, packet.src);
     let (refusal, outcome) = 'refused: {
@@ -72,8 +74,8 @@ pub(crate) fn read<A: Address, P: Prefetch>(
         if !flows.allow(flow) {
             break 'refused (Refusal::Flow, Outcome::RefusedFlow);
         }
-        if let Some(class) = unwelcome(trailer) {
-            break 'refused (Refusal::Extension(class.value()), Outcome::RefusedExtension);
+        if let Some(refused) = extension::check(look.view.policy, packet, protocol, trailer) {
+            break 'refused refused;
         }
         let Packet { traffic_class, flow_label, .. } = *packet;
         return look.ask(Ask {
@@ -90,22 +92,6 @@ pub(crate) fn read<A: Address, P: Prefetch>(
     };
     let (own, requester) = (own.into(), requester.into());
     look.task(Task::Refuse(Refuse { own, requester, identifier, refusal, outcome }))
-}
-
-/// The first extension object that we do not serve: padding alone is welcome, all else needs a policy that is not there.
-#[inline(always)]
-fn unwelcome(trailer: &[u8]) -> Option<Class> {
-    if trailer.is_empty() { None } else { unwelcome_object(trailer) }
-}
-
-#[cold]
-fn unwelcome_object(trailer: &[u8]) -> Option<Class> {
-    let classes = extensions(trailer)
-        .into_iter()
-        .flatten()
-        .map(|object| object.map_or_else(|(class, _)| Err(class), |object| Ok(object.class)));
-    let mut bad = classes.filter(|class| *class != Ok(Class::PADDING));
-    bad.next().map(|(Ok(class) | Err(class))| class)
 }
 
 impl<A: Address> Ask<A> {

@@ -13,6 +13,7 @@ use otherhalf_policy::limiter::Charge;
 use otherhalf_wire::ip;
 
 use crate::answer::{Match, Shown};
+use crate::bogon;
 use crate::burst::{BURST, View};
 use crate::classify::Task;
 use crate::network::{InterfaceId, Network, RouteId};
@@ -111,6 +112,10 @@ pub(crate) trait Address: ip::Known {
     fn is_owned(self, network: &Network, ingress: InterfaceId) -> bool;
     /// See [`Network::may_be_sent_to`].
     fn may_be_sent_to(self, network: &Network) -> bool;
+    /// See [`bogon::may_be_special_v4`].
+    fn may_be_special(self) -> bool;
+    /// See [`bogon::is_special_v4`].
+    fn is_special(self) -> bool;
     /// See [`Network::route`].
     fn route(
         self,
@@ -136,6 +141,15 @@ impl Address for Ipv4Addr {
     #[inline(always)]
     fn may_be_sent_to(self, network: &Network) -> bool {
         network.may_be_sent_to_v4(self)
+    }
+
+    #[inline(always)]
+    fn may_be_special(self) -> bool {
+        bogon::may_be_special_v4(self)
+    }
+
+    fn is_special(self) -> bool {
+        bogon::is_special_v4(self)
     }
 
     #[inline(always)]
@@ -173,6 +187,15 @@ impl Address for Ipv6Addr {
     #[inline(always)]
     fn may_be_sent_to(self, network: &Network) -> bool {
         network.may_be_sent_to_v6(self)
+    }
+
+    #[inline(always)]
+    fn may_be_special(self) -> bool {
+        bogon::may_be_special_v6(self)
+    }
+
+    fn is_special(self) -> bool {
+        bogon::is_special_v6(self)
     }
 
     #[inline(always)]

@@ -61,6 +61,9 @@ impl Config {
         }
         self.check_ports(&mut found);
         self.check_routes(&mut found);
+        for Invalid { key, problem } in self.requests.mistakes() {
+            found.add(key, problem);
+        }
         for (key, protocol, probe) in self.probes() {
             if let Err(problem) = flows(key, protocol, probe) {
                 found.add(format!("probe.{key}.default_flow"), problem);
@@ -254,6 +257,10 @@ impl Config {
             // The control thread's to set, not the configuration's.
             draining: false,
             closed_ports: self.reply.closed_ports,
+            bogons: self.requests.bogons(),
+            strict_source: self.requests.strict_source,
+            least_request: self.requests.least_request(),
+            unpadded: self.requests.unpadded(),
         })
     }
 }

@@ -144,6 +144,9 @@ pub enum Problem {
         /// What would be in range.
         range: RangeInclusive<u64>,
     },
+    /// A factor out of its range.
+    #[error("{0} is out of range: 0.1 to 10")]
+    Amplification(f64),
     /// More of it than can be looked through for each packet.
     #[error("there are {count} {what}, and {most} at most can be served")]
     TooMany {
@@ -192,6 +195,7 @@ impl Problem {
             | Self::NoAddress
             | Self::FilePrefix(_)
             | Self::InterfaceName(_)
+            | Self::Amplification(_)
             | Self::Range { .. } => {
                 return takes();
             }

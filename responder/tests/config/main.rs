@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use otherhalf_engine::policy::Reply;
-use otherhalf_engine::{InterfaceId, NextHop};
+use otherhalf_engine::{Bogons, InterfaceId, LeastRequest, NextHop};
 use otherhalf_responder::config::{Config, Error, LogFormat, LogTarget, keys, print};
 use otherhalf_wire::ethernet::{Mac, VlanId};
 use said::{NUMBERS, PORTS, ROUTES_AND_FLOWS};
@@ -76,6 +76,12 @@ secret = "00112233445566778899aabbccddeeff"
 [reply]
 path = "hairpin"
 closed_ports = false
+
+[requests]
+bogons = "drop"
+strict_source = true
+max_amplification = 1.0
+unpadded = ["192.0.2.0/24", "2001:db8::/32"]
 
 [probe.icmp]
 enabled = false
@@ -177,6 +183,10 @@ fn every_key_is_taken_and_means_what_it_says() {
     let policy = config.policy().unwrap();
     assert_eq!(policy.reply, Reply::Hairpin);
     assert!(!policy.closed_ports);
+    assert_eq!((policy.bogons, policy.strict_source), (Bogons::Drop, true));
+    assert_eq!(policy.least_request, LeastRequest::at_most(100));
+    let unpadded = |text: &str| policy.unpadded.get(text.parse().unwrap());
+    assert_eq!(["192.0.2.9", "192.0.3.9", "2001:db8::1"].map(unpadded), [1, 0, 1]);
     assert!(policy.icmp.is_none());
     let tcp = policy.tcp.unwrap();
     assert_eq!((tcp.default, &tcp.allowed[..]), (443, &[80..=80, 443..=443, 8000..=8099][..]));
@@ -233,6 +243,7 @@ fn keys_that_do_not_exist_are_refused_with_their_line() {
         ("[probe.tcp]", 3, "[probe.tcp] has default_flow, enabled, flows"),
         ("[probe.udp]", 3, "[probe.udp] has default_flow, enabled, flows"),
         ("[neighbours]", 3, "[neighbours] has entries, reachable_s"),
+        ("[requests]", 3, "[requests] has bogons, max_amplification, strict_source, unpadded"),
         ("[drain]", 3, "[drain] has deadline_ms, grace_ms"),
         ("[log]", 3, "[log] has format, level, target"),
         (
@@ -287,6 +298,10 @@ fn values_of_another_kind_are_refused_with_their_line() {
         (
             "[reply]\npath = \"best\"",
             "8: reply.path: unknown variant `best`, expected `route` or `hairpin` (path takes \"route\" or \"hairpin\")",
+        ),
+        (
+            "[requests]\nbogons = \"no\"",
+            "10: requests.bogons: unknown variant `no`, expected one of `public`, `drop`, `allow` (bogons takes \"public\", \"drop\" or \"allow\")",
         ),
         (
             "[pending]\nentries = \"many\"",

@@ -42,6 +42,18 @@ pub(crate) const NUMBERS: &[Said] = &[
         "neighbours.entries: 0 is out of range: 1 to 65536 (entries takes neighbours, 1 to 65536)",
     ),
     (
+        "[requests]\nmax_amplification = 0.01",
+        "requests.max_amplification: 0.01 is out of range: 0.1 to 10 (max_amplification takes a factor, 0.1 to 10.0)",
+    ),
+    (
+        "[requests]\nmax_amplification = nan",
+        "requests.max_amplification: NaN is out of range: 0.1 to 10 (max_amplification takes a factor, 0.1 to 10.0)",
+    ),
+    (
+        "[requests]\nunpadded = [\"192.0.2.1/24\"]",
+        "requests.unpadded[0]: 192.0.2.1/24 has bits set behind its prefix length (write 192.0.2.0/24, or the length that was meant)",
+    ),
+    (
         "[drain]\ngrace_ms = 600001",
         "drain.grace_ms: 600001 is out of range: 0 to 600000 (grace_ms takes milliseconds, 0 to 600000)",
     ),
