@@ -141,6 +141,7 @@ fn caused(family: Family, protocol: Protocol) -> u64 {
 
 /// What the responder is willing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the configuration")]
 pub struct Policy {
     /// Probes over ICMP; none: refused.
     pub icmp: Option<Flows>,

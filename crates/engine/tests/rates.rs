@@ -11,7 +11,7 @@ use common::{
     request_packet, routed, router_mac,
 };
 use otherhalf_engine::policy::{Allowances, RateLimit};
-use otherhalf_engine::{Neighbours, Outcome, Verdict};
+use otherhalf_engine::{Outcome, Verdict};
 use otherhalf_policy::{Limiter, Limits, Rates};
 use otherhalf_wire::arp::Operation;
 use otherhalf_wire::icmp::Kind;
@@ -129,7 +129,7 @@ fn some_leaks_and_not_much() {
 fn what_waits_is_charged_once() {
     for family in FAMILIES {
         let (mut ours, _) = limited(0, false);
-        let known = std::mem::replace(&mut ours.neighbours, Neighbours::default());
+        let known = std::mem::take(&mut ours.neighbours);
         let frames = requests(family, Protocol::Udp, 15);
         for _ in 0..10 {
             let held = ours.burst(0, &frames);
