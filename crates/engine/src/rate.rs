@@ -60,7 +60,7 @@ impl Rate {
         let charge = target.charge(table, bits, syn);
         match limiter.take(&limit.rates, &charge, Moment::at_ns(clock.ns(now))) {
             Ok(()) => Ok(()),
-            Err(reached) => self.beyond(limiter, limit, reached, clock, now),
+            Err(reached) => self.beyond(limiter, limit, (reached, syn), clock, now),
         }
     }
 
@@ -86,7 +86,7 @@ impl Rate {
         &self,
         limiter: &Limiter,
         limit: &RateLimit,
-        reached: Limited,
+        (reached, syn): (Limited, bool),
         clock: &Clock,
         now: u64,
     ) -> Result<(), Outcome> {
@@ -95,7 +95,7 @@ impl Rate {
             return Ok(());
         }
         // TCP probes never leak: a network has to be safe from them, and its hosts can be traced by others.
-        let leaks = reached != Limited::Syn && self.one_in(limit.leak);
+        let leaks = !syn && self.one_in(limit.leak);
         if leaks && self.leak.take_of(limit.leak_per_second, clock.hz(), now) {
             limiter.tally().leak();
             return Ok(());

@@ -93,6 +93,20 @@ fn tcp_probes_have_a_rate_of_their_own() {
     }
 }
 
+/// Whichever limit is reached: a flood in somebody's name is not to become one of SYNs.
+#[test]
+fn tcp_probes_never_leak() {
+    for family in FAMILIES {
+        let (mut ours, _) = limited(1, false);
+        let leaky = |limit| RateLimit { leak_per_second: 10_000, ..limit };
+        ours.policy.rate = ours.policy.rate.map(leaky);
+        let found = outcomes(&mut ours, &requests(family, Protocol::Udp, 100));
+        assert_eq!(count(&found, Outcome::ProbeUdp), 100, "all beyond the rate leak");
+        let found = outcomes(&mut ours, &requests(family, Protocol::Tcp, 5));
+        assert_eq!(count(&found, Outcome::DropRateAddress), 5, "{family:?}: {found:?}");
+    }
+}
+
 #[test]
 fn a_tryout_drops_nothing() {
     for family in FAMILIES {
