@@ -91,6 +91,7 @@ pub fn explain(config: &Config, question: &Question) -> Result<Explanation, Erro
     case.why(fate, &mut steps);
     if !matches!(fate.verdict, Verdict::Drop | Verdict::Kernel) {
         steps.push(("way", case.way(fate.outcome, hop)));
+        steps.push(("rate", config.rate.explain(question.from)));
     }
     Ok(Explanation { steps, outcome: fate.outcome })
 }

@@ -1,7 +1,9 @@
 //! `[rate]`: how much may be caused to be sent, and to whom.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use otherhalf_engine::policy::{Allowances, RateLimit};
 use otherhalf_policy::rates::Unkept;
 use otherhalf_policy::{Limits, Rates};
@@ -128,5 +130,36 @@ impl Rate {
             ("rate.ipv6.prefix_32", v6.prefix_32),
             ("rate.ipv6.syn", v6.syn),
         ]
+    }
+
+    /// What limits requests from `address`, with the keys.
+    pub(crate) fn explain(&self, address: IpAddr) -> String {
+        if !self.enabled {
+            return "as many as are asked for: rate.enabled = false".into();
+        }
+        let (v4, v6) = (&self.ipv4, &self.ipv6);
+        let (version, limits): (u8, &[(&str, u8, u32)]) = match address {
+            IpAddr::V4(_) => {
+                let wide = ("prefix_16", 16, v4.prefix_16);
+                let (host, net) = (("address", 32, v4.address), ("prefix_24", 24, v4.prefix_24));
+                (4, &[host, net, wide, ("syn", 24, v4.syn)])
+            }
+            IpAddr::V6(_) => {
+                let (host, net) = (("address", 128, v6.address), ("prefix_64", 64, v6.prefix_64));
+                let site = ("prefix_48", 48, v6.prefix_48);
+                (6, &[host, net, site, ("prefix_32", 32, v6.prefix_32), ("syn", 48, v6.syn)])
+            }
+        };
+        let each = limits.iter().map(|(key, len, rate)| {
+            let net = IpNet::new(address, *len).map_or(address.into(), |net| net.trunc());
+            format!("{rate} to {net} (rate.ipv{version}.{key})")
+        });
+        let all = each.collect::<Vec<_>>().join(", ");
+        let beyond = if self.dry_run {
+            "rate.dry_run = true: beyond them it is served, and counted"
+        } else {
+            "beyond them it is dropped"
+        };
+        format!("probes a second, by TCP alone the last: {all}; {beyond}")
     }
 }

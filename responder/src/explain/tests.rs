@@ -183,3 +183,23 @@ fn who_may_not_ask_is_told_by_the_key() {
     let exempt = format!("{padded}\nunpadded = [\"203.0.113.0/24\"]");
     assert_eq!(explained(&exempt, &ASK).outcome, Outcome::ProbeUdp);
 }
+
+#[test]
+fn the_limits_of_who_asks_are_told_with_their_keys() {
+    let said = |file: &str, question: &Question| explained(file, question).to_string();
+    let v4 = said(FILE, &from("198.51.100.7"));
+    // As docs/operations.md shows it.
+    let line = "\nrate      probes a second, by TCP alone the last: 500 to 198.51.100.7/32 (rate.ipv4.address), \
+        2000 to 198.51.100.0/24 (rate.ipv4.prefix_24), 32000 to 198.51.0.0/16 (rate.ipv4.prefix_16), \
+        500 to 198.51.100.0/24 (rate.ipv4.syn); beyond them it is dropped\n";
+    assert!(v4.contains(line), "{v4}");
+    let file = format!("{FILE}\n[rate]\ndry_run = true\n[rate.ipv6]\nprefix_48 = 77\n");
+    let v6 = said(&file, &from("2001:db8:1:2::7"));
+    for part in
+        ["1000 to 2001:db8:1:2::/64 (rate.ipv6.prefix_64)", "77 to 2001:db8:1::/48", "is served"]
+    {
+        assert!(v6.contains(part), "{v6}");
+    }
+    let off = said(&format!("{FILE}\n[rate]\nenabled = false\n"), &ASK);
+    assert!(off.contains("rate.enabled = false"), "{off}");
+}
