@@ -260,6 +260,7 @@ impl Control {
                 Command::Undrain => Reply::Done("it was not draining".into()),
                 // The socket's own thread answers these.
                 Command::Status
+                | Command::Pending { .. }
                 | Command::Routes { .. }
                 | Command::LogLevel { .. }
                 | Command::Capture(_) => Reply::Error("not the control thread's".into()),

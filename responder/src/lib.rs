@@ -9,7 +9,7 @@
 //! - [`control`]: one thread for all that is not packets: neighbours ([`neighbours`]), signals, reloads ([`reload`]), going
 //!   out of service ([`drain`]), [`links`] and the routes over them, workers that hang ([`heartbeat`]), the end;
 //! - [`publish`]: the state that everybody is shown; [`http`] and [`telemetry`]: where monitoring finds it;
-//! - [`socket`]: who else may tell it what to do, `otherhalfctl` for one; [`routes`]: what it shows of them;
+//! - [`socket`]: who else may tell it what to do, `otherhalfctl` for one; [`routes`] and [`waiting`]: what it shows of them and of the pending table;
 //! - [`logs`]: where its lines go;
 //! - [`explain`]: what would happen to a request, by the engine itself;
 //! - [`service`]: what the service manager is told;
@@ -29,6 +29,7 @@ pub mod http;
 pub mod telemetry;
 pub mod socket;
 pub mod routes;
+pub mod waiting;
 pub mod logs;
 pub mod setup;
 mod late;

@@ -24,6 +24,7 @@ use crate::config;
 use crate::logs::{AUDIT, Logs};
 use crate::routes::Routes;
 use crate::shared::Shared;
+use crate::waiting::Look;
 
 /// Connections at once.
 const CONNECTIONS: usize = 16;
@@ -84,9 +85,7 @@ impl Drop for Socket {
 pub fn open(
     config: &config::Control,
     path: &Path,
-    shared: Arc<Shared>,
-    routes: Routes,
-    logs: Logs,
+    shown: Shown,
 ) -> Result<(Socket, Receiver<Ask>), Error> {
     let refused = |source| Error::Refused { path: path.to_owned(), source };
     clear(path)?;
@@ -98,7 +97,7 @@ pub fn open(
     }
     fs::set_permissions(path, Permissions::from_mode(config.mode.0)).map_err(refused)?;
     let (asks, questions) = sync_channel(QUESTIONS);
-    let desk = Desk { shared, routes, logs, asks };
+    let desk = Desk { shown, asks };
     let spawned =
         thread::Builder::new().name("control-socket".into()).spawn(move || serve(&listener, &desk));
     spawned.map_err(refused)?;
@@ -135,11 +134,21 @@ fn group(name: &str) -> Result<u32, Error> {
     found.map(|group| group.gid.as_raw()).ok_or_else(|| Error::NoGroup(name.to_owned()))
 }
 
+/// What is looked at and answered without the control thread.
+pub struct Shown {
+    /// The state, the routes that are taken, and captures.
+    pub shared: Arc<Shared>,
+    /// How routes are shown.
+    pub routes: Routes,
+    /// The pending table.
+    pub pending: Look,
+    /// The log.
+    pub logs: Logs,
+}
+
 /// What answers questions.
 struct Desk {
-    shared: Arc<Shared>,
-    routes: Routes,
-    logs: Logs,
+    shown: Shown,
     asks: SyncSender<Ask>,
 }
 
@@ -194,7 +203,7 @@ impl Desk {
                         info!(target: AUDIT, by, ?command, "told to");
                     }
                     if let Command::Capture(wish) = &command {
-                        capture::serve(&self.shared, wish, &mut answers)?;
+                        capture::serve(&self.shown.shared, wish, &mut answers)?;
                         continue;
                     }
                     self.answer(command, by)
@@ -215,11 +224,13 @@ impl Desk {
     }
 
     fn answer(&self, command: Command, by: String) -> Reply {
+        let Shown { shared, routes, pending, logs } = &self.shown;
         match command {
-            Command::Status => Reply::Status(Box::new(self.shared.status.load().as_ref().clone())),
-            Command::Routes { to } => self.routes.list(&self.shared.snapshot.load(), to),
-            Command::LogLevel { level: None } => Reply::LogLevel(self.logs.level()),
-            Command::LogLevel { level: Some(level) } => match self.logs.set(&level) {
+            Command::Status => Reply::Status(Box::new(shared.status.load().as_ref().clone())),
+            Command::Pending { limit } => Reply::Waiting(pending.list(limit)),
+            Command::Routes { to } => routes.list(&shared.snapshot.load(), to),
+            Command::LogLevel { level: None } => Reply::LogLevel(logs.level()),
+            Command::LogLevel { level: Some(level) } => match logs.set(&level) {
                 Ok(()) => Reply::LogLevel(level),
                 Err(why) => Reply::Error(why),
             },

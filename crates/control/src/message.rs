@@ -19,6 +19,9 @@ pub const LONGEST_QUESTION: u64 = 4096;
 /// The longest answer, in bytes with its end of line: a status with all neighbours that there can be.
 pub const LONGEST_ANSWER: u64 = 256 << 20;
 
+/// The most probes that one answer lists.
+pub const MOST_WAITING: usize = 1000;
+
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +47,11 @@ pub enum Command {
     },
     /// To come back into service; answered by [`Reply::Done`].
     Undrain,
+    /// To list some of the probes that wait for an answer; answered by [`Reply::Waiting`].
+    Pending {
+        /// How many at most; of more than [`MOST_WAITING`], so many.
+        limit: usize,
+    },
     /// To name its routes, or the one that decides for an address; answered by [`Reply::Routes`].
     Routes {
         /// The address.
@@ -72,7 +80,10 @@ impl Command {
             | Self::LogLevel { level: Some(_) }
             // It changes nothing, and shows what requesters send.
             | Self::Capture(_) => true,
-            Self::Status | Self::Routes { .. } | Self::LogLevel { level: None } => false,
+            Self::Status
+            | Self::Pending { .. }
+            | Self::Routes { .. }
+            | Self::LogLevel { level: None } => false,
         }
     }
 }
@@ -87,6 +98,8 @@ pub enum Reply {
     Reloaded(Reloaded),
     /// It was done; a sentence says what.
     Done(String),
+    /// Probes that wait.
+    Waiting(Waiting),
     /// The routes.
     Routes(Vec<Route>),
     /// The level of the log.
@@ -115,6 +128,28 @@ pub struct Reloaded {
     pub changed: Vec<String>,
     /// Keys whose values take effect at the next start.
     pub restart: Vec<String>,
+}
+
+/// Some of the probes that wait for an answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Those that were found first, the one that waits longest in front. Where a probe lies in the table is as good as random, so they are
+    /// a sample.
+    pub probes: Vec<Probe>,
+    /// Whether the whole table was looked through: then these are all that waited when the look came by.
+    pub whole: bool,
+}
+
+/// A probe that waits, as far as the table knows. It keeps a keyed hash of all else: addresses, protocol, flow and the probe's identifier
+/// can't be told from that, and the TTL is not kept at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The identifier of the request that it is for.
+    pub request_id: u16,
+    /// How long ago it was sent, in microseconds.
+    pub age_us: u64,
+    /// How much longer its answer is waited for, in microseconds.
+    pub left_us: u64,
 }
 
 /// A route.

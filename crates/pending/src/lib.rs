@@ -91,6 +91,7 @@ mod slot;
 mod survey;
 mod table;
 mod sweep;
+mod waiting;
 mod sync;
 
 pub use error::Error;

@@ -143,6 +143,17 @@ fn run(
     let again = table.sweep(&mut Sweep::new(), usize::MAX, now).unwrap();
     let oldest = model.pending.values().map(|(_, sent)| now - sent).max().unwrap_or_default();
     prop_assert_eq!(again, Occupancy { live, expired: 0, oldest });
+    let sorted = |mut entries: Vec<Entry>| {
+        entries.sort_unstable_by_key(|entry| (entry.age_ticks, entry.request_id));
+        entries
+    };
+    // In two parts, the second of which reaches past the end.
+    let parts = [0..table.buckets() / 2, table.buckets() / 2..usize::MAX];
+    let listed = parts.into_iter().flat_map(|part| table.waiting(part, now)).collect();
+    let expected = model.pending.values();
+    let expected =
+        expected.map(|&(request_id, sent)| Entry { request_id, age_ticks: now - sent }).collect();
+    prop_assert_eq!(sorted(listed), sorted(expected));
     let mut keys: Vec<_> = model.pending.keys().copied().collect();
     keys.sort_unstable();
     for key in keys {

@@ -205,3 +205,41 @@ fn a_capture_ends_with_its_time_or_its_client_and_there_is_one_at_a_time() {
     }
     served.stop();
 }
+
+#[test]
+fn what_waits_is_listed_while_it_comes_and_goes() {
+    // Nobody answers the probes, so they wait until they are given up.
+    let served = flooded("pending", "hairpin");
+    let deadline = Instant::now() + LIMIT;
+    let listed = loop {
+        let listed = served.json(&["pending", "--limit", "3"]);
+        if listed["probes"].as_array().unwrap().len() == 3 {
+            break listed;
+        }
+        assert!(Instant::now() < deadline, "no probe waits: {listed}");
+    };
+    let timeout_us = listed["timeout_ms"].as_u64().unwrap() * 1000;
+    let ages: Vec<u64> = listed["probes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|probe| {
+            let [age, left] = ["age_us", "left_us"].map(|key| probe[key].as_u64().unwrap());
+            // Each is rounded down.
+            assert!((timeout_us - 2..=timeout_us).contains(&(age + left)), "{probe}");
+            assert!(u16::try_from(probe["request_id"].as_u64().unwrap()).is_ok());
+            age
+        })
+        .collect();
+    assert!(ages.is_sorted_by(|older, younger| older >= younger), "{ages:?}");
+    let text = served.says(&["pending", "--limit", "1"]);
+    let lines: Vec<&str> = text.lines().collect();
+    let [_, line, more] = lines.as_slice() else { panic!("three lines:\n{text}") };
+    assert!(line.starts_with("request ") && line.contains(" ago, given up in "), "{text}");
+    assert_eq!(*more, "there may be more: see --limit");
+    let none = served.json(&["pending", "--limit", "0"]);
+    assert_eq!(none["probes"].as_array().unwrap().len(), 0);
+    assert!(none["live"].as_u64().is_some());
+    assert_eq!(served.ctl(&["pending", "--limit", "1001"]).status.code(), Some(2));
+    served.stop();
+}

@@ -19,6 +19,8 @@ use otherhalf_responder::kernel::ferry;
 use otherhalf_responder::logs::Logs;
 use otherhalf_responder::routes::Routes;
 use otherhalf_responder::setup::Responder;
+use otherhalf_responder::socket::Shown;
+use otherhalf_responder::waiting::Look;
 use otherhalf_responder::{http, service, socket, telemetry};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use tracing::{error, info, warn};
@@ -136,9 +138,13 @@ fn run(config: &Config, file: PathBuf) -> anyhow::Result<()> {
     // Before the workers: whatever can fail comes first. The socket is there as long as this function.
     let mut listening = None;
     if let Some(path) = &config.control.socket {
-        let routes = Routes { interfaces: control.interfaces.clone() };
-        let (open, asks) =
-            socket::open(&config.control, path, Arc::clone(&control.shared), routes, logs)?;
+        let shown = Shown {
+            shared: Arc::clone(&control.shared),
+            routes: Routes { interfaces: control.interfaces.clone() },
+            pending: Look::into(Arc::clone(&control.table), control.ticks_per_second),
+            logs,
+        };
+        let (open, asks) = socket::open(&config.control, path, shown)?;
         (listening, control.asks) = (Some(open), Some(asks));
     }
     http::open(&config.http.listen, Arc::clone(&control.shared))?;

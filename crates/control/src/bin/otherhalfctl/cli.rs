@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use otherhalf_control::client::DEFAULT_SOCKET;
+use otherhalf_control::message::MOST_WAITING;
 
 /// Talks to a running otherhalfd.
 #[derive(Debug, Parser)]
@@ -59,8 +60,16 @@ pub(crate) enum Command {
     },
     /// Brings it back into service.
     Undrain,
-    /// Shows how many probes wait for an answer.
-    Pending,
+    /// Shows how many probes wait for an answer, and lists some of them.
+    ///
+    /// A probe's line has the identifier of the request that it is for, how long it has waited and how long it still may. More is not known: the
+    /// table keeps a keyed hash of addresses, protocol, flow and identifier, from which none can be told, and the TTL not at all. To see addresses,
+    /// capture requests (`capture --outcome probe_udp`). Those listed are the first that are found, and where a probe lies in the table is as good as random.
+    Pending {
+        /// How many are listed at most.
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = limit)]
+        limit: usize,
+    },
     /// Lists the neighbours.
     Neighbours,
     /// Lists the routes, or names the one that decides for an address.
@@ -84,6 +93,14 @@ pub(crate) enum Command {
         #[command(subcommand)]
         what: Generate,
     },
+}
+
+/// How many probes may be listed.
+fn limit(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(limit @ ..=MOST_WAITING) => Ok(limit),
+        _ => Err(format!("0 to {MOST_WAITING} can be listed")),
+    }
 }
 
 #[derive(Debug, Args)]

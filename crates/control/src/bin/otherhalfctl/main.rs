@@ -12,6 +12,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{CommandFactory, Parser};
 use otherhalf_control::client::{self, Client};
+use otherhalf_control::message::Waiting;
+use otherhalf_control::status::Pending;
 use otherhalf_control::{Command as Told, Reply, State, Status};
 use pcap_file::PcapError;
 use serde::Serialize;
@@ -26,6 +28,15 @@ const OLD: Duration = Duration::from_secs(2);
 
 /// How often is looked whether the daemon has drained.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// The pending table, and some of what is in it.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    table: Pending,
+    #[serde(flatten)]
+    waiting: Waiting,
+}
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -81,9 +92,17 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             let status = status(socket)?;
             show(if *json { to_json(&status)? } else { text::stats(&status, *all, *workers) })?;
         }
-        Command::Pending => {
-            let pending = status(socket)?.pending;
-            show(if *json { to_json(&pending)? } else { text::pending(&pending) })?;
+        Command::Pending { limit } => {
+            let Status { pending: table, .. } = status(socket)?;
+            let waiting = match ask(socket, Told::Pending { limit: *limit })? {
+                Reply::Waiting(waiting) => waiting,
+                other => return Err(Failure::Unexpected(Box::new(other))),
+            };
+            show(if *json {
+                to_json(&Listed { table, waiting })?
+            } else {
+                text::pending(&table) + &text::waiting(&waiting)
+            })?;
         }
         Command::Neighbours => {
             let neighbours = status(socket)?.neighbours;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use otherhalf_control::capture::{Ended, Reason};
-use otherhalf_control::message::{Reloaded, Route};
+use otherhalf_control::message::{Probe, Reloaded, Route, Waiting};
 use otherhalf_control::status::{Counters, Neighbour, Pending, Port, Rate, Status, Worker};
 
 /// How it is, in a few lines.
@@ -65,6 +65,19 @@ fn rate(rate: &Rate) -> String {
         (true, false) => format!("rates: limited {of}; {leaked} requests beyond them leaked\n"),
         (true, true) => format!("rates: tried out {of}; {spared} requests were beyond them\n"),
     }
+}
+
+/// Some of what waits, one probe a line.
+pub(crate) fn waiting(Waiting { probes, whole }: &Waiting) -> String {
+    let mut text = String::new();
+    for Probe { request_id, age_us, left_us } in probes {
+        let [age, left] = [age_us, left_us].map(|us| format!("{}.{:03} ms", us / 1000, us % 1000));
+        let _ = writeln!(text, "request {request_id:<5} sent {age} ago, given up in {left}");
+    }
+    if !whole {
+        text += "there may be more: see --limit\n";
+    }
+    text
 }
 
 /// The counters, those that are not 0 or all.
@@ -152,6 +165,15 @@ fn duration(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_probe_that_waits_is_a_line() {
+        let probe = Probe { request_id: 77, age_us: 1_234_005, left_us: 999 };
+        let line = "request 77    sent 1234.005 ms ago, given up in 0.999 ms\n";
+        assert_eq!(waiting(&Waiting { probes: vec![probe], whole: true }), line);
+        let more = waiting(&Waiting { probes: vec![probe], whole: false });
+        assert_eq!(more, format!("{line}there may be more: see --limit\n"));
+    }
 
     #[test]
     fn a_time_has_two_units() {
