@@ -21,6 +21,7 @@ mod rate;
 mod error;
 mod mistake;
 mod file;
+pub mod machine;
 pub mod print;
 pub mod pages;
 

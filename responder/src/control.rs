@@ -347,12 +347,17 @@ impl Control {
             // A responder that is told to end does so, whoever drains it besides.
             if then == Then::Exit {
                 drain.then_exit();
+                service::takes(drain.longest(now));
             }
             return;
         }
         let config::Drain { grace_ms, deadline_ms } = self.config.drain;
         info!(grace_ms, deadline_ms, "draining: not ready for requests");
-        self.drain = Some(Drain::new(then, self.config.drain.times(), now));
+        let drain = Drain::new(then, self.config.drain.times(), now);
+        if then == Then::Exit {
+            service::takes(drain.longest(now));
+        }
+        self.drain = Some(drain);
     }
 
     /// Back into service. Says whether it was on its way out.

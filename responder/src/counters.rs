@@ -140,7 +140,7 @@ pub const FIGURES: &[Entry] = &[
     Entry {
         name: "mbufs_in_use",
         help: "Buffers of frames in use when the process ended.",
-        advice: "Should be 0, for all queues are closed then. If it is not, tell us.",
+        advice: "Should be 0, for all ports are closed then. Two drivers keep what lies in their rings when they are closed: net_af_xdp and, with zero-copy, net_memif; that is about a ring for each queue. With any other, tell us.",
     },
 ];
 

@@ -77,6 +77,17 @@ impl Drain {
         self.done
     }
 
+    /// How much longer it takes at most, as of `now`.
+    #[must_use]
+    pub fn longest(&self, now: Instant) -> Duration {
+        let Times { grace, deadline } = self.times;
+        match self.closed {
+            _ if self.done => Duration::ZERO,
+            None => (grace + deadline).saturating_sub(now.duration_since(self.began)),
+            Some(closed) => deadline.saturating_sub(now.duration_since(closed)),
+        }
+    }
+
     /// Goes on. `pending` is the number of probes that wait, counted by a sweep of the whole table that began after
     /// requests were closed; none while there is no such number.
     pub fn step(&mut self, now: Instant, pending: Option<u64>) -> Step {
@@ -120,11 +131,14 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut drain = Drain::new(Then::Wait, TIMES, start);
+        assert_eq!(drain.longest(at(500)), Duration::from_millis(6500));
         assert_eq!((drain.step(at(1999), Some(0)), drain.state()), (Step::Stay, State::Leaving));
         assert_eq!((drain.step(at(2000), Some(0)), drain.state()), (Step::Close, State::Draining));
         assert_eq!(drain.step(at(2001), None), Step::Stay);
+        assert_eq!(drain.longest(at(3000)), Duration::from_secs(4));
         assert_eq!((drain.step(at(2500), Some(3)), drain.state()), (Step::Stay, State::Draining));
         assert_eq!(drain.step(at(2600), Some(0)), Step::Done { given_up: Some(0) });
+        assert_eq!(drain.longest(at(2700)), Duration::ZERO);
         assert_eq!((drain.step(at(9000), Some(0)), drain.state()), (Step::Stay, State::Drained));
     }
 

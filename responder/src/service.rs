@@ -1,5 +1,7 @@
 //! What the service manager is told (`sd_notify(3)`), if there is one: `NOTIFY_SOCKET` names its socket.
 
+use std::time::Duration;
+
 use sd_notify::NotifyState;
 use tracing::warn;
 
@@ -33,6 +35,16 @@ pub fn alive() {
     if sd_notify::watchdog_enabled().is_some() {
         tell(&[NotifyState::Watchdog]);
     }
+}
+
+/// What it takes to stop workers and to close ports, besides what draining takes.
+const CLOSING: Duration = Duration::from_secs(20);
+
+/// It drains, for `longest` at most, and ends then: the manager is not to lose patience before (`TimeoutStopSec`), so that how long draining
+/// may take is said in one place, the configuration.
+pub fn takes(longest: Duration) {
+    let usec = u32::try_from((longest + CLOSING).as_micros()).unwrap_or(u32::MAX);
+    tell(&[NotifyState::ExtendTimeoutUsec(usec)]);
 }
 
 /// It comes to its end.

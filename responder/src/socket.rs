@@ -90,7 +90,7 @@ pub fn open(
     let refused = |source| Error::Refused { path: path.to_owned(), source };
     clear(path)?;
     let gid = config.group.as_deref().map(group).transpose()?;
-    let listener = UnixListener::bind(path).map_err(refused)?;
+    let listener = bind(path).map_err(refused)?;
     let socket = Socket(path.to_owned());
     if gid.is_some() {
         std::os::unix::fs::chown(path, None, gid).map_err(refused)?;
@@ -103,6 +103,19 @@ pub fn open(
     spawned.map_err(refused)?;
     info!(path = %path.display(), mode = %config.mode, "control socket");
     Ok((socket, questions))
+}
+
+/// Listens at `path`, for this user alone: group and mode come afterwards, and until then nobody else gets in.
+///
+/// The kernel makes the file with the mode that the process's mask leaves it, and has no call that takes another one. The mask is all
+/// threads': a file that another one makes at this moment gets less, never more. A folder of our own, and a socket that is
+/// moved out of it, would leave its old name to whoever asks the kernel for it (`ss`).
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    use rustix::fs::Mode;
+    let before = rustix::process::umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
+    let bound = UnixListener::bind(path);
+    rustix::process::umask(before);
+    bound
 }
 
 /// Makes way for a new socket: one that nobody listens at is left of a process that was killed.
@@ -126,7 +139,7 @@ fn clear(path: &Path) -> Result<(), Error> {
 }
 
 /// The number of the group `name`, which may be a number.
-fn group(name: &str) -> Result<u32, Error> {
+pub(crate) fn group(name: &str) -> Result<u32, Error> {
     if let Ok(number) = name.parse() {
         return Ok(number);
     }
@@ -265,5 +278,27 @@ fn peer(stream: &UnixStream) -> String {
             format!("control socket, uid {uid}, process {pid}")
         }
         Err(error) => format!("control socket, somebody unknown ({error})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_gets_in_before_the_mode_is_set() {
+        let mask = || {
+            let mask = rustix::process::umask(rustix::fs::Mode::empty());
+            rustix::process::umask(mask);
+            mask
+        };
+        let before = mask();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let _listener = bind(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(mask(), before);
+        assert!(bind(&path).is_err(), "there is one already");
+        assert_eq!(mask(), before, "after an error, too");
     }
 }

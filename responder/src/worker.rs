@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 use arrayvec::ArrayVec;
+use crossbeam_queue::ArrayQueue;
 use dpdk::{Burst, Checksums, Mbuf, Mempool, RxQueue, TxQueue, tsc};
 use otherhalf_engine::{BURST, Clock, Engine, Frame, Outcome, PortId, Vouched};
 use otherhalf_pending::Prefetch;
@@ -18,6 +19,7 @@ use crate::outgoing::{Exit, Outgoing};
 use crate::relay::Relay;
 use crate::shared::{Shared, Snapshot, WorkerShared};
 use crate::stage::{Stage, Watch};
+use crate::stats::WorkerStats;
 use told::{Besides, Extra, Order, Told};
 
 /// Empty turns of the loop before a worker that may sleep does.
@@ -392,28 +394,16 @@ impl Turn<'_> {
     /// Sends what the kernel has sent, a burst of each port at most.
     fn send_for_kernel(&mut self) {
         for (port, path) in &self.kernel {
-            if path.from_kernel.is_empty() {
-                continue;
-            }
-            let Some(outgoing) = self.outgoing.get_mut(usize::from(port.0)) else { continue };
-            for frame in std::iter::from_fn(|| path.from_kernel.pop()).take(BURST) {
-                outgoing.kernel(frame, &self.own.stats);
-            }
-            outgoing.flush(&self.own.stats);
+            let outgoing = self.outgoing.get_mut(usize::from(port.0));
+            send_waiting(outgoing, &path.from_kernel, &self.own.stats, Outgoing::kernel);
         }
     }
 
     /// Sends what other workers handed over, a burst of each port at most.
     fn send_for_others(&mut self) {
         for (port, relay) in &self.relays {
-            if relay.frames.is_empty() {
-                continue;
-            }
-            let Some(outgoing) = self.outgoing.get_mut(usize::from(port.0)) else { continue };
-            for relayed in std::iter::from_fn(|| relay.frames.pop()).take(BURST) {
-                outgoing.relayed(relayed, &self.own.stats);
-            }
-            outgoing.flush(&self.own.stats);
+            let outgoing = self.outgoing.get_mut(usize::from(port.0));
+            send_waiting(outgoing, &relay.frames, &self.own.stats, Outgoing::relayed);
         }
     }
 
@@ -517,6 +507,21 @@ fn vouched(found: Checksums) -> Vouched {
         return Vouched::default();
     }
     Vouched { ipv4: found.ipv4().is_vouched(), transport: found.transport().is_vouched() }
+}
+
+/// Sends what waits for a port, a burst at most; `collect` is how a frame of this kind is collected.
+fn send_waiting<'a, T>(
+    outgoing: Option<&mut Outgoing<'a>>,
+    waiting: &ArrayQueue<T>,
+    stats: &WorkerStats,
+    collect: impl Fn(&mut Outgoing<'a>, T, &WorkerStats),
+) {
+    if let Some(outgoing) = outgoing.filter(|_| !waiting.is_empty()) {
+        for frame in std::iter::from_fn(|| waiting.pop()).take(BURST) {
+            collect(outgoing, frame, stats);
+        }
+        outgoing.flush(stats);
+    }
 }
 
 /// A frame of our own, written by `emit`; `None` if there is no mbuf.

@@ -3,9 +3,11 @@
 
 mod kit;
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -270,6 +272,7 @@ fn the_service_address_is_announced_to_two_routers() {
     beside.await_sessions(4);
     await_routes(&lab, &[]);
     let socket = socket(folder.path(), "www");
+    a_stranger_is_refused(folder.path(), &socket);
     let mut follower = follow(&lab, "www", &socket, &beside);
     follower.wait_for("enabled");
     await_routes(&lab, &["R2", "R3"]);
@@ -312,6 +315,36 @@ fn follow(lab: &Lab, node: &str, socket: &Path, bird: &Bird) -> Process {
     command.arg("-s").arg(socket).arg("-b").arg(bird.socket());
     command.args(["service_4", "service_6"]).env("PATH", path);
     Process::start(lab, &mut command)
+}
+
+/// Another user is refused by the file mode of the control socket, and by nothing else: with another mode, he is served.
+#[track_caller]
+fn a_stranger_is_refused(folder: &Path, socket: &Path) {
+    const NOBODY: u32 = 65534;
+    // Where he may read: the program, and the way to the socket.
+    let own = folder.join("otherhalfctl");
+    fs::copy(program("otherhalfctl", "otherhalf-control"), &own).unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let before = fs::metadata(folder).unwrap().permissions();
+    mode(folder, 0o755);
+    let ask = || {
+        let mut command = Command::new(&own);
+        command.uid(NOBODY).gid(NOBODY).arg("--socket").arg(socket).arg("pending");
+        command.output().unwrap()
+    };
+    let refused = ask();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("not allowed to talk to otherhalfd") && refused.stdout.is_empty(),
+        "{said}"
+    );
+    mode(socket, 0o666);
+    let served = ask();
+    assert!(served.status.success(), "{}", String::from_utf8_lossy(&served.stderr));
+    mode(socket, 0o660);
+    assert_eq!(ask().status.code(), Some(1));
+    fs::set_permissions(folder, before).unwrap();
 }
 
 /// What `otherhalfctl` says.

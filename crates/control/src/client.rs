@@ -89,7 +89,11 @@ impl Client {
     }
 
     fn exchange(&mut self, command: Command) -> Result<Reply, message::Error> {
-        message::write(self.stream.get_mut(), &Question { version: VERSION, command })?;
+        match message::write(self.stream.get_mut(), &Question { version: VERSION, command }) {
+            // A daemon that has too many clients says so without a question, and closes: that is to be heard.
+            Err(message::Error::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            asked => asked?,
+        }
         message::read(&mut self.stream, LONGEST_ANSWER)?.ok_or(message::Error::Closed)
     }
 }

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +91,23 @@ pub struct Status {
     pub neighbours: Vec<Neighbour>,
     /// The buffers of frames.
     pub mempool: Mempool,
+}
+
+/// How old a state may be. The daemon takes one ten times a second, so its control thread hangs if this one is the newest.
+pub const OLD: Duration = Duration::from_secs(2);
+
+impl Status {
+    /// How long ago it was taken, as of `now`, the time since 1970; nothing if that is before.
+    #[must_use]
+    pub fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(Duration::from_millis(self.taken_unix_ms))
+    }
+
+    /// Whether it is older than a daemon lets one get, and so not to be relied on.
+    #[must_use]
+    pub fn is_old(&self, now: Duration) -> bool {
+        self.age(now) > OLD
+    }
 }
 
 /// A worker.
@@ -273,6 +291,16 @@ mod tests {
         let text = serde_json::to_string(&status).unwrap();
         assert!(text.contains(r#""state":"draining""#), "{text}");
         assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status);
+    }
+
+    #[test]
+    fn a_state_that_is_not_renewed_is_old() {
+        let status = Status { taken_unix_ms: 5000, ..Status::default() };
+        let at = Duration::from_millis;
+        assert_eq!(status.age(at(5700)), at(700));
+        assert!(!status.is_old(at(7000)) && status.is_old(at(7001)));
+        // Somebody set the clock back.
+        assert_eq!(status.age(at(4000)), Duration::ZERO);
     }
 
     #[test]

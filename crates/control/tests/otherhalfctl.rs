@@ -55,6 +55,28 @@ fn a_daemon_that_hangs_up_or_talks_nonsense_is_named() {
 }
 
 #[test]
+fn a_refusal_without_a_question_is_heard() {
+    let folder = std::env::temp_dir().join(format!("otherhalfctl-full-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = thread::spawn(move || {
+        for _ in 0..50 {
+            let (mut stream, _) = listener.accept().unwrap();
+            std::io::Write::write_all(&mut stream, b"{\"error\":\"too many\"}\n").unwrap();
+        }
+    });
+    for _ in 0..50 {
+        assert_eq!(
+            says(1, &["--socket", path.to_str().unwrap(), "reload"]),
+            "otherhalfctl: too many\n"
+        );
+    }
+    server.join().unwrap();
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn usage_and_what_is_generated() {
     assert!(says(2, &["fly"]).contains("unrecognized subcommand"));
     assert!(says(2, &["routes", "here"]).contains("invalid IP address syntax"));

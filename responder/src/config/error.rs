@@ -125,6 +125,25 @@ pub enum Problem {
     /// No CPU for a worker.
     #[error("there is none")]
     NoWorker,
+    /// A CPU that the machine does not have.
+    #[error("this machine has no CPU {cpu}")]
+    NoSuchCpu {
+        /// The CPU.
+        cpu: usize,
+        /// Those that it has.
+        known: String,
+    },
+    /// Two workers on one CPU.
+    #[error("workers.cpus[{other}] is CPU {cpu} too")]
+    SameCpu {
+        /// The CPU.
+        cpu: usize,
+        /// The place of the other worker.
+        other: usize,
+    },
+    /// A group that nobody knows.
+    #[error("there is no group {0:?}")]
+    NoSuchGroup(String),
     /// No CPU for the control thread.
     #[error("there is none")]
     NoControlCpu,
@@ -188,6 +207,11 @@ impl Problem {
                 "remove one of both, or give each a preference: the lower is taken first".into()
             }
             Self::NoWorker => "name one CPU for each worker".into(),
+            Self::NoSuchCpu { known, .. } => format!("it has {known}"),
+            Self::SameCpu { .. } => {
+                "give each worker a CPU of its own: two on one keep each other waiting".into()
+            }
+            Self::NoSuchGroup(_) => "make it with `addgroup --system`, or name another".into(),
             Self::NoControlCpu => "name at least one CPU for the control thread".into(),
             Self::NotAHost(_) => "give the address of a host, or a prefix of its length".into(),
             Self::DefaultFlow { .. } => "add it there, or set another default_flow".into(),

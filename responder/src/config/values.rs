@@ -116,6 +116,10 @@ impl<'de> Deserialize<'de> for Secret {
         // `from_str_radix` takes a sign.
         let digits = text.len() == 32 && text.chars().all(|c| c.is_ascii_hexdigit());
         match u128::from_str_radix(&text, 16) {
+            // What anybody would try first, and what an example might show.
+            Ok(0) if digits => Err(de::Error::custom(
+                "a secret of zeros is known to everybody: make one with `openssl rand -hex 16`",
+            )),
             Ok(value) if digits => {
                 let (high, low) = (value >> 64, value & u128::from(u64::MAX));
                 #[expect(

@@ -6,13 +6,11 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, StatusCode};
+use otherhalf_control::status::OLD;
 use otherhalf_control::{State, Status};
 
 use super::metrics;
 use crate::shared::Shared;
-
-/// How old the state may be before the control thread is taken for hung: it publishes ten times a second.
-const STALE: Duration = Duration::from_secs(2);
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
@@ -59,12 +57,11 @@ fn sick(status: &Status, now: Duration) -> Option<String> {
     if status.state == State::Starting {
         return None;
     }
-    let age = now.saturating_sub(Duration::from_millis(status.taken_unix_ms));
-    if age > STALE {
-        return Some(format!("the control thread has said nothing for {} ms", age.as_millis()));
+    if status.is_old(now) {
+        let age = status.age(now).as_millis();
+        return Some(format!("the control thread has said nothing for {age} ms"));
     }
-    let hung =
-        status.workers.iter().find(|worker| u128::from(worker.silent_ms) > STALE.as_millis());
+    let hung = status.workers.iter().find(|worker| u128::from(worker.silent_ms) > OLD.as_millis());
     hung.map(|worker| {
         format!("worker {} has made no turn for {} ms", worker.index, worker.silent_ms)
     })

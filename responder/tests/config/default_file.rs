@@ -57,7 +57,13 @@ fn what_it_shows_as_default_is_the_default() {
 fn it_and_its_examples_are_good() {
     let config = parse(DEFAULT_FILE);
     assert!(config.route.is_empty(), "sections behind a # are left out");
-    let all = parse(&file(|_| true));
+    let all = file(|_| true);
+    // The example of a secret is one that nobody may use.
+    let example = format!("\"{}\"", "0".repeat(32));
+    let error = Config::parse(&all, Path::new("otherhalfd.toml")).unwrap_err().to_string();
+    assert!(error.contains("pending.secret: a secret of zeros is known to everybody"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    let all = parse(&all.replace(&example, "\"00112233445566778899aabbccddeeff\""));
     assert_ne!(all, config);
     assert_eq!((all.route.len(), all.port[0].mtu), (1, Some(1500)));
 }

@@ -34,7 +34,7 @@ fn what_is_no_small_file_is_refused_at_once() {
         (folder.path(), "it is a folder: give the path of a TOML file"),
         (
             huge.as_path(),
-            "it is larger than 1 MiB, which no configuration is: is it the right file?",
+            "it is larger than 256 KiB, which no configuration is: is it the right file?",
         ),
     ] {
         let error = Config::load(path).unwrap_err().to_string();
@@ -49,7 +49,7 @@ fn the_wrong_file_is_soon_said_to_be_it() {
         let mut file = String::new();
         for n in 0.. {
             let more = text(n);
-            if file.len() + more.len() > 1 << 20 {
+            if file.len() + more.len() > 256 << 10 {
                 break;
             }
             file += &more;

@@ -133,6 +133,40 @@ fn forged_answers_are_captured_while_all_else_is_answered() {
 }
 
 #[test]
+fn pings_are_answered_during_a_capture() {
+    let served = flooded("during", "hairpin");
+    let mut capture = served
+        .command(&["capture", "--outcome", "forged", "--limit", "1000000000", "-"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut frames = capture.stdout.take().unwrap();
+    frames.read_exact(&mut [0; 4]).unwrap();
+    // Frames come all the while: whoever does not read them would hold the capture up.
+    let reader = std::thread::spawn(move || std::io::copy(&mut frames, &mut std::io::sink()));
+    let answered = || served.json(&["stats"])["outcomes"]["ping_reply"].as_u64().unwrap();
+    let more_than = |before: u64| {
+        let start = Instant::now();
+        loop {
+            let now = answered();
+            if now > before {
+                return now;
+            }
+            assert!(start.elapsed() < LIMIT, "nobody is answered during a capture");
+        }
+    };
+    // The first state that is newer than one that was shown during the capture was taken during it, and so was the next.
+    let first = more_than(answered());
+    let second = more_than(first);
+    assert!(second > first);
+    assert_eq!(capture.try_wait().unwrap(), None, "the capture was over already");
+    capture.kill().unwrap();
+    capture.wait().unwrap();
+    assert!(reader.join().unwrap().unwrap() > 0, "nothing was captured");
+    served.stop();
+}
+
+#[test]
 fn answered_frames_are_captured_as_they_came_in() {
     let served = flooded("answered", "hairpin");
     let file = served.folder.path().join("out.pcapng");

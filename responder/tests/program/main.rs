@@ -111,6 +111,18 @@ otherhalfd: {bad} has 1 mistake
             )
         );
     }
+    // What no machine has, and what a machine that is not this one may have.
+    let (folder, text) = instance("check", ("cpus = [0]", "cpus = [0, 70000, 0]"));
+    let lacking = file(folder.path(), &text);
+    let lacking = lacking.to_str().unwrap();
+    let ended = otherhalfd(&["check-config", "--config", lacking]);
+    assert_eq!(ended.code, CONFIG);
+    for said in ["workers.cpus[1]: this machine has no CPU 70000", "workers.cpus[0] is CPU 0 too"] {
+        assert!(ended.log.contains(said), "{}", ended.log);
+    }
+    assert!(ended.log.ends_with("has 2 mistakes\n"), "{}", ended.log);
+    assert_eq!(otherhalfd(&["check-config", "--elsewhere", "--config", lacking]).code, GOOD);
+
     let ended = otherhalfd(&["--config", "no/such.toml"]);
     assert_eq!(ended.code, CONFIG);
     assert!(ended.log.starts_with("otherhalfd: can't read the configuration no/such.toml: "));
@@ -352,6 +364,8 @@ fn the_service_manager_is_told() {
     }
     let ended = daemon.stop(Signal::TERM);
     assert_eq!(ended.code, GOOD, "{}", ended.log);
+    // The drain's five seconds, and what closing takes.
+    assert_eq!(told(), "EXTEND_TIMEOUT_USEC=25000000\n");
     assert_eq!(told(), "STOPPING=1\n");
     manager.set_nonblocking(true).unwrap();
     assert!(manager.recv(&mut [0; 1]).is_err(), "told more than that");

@@ -231,6 +231,42 @@ fn a_client_without_manners_harms_nobody() {
 }
 
 #[test]
+fn a_hundred_silent_connections_cost_a_few_threads_and_refuse_clearly() {
+    let served = Served::start("crowd");
+    let pid = served.daemon.child.id();
+    let threads = || fs::read_dir(format!("/proc/{pid}/task")).unwrap().count();
+    let files = || fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    // Those of commands that are over go a moment later.
+    let [few, descriptors] = retry(|| {
+        let before = [threads(), files()];
+        std::thread::sleep(Duration::from_millis(200));
+        (before == [threads(), files()]).then_some(before)
+    });
+    let mut kept: Vec<UnixStream> = (0..100).map(|_| served.connect()).collect();
+    for stream in kept.split_off(16) {
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).unwrap();
+        assert!(line.contains("16 connections are open already"), "{line:?}");
+    }
+    for mut stream in &kept {
+        stream.set_nonblocking(true).unwrap();
+        let silence = stream.read(&mut [0]).unwrap_err().kind();
+        assert_eq!(silence, std::io::ErrorKind::WouldBlock, "the first are not closed");
+    }
+    let start = Instant::now();
+    let said = served.fails(&["status"]);
+    assert!(said.contains("16 connections are open already: close one"), "{said}");
+    assert!(start.elapsed() < Duration::from_secs(5), "refused after {:?}", start.elapsed());
+    assert!(threads() <= few + 16 && files() <= descriptors + 17, "{} {}", threads(), files());
+    // One goes, and a new one is served.
+    drop(kept.pop());
+    retry(|| (served.ctl(&["status"]).status.code() == Some(0)).then_some(()));
+    drop(kept);
+    retry(|| (threads() == few && files() == descriptors).then_some(()));
+    served.stop();
+}
+
+#[test]
 fn the_mode_of_the_file_is_the_permission() {
     let served = Served::with("mode", "mode = \"0606\"\ngroup = \"0\"");
     let file = fs::metadata(&served.socket).unwrap();

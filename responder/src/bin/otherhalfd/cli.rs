@@ -34,8 +34,12 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Reads and checks a configuration, and starts nothing. All mistakes are told, with line, column and a hint.
+    /// Reads and checks a configuration, and starts nothing. All mistakes are told, with line, column and a hint; CPUs and groups that this
+    /// machine does not have, too.
     CheckConfig {
+        /// The file is for another machine: CPUs and groups are not looked for.
+        #[arg(long)]
+        elsewhere: bool,
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,

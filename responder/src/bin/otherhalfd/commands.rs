@@ -6,7 +6,8 @@ use std::path::Path;
 
 use anyhow::Context;
 use clap::CommandFactory;
-use otherhalf_responder::config::{keys, pages, print};
+use otherhalf_responder::config::machine::Machine;
+use otherhalf_responder::config::{Config, keys, pages, print};
 use otherhalf_responder::counters;
 use otherhalf_responder::explain::{self, Question};
 use otherhalf_responder::replay;
@@ -18,8 +19,12 @@ use crate::{Failure, load};
 /// Does `command`.
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     let text = match command {
-        Command::CheckConfig { config } => {
-            load(&config)?;
+        Command::CheckConfig { elsewhere, config } => {
+            if elsewhere {
+                load(&config)?;
+            } else {
+                Config::load_for(&config, &Machine::this()).map_err(Failure::Config)?;
+            }
             format!("{}: good\n", config.display())
         }
         Command::PrintConfig { config: path } => {

@@ -23,9 +23,6 @@ use cli::{Arguments, Command, Generate};
 const EXIT_FAILURE: u8 = 1;
 const EXIT_NOT_READY: u8 = 3;
 
-/// A state of this age is one that nobody takes any more.
-const OLD: Duration = Duration::from_secs(2);
-
 /// How often is looked whether the daemon has drained.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -78,7 +75,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Status => {
             let status = status(socket)?;
             show(if *json { to_json(&status)? } else { text::status(&status) })?;
-            let old = is_old(&status);
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let old = status.is_old(now);
             if old {
                 eprintln!(
                     "otherhalfctl: its control thread hangs: this state is old, and not to be relied on"
@@ -148,12 +146,6 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Generate { what } => generate(what)?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Whether the daemon, which takes its state ten times a second, has taken none for long.
-fn is_old(status: &Status) -> bool {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    now.as_millis() > u128::from(status.taken_unix_ms) + OLD.as_millis()
 }
 
 fn ask(socket: &Path, command: Told) -> Result<Reply, Failure> {
