@@ -45,6 +45,7 @@ pub mod burst;
 mod work;
 mod classify;
 mod request;
+pub mod access;
 mod rate;
 mod budget;
 mod bogon;
@@ -61,6 +62,7 @@ pub mod outcome;
 pub mod histogram;
 pub mod time;
 
+pub use access::Access;
 pub use burst::{BURST, Engine, Fate, Verdict, View};
 pub use emit::{Reset, ResetFrame, SOLICITATION_LEN, solicit};
 pub use frame::{Frame, Vouched};

@@ -150,6 +150,14 @@ outcomes! {
     DropDraining = "drop_draining",
         advice: "Expected while draining. If it stays high after the grace, requests are still routed here: withdraw the route, or make \
             `drain.grace_ms` longer.",
+    /// A request from an address that may not ask.
+    DropDenied = "drop_denied",
+        advice: "What `access` is there for. `otherhalfd explain ADDRESS` says which line of which list holds an address. If users miss \
+            answers, a prefix is too short.",
+    /// A request whose probe would go to an address that wants none.
+    DropOptedOut = "drop_opted_out",
+        advice: "What `opt_out` is there for: whoever has the address asked not to be probed. Many are somebody who asks with that \
+            address as a spoofed source.",
     /// A request beyond the rate of its source address.
     DropRateAddress = "drop_rate_address",
         advice: "Somebody asks for more than `rate.address` probes a second, or a flood is sent in his name: then he is its target, and \

@@ -8,6 +8,8 @@ use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::trace::RESPONSE_LEN;
 
+use crate::access::Access;
+
 /// The flows that probes of one protocol may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flows {
@@ -156,6 +158,8 @@ pub struct Policy {
     pub check_identification: bool,
     /// Whether requests are dropped, because the responder goes out of service. Answers to probes on their way are still taken.
     pub draining: bool,
+    /// Who may ask and who is never probed; none: everybody may, and everybody is.
+    pub access: Option<Arc<Access>>,
     /// Whether UDP and TCP to our addresses are answered as by a host without services.
     pub closed_ports: bool,
     /// How many probes an address may cause; none: as many as it asks for.
@@ -183,6 +187,7 @@ impl Default for Policy {
             reply: Reply::Route,
             check_identification: true,
             draining: false,
+            access: None,
             closed_ports: true,
             rate: None,
             allowances: Allowances::default(),

@@ -8,6 +8,7 @@ use otherhalf_wire::ip::Packet;
 use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::trace::{ANY_FLOW, Refusal, Request};
 
+use crate::access;
 use crate::bogon;
 use crate::classify::Task;
 use crate::extension;
@@ -60,6 +61,7 @@ pub(crate) fn read<A: Address, P: Prefetch>(
     bogon::check(look, packet)?;
     let Request { identifier, ttl, .. } = request;
     let (own, requester) = (packet.dst, packet.src);
+    access::request(look.view.policy, requester)?;
     let (refusal, outcome) = 'refused: {
         if ttl == 0 {
             break 'refused (Refusal::Ttl, Outcome::RefusedTtl);

@@ -8,8 +8,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use arrayvec::ArrayVec;
 use otherhalf_pending::{Hash, Lines, Prefetch, Table};
-use otherhalf_policy::Limiter;
 use otherhalf_policy::limiter::Charge;
+use otherhalf_policy::{Limiter, Prefixes};
 use otherhalf_wire::ip;
 
 use crate::answer::{Match, Shown};
@@ -116,6 +116,8 @@ pub(crate) trait Address: ip::Known {
     fn may_be_special(self) -> bool;
     /// See [`bogon::is_special_v4`].
     fn is_special(self) -> bool;
+    /// What is known of it by its prefix.
+    fn known(self, set: &Prefixes) -> u8;
     /// See [`Network::route`].
     fn route(
         self,
@@ -150,6 +152,11 @@ impl Address for Ipv4Addr {
 
     fn is_special(self) -> bool {
         bogon::is_special_v4(self)
+    }
+
+    #[inline(always)]
+    fn known(self, set: &Prefixes) -> u8 {
+        set.v4(self)
     }
 
     #[inline(always)]
@@ -196,6 +203,11 @@ impl Address for Ipv6Addr {
 
     fn is_special(self) -> bool {
         bogon::is_special_v6(self)
+    }
+
+    #[inline(always)]
+    fn known(self, set: &Prefixes) -> u8 {
+        set.v6(self)
     }
 
     #[inline(always)]

@@ -1,17 +1,19 @@
 //! A responder, in one of several settings, and bursts of frames thrown at it, all of whose fates are checked.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::common::{
     self, FAMILIES, SECOND, TIMEOUT, ends, engine, error_packet, interfaces, neighbours, network,
     packet_of, read, request, request_packet, routed,
 };
+use otherhalf_engine::access::{ALLOW, Access, DENY};
 use otherhalf_engine::frame::LEAST_ROOM;
 use otherhalf_engine::kernel::Exceptions;
 use otherhalf_engine::policy::{Flows, Reply};
 use otherhalf_engine::{
     Counters, Engine, Fate, Frame, Neighbours, Network, Outcome, Policy, PortId, View, Vouched,
 };
+use otherhalf_policy::Prefixes;
 use otherhalf_wire::icmp::Kind;
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
@@ -51,7 +53,13 @@ fn settings() -> Vec<Setting> {
     let partial = || Network::new(interfaces.clone(), &routes).unwrap();
     let only = |protocol| Some(Flows { allowed: vec![53..=4321], ..Flows::any(protocol) });
     let udp = only(Protocol::Udp);
-    let strict = Policy { udp, tcp: None, closed_ports: false, ..Policy::default() };
+    let deny = |texts: [&str; 2]| {
+        Arc::new(Prefixes::new(ALLOW, texts.map(|text| (text.parse().unwrap(), DENY))))
+    };
+    let requests = deny(["10.2.0.0/16", "2001:db8:f2::/48"]);
+    let opt_out = deny(["10.3.0.0/16", "2001:db8:f3::/48"]);
+    let access = Some(Arc::new(Access { requests, opt_out }));
+    let strict = Policy { udp, tcp: None, closed_ports: false, access, ..Policy::default() };
     let hairpin = Policy { reply: Reply::Hairpin, ..Policy::default() };
     let draining = Policy { draining: true, ..Policy::default() };
     let kernel = Exceptions {
