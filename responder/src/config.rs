@@ -14,13 +14,14 @@
 pub mod keys;
 mod values;
 mod requests;
+mod lists;
 mod document;
 mod read;
 mod check;
 mod rate;
 mod error;
 mod mistake;
-mod file;
+pub(crate) mod file;
 pub mod machine;
 pub mod print;
 pub mod pages;
@@ -37,6 +38,7 @@ use toml::de::DeTable;
 use crate::drain;
 
 pub use error::{Error, Invalid, Problem};
+pub use lists::{Access, OptOut};
 pub use mistake::Mistake;
 pub use rate::{Rate, RateV4, RateV6};
 pub use values::{FlowRange, Level, Mode, Secret};
@@ -72,6 +74,12 @@ pub struct Config {
     /// The probes that may be asked for.
     #[serde(default)]
     pub probe: Probes,
+    /// Whose requests are taken.
+    #[serde(default)]
+    pub access: Access,
+    /// Who is never probed.
+    #[serde(default)]
+    pub opt_out: OptOut,
     /// How many probes requests may cause, and how much is answered besides.
     #[serde(default)]
     pub rate: Rate,
@@ -494,8 +502,8 @@ impl Drain {
 impl Config {
     /// Reads and checks the file at `path`.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let text =
-            file::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let text = file::read(path, "TOML file", file::LARGEST)
+            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
         Self::parse(&text, path)
     }
 
@@ -503,7 +511,8 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
         let (document, errors) = DeTable::parse_recoverable(text);
         let (mut mistakes, readable) = error::unreadable(&errors, text);
-        let read::Reading { config, mistakes: unread } = read::read(document.get_ref());
+        let read::Reading { mut config, mistakes: unread } = read::read(document.get_ref());
+        config.find_lists_beside(path);
         let readable_too = |mistake: &Mistake| {
             mistake.is_before(readable) && !mistakes.iter().any(|known| known.is_beside(mistake))
         };

@@ -9,26 +9,26 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 use dpdk::{LcoreHandle, Members, Mempool, Port, tsc};
-use otherhalf_control::message::Reloaded;
 use otherhalf_control::{Command, Reply, State};
 use otherhalf_engine::{Clock, Network, NextHop, Policy, SOLICITATION_LEN, solicit};
 use otherhalf_pending::{Occupancy, Sweep, Table};
 use otherhalf_policy::limiter::{self, Moment};
 use otherhalf_wire::ethernet::Mac;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::config::{self, Config};
 use crate::drain::{Drain, Step, Then};
 use crate::heartbeat::Heartbeats;
 use crate::links::Link;
-use crate::logs::{AUDIT, Logs};
+use crate::lists::Lists;
+use crate::logs::Logs;
 use crate::neighbours::{Cache, Question};
 use crate::publish;
-use crate::reload::{Incomparable, Plan};
 use crate::service;
 use crate::shared::{Order, Shared, Snapshot};
 use crate::socket::Ask;
 use crate::stats::{Totals, WorkerTotals};
+use crate::takeup::Reading;
 use crate::worker::Prefetching;
 
 /// How often the control thread looks. A frame that waits for a neighbour waits this much longer.
@@ -128,6 +128,10 @@ pub struct Control {
     pub oldest_pending: u64,
     /// What runs.
     pub config: Config,
+    /// The lists of prefixes that it names, as they were read.
+    pub lists: Lists,
+    /// A new one, while it is read.
+    pub reading: Option<Reading>,
     /// What the control socket wants, if there is one.
     pub asks: Option<Receiver<Ask>>,
     /// The file that it is from, if there is one to be read again.
@@ -154,23 +158,6 @@ struct Sweeps {
     last: Option<u64>,
 }
 
-/// Why a new configuration was not taken up; all is as it was.
-#[derive(Debug, thiserror::Error)]
-pub enum ReloadError {
-    /// There is no file.
-    #[error("the configuration did not come from a file")]
-    NoFile,
-    /// The file is wrong.
-    #[error(transparent)]
-    File(#[from] config::Error),
-    /// It can't be compared with what runs.
-    #[error(transparent)]
-    Incomparable(#[from] Incomparable),
-    /// It does not fit what runs.
-    #[error("{0}; it does not fit the ports that run")]
-    Misfit(#[from] config::Invalid),
-}
-
 impl Control {
     /// Looks after the workers until `wishes` says stop, draining has ended, or one of `workers` ends or hangs.
     pub fn run(&mut self, workers: &[LcoreHandle<()>], wishes: &impl Wishes) -> End {
@@ -189,9 +176,10 @@ impl Control {
                 complained = now;
                 self.complain();
             }
-            if wishes.reload() {
-                // The log has it.
-                let _ = self.report_reload("SIGHUP");
+            self.go_on_reloading();
+            // A wish that comes while the file is read is granted after that: the file may be another by then.
+            if self.reading.is_none() && wishes.reload() {
+                self.begin_reload("SIGHUP".into(), None);
             }
             if wishes.print() {
                 let workers: Vec<String> =
@@ -244,14 +232,7 @@ impl Control {
             self.asks.as_ref().and_then(|asks| asks.try_recv().ok())
         {
             let reply = match command {
-                Command::Reload => match self.report_reload(&by) {
-                    Ok(Plan { changed, restart, .. }) => {
-                        Reply::Reloaded(Reloaded { changed, restart })
-                    }
-                    Err(error) => {
-                        Reply::Error(format!("the configuration stays as it was: {error}"))
-                    }
-                },
+                Command::Reload => return self.begin_reload(by, Some(answer)),
                 Command::Drain { exit } => {
                     self.drain(if exit { Then::Exit } else { Then::Wait }, now);
                     Reply::Done("draining".into())
@@ -403,49 +384,6 @@ impl Control {
         let old = self.shared.snapshot.load_full();
         self.shared.snapshot.store(Arc::new(make(&old)));
         self.replaced.push(old);
-    }
-
-    /// Reads the file again, and takes up what it says as far as that goes without a start. A file that is wrong changes nothing.
-    pub fn reload(&mut self) -> Result<Plan, ReloadError> {
-        let file = self.file.as_ref().ok_or(ReloadError::NoFile)?;
-        let plan = Plan::new(&self.config, &Config::load(file)?)?;
-        let network = plan.config.network(&self.macs)?;
-        let draining = self.drain.is_some_and(|drain| drain.closed().is_some());
-        let policy = Policy { draining, ..plan.config.policy()? };
-        self.neighbours.set_routers(network.routers(), Instant::now());
-        self.neighbours.set_reachable(plan.config.neighbours.reachable());
-        let network = self.with_chosen_routes(network);
-        self.replace(|old| Snapshot { network, neighbours: old.neighbours.clone(), policy });
-        self.config = plan.config.clone();
-        self.reloads += 1;
-        Ok(plan)
-    }
-
-    /// Does that, with a line for the log on what came of it and by whose wish.
-    fn report_reload(&mut self, by: &str) -> Result<Plan, ReloadError> {
-        let file = self.file.as_deref().map(|file| file.display().to_string()).unwrap_or_default();
-        service::reloading();
-        let level = self.config.log.level.clone();
-        let outcome = self.reload();
-        match &outcome {
-            Ok(Plan { changed, restart, .. }) => {
-                let changed =
-                    if changed.is_empty() { "nothing".to_owned() } else { changed.join(" ") };
-                info!(target: AUDIT, file, by, changed, "configuration read again");
-                if !restart.is_empty() {
-                    warn!(target: AUDIT, "{} will take effect at the next start, not before", restart.join(", "));
-                }
-            }
-            Err(error) => error!(target: AUDIT, by, "the configuration stays as it was: {error}"),
-        }
-        // After the line that tells of it. Whoever set another level by hand keeps it until the file says another.
-        if let Some(logs) = self.logs.as_ref().filter(|_| level != self.config.log.level)
-            && let Err(error) = logs.set(&self.config.log.level.0)
-        {
-            error!("the log keeps its level: {error}");
-        }
-        service::ready();
-        outcome
     }
 
     /// Has the first worker send `questions`.

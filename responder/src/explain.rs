@@ -18,6 +18,7 @@ use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::trace::{ANY_FLOW, REQUEST_LEN, Request};
 
 use crate::config::{Config, Invalid};
+use crate::lists::{Deciding, Purpose, Sources};
 
 /// The neighbours' hardware addresses, which do not matter: whoever sent the request, and who is next.
 const SENDER: Mac = Mac([2, 0, 0, 0, 2, 1]);
@@ -80,12 +81,17 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// What would happen to the request `question` if `config` were in effect and the next hop's hardware address known.
-pub fn explain(config: &Config, question: &Question) -> Result<Explanation, Error> {
+/// What would happen to the request `question` if `config` were in effect, with its `lists`, and the next hop's hardware address known.
+pub fn explain(
+    config: &Config,
+    lists: &Sources,
+    question: &Question,
+) -> Result<Explanation, Error> {
     let macs: Vec<Mac> = (0..).take(config.port.len()).map(|n| Mac([2, 0, 0, 0, 1, n])).collect();
-    let (network, policy) = (config.network(&macs)?, config.policy()?);
+    let network = config.network(&macs)?;
+    let policy = Policy { access: lists.lists().access(), ..config.policy()? };
     let (at, ingress, key) = asked(config, question)?;
-    let case = Case { config, network: &network, policy: &policy, question, ingress };
+    let case = Case { config, lists, network: &network, policy: &policy, question, ingress };
     let (fate, hop) = case.decide(at)?;
     let mut steps = vec![("request", case.request(at, &key))];
     case.why(fate, &mut steps);
@@ -132,6 +138,7 @@ fn asked(config: &Config, question: &Question) -> Result<(IpAddr, InterfaceId, S
 /// A request and what it meets.
 struct Case<'a> {
     config: &'a Config,
+    lists: &'a Sources,
     network: &'a Network,
     policy: &'a Policy,
     question: &'a Question,
@@ -217,6 +224,9 @@ impl Case<'_> {
             steps.push(("source", self.bad_source()));
             return;
         }
+        if !self.may_ask(steps) {
+            return;
+        }
         let probe = is_probe(outcome);
         match outcome {
             Outcome::DropBogon => {
@@ -264,6 +274,26 @@ impl Case<'_> {
             }
             other => steps.push(("advice", other.advice().to_owned())),
         }
+    }
+
+    /// Whether the lists of prefixes let the request pass, and which of their lines say so.
+    fn may_ask(&self, steps: &mut Vec<(&'static str, String)>) -> bool {
+        let from = self.question.from;
+        let by = |Deciding { prefix, place, .. }: &Deciding| format!("{prefix}, by {place}");
+        let access = self.lists.deciding(Purpose::Access, from);
+        match &access {
+            Some(line) if line.denied => {
+                steps.push(("access", format!("{from} may not ask: it is in {}", by(line))));
+                return false;
+            }
+            Some(line) => steps.push(("access", format!("{from} may ask: it is in {}", by(line)))),
+            None => steps.push(("access", format!("{from} may ask: no prefix of access holds it"))),
+        }
+        let opt_out = self.lists.deciding(Purpose::OptOut, from);
+        if let Some(line) = &opt_out {
+            steps.push(("opt-out", format!("{from} is never probed: it is in {}", by(line))));
+        }
+        opt_out.is_none()
     }
 
     /// Why nothing is sent to who asks.

@@ -23,6 +23,7 @@
 
 pub mod config;
 pub mod reload;
+pub mod takeup;
 pub mod explain;
 pub mod service;
 pub mod http;
@@ -47,6 +48,7 @@ pub mod heartbeat;
 pub mod publish;
 pub mod neighbours;
 pub mod links;
+pub mod lists;
 pub mod capture;
 pub mod replay;
 pub mod stage;

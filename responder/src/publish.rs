@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use otherhalf_control::status::{
-    Counters, Mempool, Neighbour, Pending, Port, Rate, State, Status, Worker,
+    Counters, Mempool, Neighbour, Pending, Port, Prefixes, Rate, State, Status, Worker,
 };
 use otherhalf_wire::ethernet::Mac;
 
@@ -60,6 +60,11 @@ impl Control {
                 timeout_ms: self.config.pending.timeout_ms,
                 expired: self.expired,
                 oldest_ms: self.oldest_pending.saturating_mul(1000) / self.ticks_per_second.max(1),
+            },
+            prefixes: Prefixes {
+                access: self.lists.access.len() as u64,
+                opt_out: self.lists.opt_out.len() as u64,
+                bytes: self.lists.bytes() as u64,
             },
             rate: self.rate_state(),
             neighbours: self.neighbour_states(),

@@ -24,7 +24,7 @@ use arrayvec::ArrayVec;
 use otherhalf_engine::frame::LEAST_ROOM;
 use otherhalf_engine::neighbour::Neighbours;
 use otherhalf_engine::{
-    BURST, Claim, Clock, Engine, Fate, Frame, NextHop, Notice, Outcome, PortId, Verdict,
+    BURST, Claim, Clock, Engine, Fate, Frame, NextHop, Notice, Outcome, Policy, PortId, Verdict,
 };
 use otherhalf_pending::{Settings, Sweep, Table};
 use otherhalf_policy::Limiter;
@@ -32,6 +32,7 @@ use otherhalf_wire::ethernet::Mac;
 
 use crate::config::{self, Config};
 use crate::held::{Held, Waiting};
+use crate::lists::{self, Lists};
 use crate::neighbours::Cache;
 use crate::setup::{HOLD_MS, frame_room};
 use crate::shared::Snapshot;
@@ -66,6 +67,9 @@ pub enum Error {
     /// The ports' hardware addresses are no stations', or the configuration does not fit them.
     #[error(transparent)]
     Config(#[from] config::Invalid),
+    /// A list of prefixes is wrong.
+    #[error(transparent)]
+    Lists(#[from] lists::Error),
     /// The pending table can't be made.
     #[error("the pending table: {0}")]
     Table(#[from] otherhalf_pending::Error),
@@ -123,7 +127,7 @@ impl Replay {
             snapshot: Snapshot {
                 network,
                 neighbours: Neighbours::default(),
-                policy: config.policy()?,
+                policy: Policy { access: Lists::load(config)?.access(), ..config.policy()? },
             },
             held: Held::new(clock.ticks_in_ms(HOLD_MS)),
             stats: WorkerStats::default(),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use dpdk::{Eal, LcoreId, Memory, Mempool, MempoolConfig, MempoolError, Port, PortConfig};
 use otherhalf_engine::neighbour::Neighbours;
-use otherhalf_engine::{BURST, Clock, Engine, PortId};
+use otherhalf_engine::{BURST, Clock, Engine, Policy, PortId};
 use otherhalf_pending::{Settings, Table};
 use otherhalf_policy::Limiter;
 use otherhalf_wire::ethernet::{self, Mac};
@@ -20,6 +20,7 @@ use crate::kernel::ferry::{self, Ferry};
 use crate::kernel::{self, Paths};
 use crate::late;
 use crate::links::Link;
+use crate::lists::Lists;
 use crate::neighbours::Cache;
 use crate::nodes::Nodes;
 use crate::queues::{Queues, Sharing};
@@ -55,23 +56,29 @@ pub struct Responder {
 impl Responder {
     /// Starts DPDK, waits for the ports that may come late, opens all ports and makes the workers of `config`.
     pub fn start(config: &Config) -> Result<Self> {
+        let lists = Lists::load(config)?;
         let eal = start_eal(config)?;
         late::wait_for_ports(&eal, config, || false)?;
-        Self::on(eal, config)
+        Self::with(eal, config, lists)
     }
 
     /// The same; none if `told_to_end` while it waited.
     pub fn start_unless(config: &Config, told_to_end: impl Fn() -> bool) -> Result<Option<Self>> {
+        let lists = Lists::load(config)?;
         let eal = start_eal(config)?;
         if !late::wait_for_ports(&eal, config, told_to_end)? {
             return Ok(None);
         }
-        Self::on(eal, config).map(Some)
+        Self::with(eal, config, lists).map(Some)
     }
 
     /// The same on an environment that runs already: for a process that does more than respond. The
     /// workers get its first lcores; of `config.eal`, nothing is looked at. All ports must be there.
     pub fn on(eal: Eal, config: &Config) -> Result<Self> {
+        Self::with(eal, config, Lists::load(config)?)
+    }
+
+    fn with(eal: Eal, config: &Config, lists: Lists) -> Result<Self> {
         let started = Instant::now();
         let nodes = Nodes::of(&eal, config)?;
         for warning in nodes.warnings(config) {
@@ -109,7 +116,7 @@ impl Responder {
             network.routers(),
             Instant::now(),
         );
-        let policy = config.policy()?;
+        let policy = Policy { access: lists.access(), ..config.policy()? };
         let snapshot = Snapshot { network, neighbours: Neighbours::default(), policy };
         let kernel = Paths::new(config.port.iter().map(|port| port.kernel.is_some()));
         let shared = Arc::new(
@@ -161,6 +168,8 @@ impl Responder {
             expired: 0,
             oldest_pending: 0,
             config: config.clone(),
+            lists,
+            reading: None,
             asks: None,
             file: None,
             logs: None,

@@ -5,6 +5,7 @@
 
 mod kit;
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -314,4 +315,75 @@ fn layers(graph: &Value) -> Vec<Vec<String>> {
             layer.iter().map(ToString::to_string).collect()
         })
         .collect()
+}
+
+/// Lists in files, which a reload compares by what they say.
+#[test]
+fn prefixes_are_denied_and_allowed_again_while_it_runs() {
+    let mut bench = Bench::on_tap(&topology("line.toml"), &Settings::default());
+    let hop = |bench: &mut Bench, family| {
+        let probe = Probe { protocol: Protocol::Udp, ttl: 1, flow: 53 };
+        bench.hop(family, probe, "R2", Outcome::ResponseTimeExceeded);
+    };
+    let lost = |bench: &mut Bench, family, outcome| {
+        let request = bench.request(family, Probe { protocol: Protocol::Udp, ttl: 1, flow: 53 });
+        bench.client(family).send(request);
+        bench.expect(outcome, 1);
+        // It is there long before the next reload.
+        thread::sleep(Duration::from_millis(300));
+    };
+    bench.write("deny", "");
+    bench.write("opt-out", "");
+    bench.reload("\n[access]\ndeny_files = [\"deny\"]\n[opt_out]\nfiles = [\"opt-out\"]\n");
+    for family in Family::ALL {
+        hop(&mut bench, family);
+    }
+    bench.write("deny", "0.0.0.0/0 # all\n");
+    bench.write("opt-out", "::/0\n");
+    bench.reload("");
+    lost(&mut bench, Family::V4, Outcome::DropDenied);
+    lost(&mut bench, Family::V6, Outcome::DropOptedOut);
+    // What is wrong changes nothing.
+    bench.write("deny", "192.0.2.1/24\n");
+    bench.begin_reload();
+    bench.wait_for("has bits set behind its prefix length (write 192.0.2.0/24");
+    lost(&mut bench, Family::V4, Outcome::DropDenied);
+    bench.write("deny", "");
+    bench.write("opt-out", "");
+    bench.begin_reload();
+    bench
+        .wait_for("changed=\"access (0 prefixes came, 1 went) opt_out (0 prefixes came, 1 went)\"");
+    for family in Family::ALL {
+        hop(&mut bench, family);
+    }
+    bench.finish();
+}
+
+/// Each request is answered while a long list is read, taken up and given up again.
+#[test]
+fn a_long_list_is_taken_up_without_a_loss() {
+    const PREFIXES: u32 = 200_000;
+    let mut bench = Bench::on_tap(&topology("line.toml"), &Settings::default());
+    bench.write("deny", "");
+    bench.reload("\n[access]\ndeny_files = [\"deny\"]\n");
+    // Of the documentation's prefix, which is nobody's here.
+    let mut long = String::new();
+    for n in 0..PREFIXES {
+        writeln!(long, "2001:db8:ffff:{:x}:{:x}::/80", n >> 16, n & 0xffff).unwrap();
+    }
+    for (list, said) in [
+        (long.as_str(), format!("({PREFIXES} prefixes came, 0 went)")),
+        ("", format!("(0 prefixes came, {PREFIXES} went)")),
+    ] {
+        bench.write("deny", list);
+        bench.begin_reload();
+        for _ in 0..100 {
+            for family in Family::ALL {
+                let probe = Probe { protocol: Protocol::Udp, ttl: 1, flow: 53 };
+                bench.hop(family, probe, "R2", Outcome::ResponseTimeExceeded);
+            }
+        }
+        bench.wait_for(&said);
+    }
+    bench.finish();
 }

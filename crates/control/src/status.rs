@@ -84,6 +84,9 @@ pub struct Status {
     pub ports: Vec<Port>,
     /// The table of probes that wait for an answer.
     pub pending: Pending,
+    /// The lists of prefixes that requests are looked up in.
+    #[serde(default)]
+    pub prefixes: Prefixes,
     /// The limits of requesters.
     #[serde(default)]
     pub rate: Rate,
@@ -219,6 +222,17 @@ pub struct Pending {
     /// How long the oldest had waited when the last sweep came by, in milliseconds.
     #[serde(default)]
     pub oldest_ms: u64,
+}
+
+/// The lists of prefixes that requests are looked up in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prefixes {
+    /// Those that say who may ask.
+    pub access: u64,
+    /// Those that are never probed.
+    pub opt_out: u64,
+    /// Bytes that they take for the packet path.
+    pub bytes: u64,
 }
 
 /// The limits of requesters. What they drop is among the outcomes.

@@ -16,6 +16,7 @@ use std::time::Instant;
 use ip_network_table_deps_treebitmap::IpLookupTable;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use otherhalf_policy::Prefixes;
+use otherhalf_policy::list::List;
 use prefix_trie::PrefixMap;
 
 /// Addresses asked for, over and over: more than a cache holds.
@@ -174,6 +175,7 @@ impl Direct {
 
 fn main() {
     let count = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+    read_a_list(count);
     for (name, shape) in [("anywhere", Shape::Anywhere), ("hosts", Shape::Hosts)] {
         println!("IPv4, {count} prefixes, {name}");
         let nets = v4(count, shape);
@@ -250,6 +252,26 @@ fn main() {
         let all = [ours, trie, bitmap];
         assert!(all.iter().all(|sum| *sum == ours), "they disagree: {all:?}");
     }
+}
+
+/// How long a list of `count` prefixes, half of each family, takes from its text to the set.
+fn read_a_list(count: usize) {
+    let half = count / 2;
+    let v4 = v4(half, Shape::Anywhere).into_iter().map(|(net, _)| format!("{net}\n"));
+    let v6 = v6(half, Shape::Anywhere).into_iter().map(|(net, _)| format!("{net}\n"));
+    let text: String = v4.chain(v6).collect();
+    let start = Instant::now();
+    let list = List::read(&text, 1);
+    let read = start.elapsed();
+    assert!(list.wrong == 0, "{:?}", list.mistakes);
+    let set = Prefixes::new(0, list.entries.iter().map(|entry| (entry.prefix, 1)));
+    println!(
+        "a list of {count} lines, {} MiB: read in {:.0} ms, a set of {} prefixes after {:.0} ms",
+        text.len() >> 20,
+        read.as_secs_f64() * 1e3,
+        set.len(),
+        start.elapsed().as_secs_f64() * 1e3
+    );
 }
 
 /// Each prefix once, with the greatest of its values.

@@ -1,6 +1,7 @@
 //! Who may ask how much: what a responder goes by where anybody can send it anything.
 //!
-//! [`limiter`] counts, in fixed memory, what addresses and prefixes cause to be sent. [`prefixes`] says what is known of an address by the longest prefix that holds it; [`list`] reads such prefixes from files.
+//! [`limiter`] counts, in fixed memory, what addresses and prefixes cause to be sent. [`prefixes`] says what is known of an address by the
+//! longest prefix that holds it; [`list`] reads such prefixes from files.
 //!
 //! Nothing here allocates, locks, panics or reads a clock when it is asked; all of it is made beforehand.
 #![forbid(unsafe_code)]

@@ -256,6 +256,8 @@ impl Config {
             check_identification: self.probe.check_identification,
             // The control thread's to set, not the configuration's.
             draining: false,
+            // Of lists in files, which are read apart.
+            access: None,
             closed_ports: self.reply.closed_ports,
             bogons: self.requests.bogons(),
             strict_source: self.requests.strict_source,

@@ -44,7 +44,7 @@ fn from(text: &str) -> Question {
 
 fn explained(file: &str, question: &Question) -> Explanation {
     let config = Config::parse(file, Path::new("a.toml")).unwrap_or_else(|e| panic!("{e}"));
-    explain(&config, question).unwrap()
+    explain(&config, &Sources::read(&config).unwrap(), question).unwrap()
 }
 
 #[test]
@@ -155,10 +155,11 @@ fn a_hairpin_needs_no_route() {
 fn who_can_not_be_asked_is_said() {
     let file = FILE.replace(", \"2001:db8::2/64\"", "").replace("2001:db8:1::/48", "fd00::/8");
     let config = Config::parse(&file, Path::new("a.toml")).unwrap();
-    let error = explain(&config, &from("2001:db8:1::5")).unwrap_err().to_string();
+    let lists = Sources::read(&config).unwrap();
+    let error = explain(&config, &lists, &from("2001:db8:1::5")).unwrap_err().to_string();
     assert!(error.starts_with("there is no own IPv6 address"), "{error}");
     let at = Some("192.0.2.3".parse().unwrap());
-    let error = explain(&config, &Question { at, ..ASK }).unwrap_err().to_string();
+    let error = explain(&config, &lists, &Question { at, ..ASK }).unwrap_err().to_string();
     assert_eq!(error, "192.0.2.3 is no address of this responder; it has 192.0.2.2, 198.51.100.2");
 }
 
@@ -202,4 +203,42 @@ fn the_limits_of_who_asks_are_told_with_their_keys() {
     }
     let off = said(&format!("{FILE}\n[rate]\nenabled = false\n"), &ASK);
     assert!(off.contains("rate.enabled = false"), "{off}");
+}
+
+#[test]
+fn the_line_that_denies_or_allows_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("deny");
+    std::fs::write(&file, "# hosts\n203.0.113.0/24\n::/0\n").unwrap();
+    let text = format!(
+        "{FILE}\n[access]\ndeny_files = [{file:?}]\nallow = [\"203.0.113.8\"]\n[opt_out]\nprefixes = [\"203.0.113.8\"]"
+    );
+    let at = |line: u32| format!("by {}:{line} (access.deny_files[0])", file.display());
+    for (who, outcome, said) in [
+        (
+            "203.0.113.7",
+            Outcome::DropDenied,
+            format!("203.0.113.7 may not ask: it is in 203.0.113.0/24, {}", at(2)),
+        ),
+        (
+            "2001:db8:1::5",
+            Outcome::DropDenied,
+            format!("2001:db8:1::5 may not ask: it is in ::/0, {}", at(3)),
+        ),
+        ("192.0.2.7", Outcome::ProbeUdp, "192.0.2.7 may ask: no prefix of access holds it".into()),
+        (
+            "203.0.113.8",
+            Outcome::DropOptedOut,
+            "203.0.113.8 may ask: it is in 203.0.113.8/32, by access.allow[0]".into(),
+        ),
+        (
+            "203.0.113.8",
+            Outcome::DropOptedOut,
+            "203.0.113.8 is never probed: it is in 203.0.113.8/32, by opt_out.prefixes[0]".into(),
+        ),
+    ] {
+        let explanation = explained(&text, &from(who));
+        assert_eq!(explanation.outcome, outcome, "{explanation}");
+        assert!(explanation.to_string().contains(&said), "{explanation}\n{said}");
+    }
 }

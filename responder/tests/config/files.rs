@@ -34,7 +34,7 @@ fn what_is_no_small_file_is_refused_at_once() {
         (folder.path(), "it is a folder: give the path of a TOML file"),
         (
             huge.as_path(),
-            "it is larger than 256 KiB, which no configuration is: is it the right file?",
+            "it is larger than 256 KiB, which no TOML file may be: is it the right file?",
         ),
     ] {
         let error = Config::load(path).unwrap_err().to_string();

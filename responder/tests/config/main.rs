@@ -94,6 +94,16 @@ default_flow = 443
 flows = ["33434-33534"]
 default_flow = 33434
 
+[access]
+allow = ["192.0.2.0/24", "2001:db8:1::/48"]
+allow_files = ["allow.txt", "/etc/otherhalf/allow.txt"]
+deny = ["192.0.2.77"]
+deny_files = ["deny.txt"]
+
+[opt_out]
+prefixes = ["203.0.113.0/25"]
+files = ["opt-out.txt"]
+
 [neighbours]
 entries = 100
 reachable_s = 5
@@ -180,6 +190,19 @@ fn every_key_is_taken_and_means_what_it_says() {
     assert_eq!(config.log.level.0, "warn,otherhalf_responder=debug");
     assert_eq!((config.log.format, config.log.target), (LogFormat::Json, LogTarget::Stderr));
 
+    let prefixes = |prefixes: &[ipnet::IpNet]| {
+        prefixes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(prefixes(&config.access.allow), "192.0.2.0/24 2001:db8:1::/48");
+    assert_eq!(prefixes(&config.access.deny), "192.0.2.77/32");
+    assert_eq!(prefixes(&config.opt_out.prefixes), "203.0.113.0/25");
+    // In the folder of the configuration, but for a whole path.
+    let [beside, whole] = &config.access.allow_files[..] else { panic!("two files") };
+    assert!(beside.is_absolute() && beside.ends_with("allow.txt"), "{}", beside.display());
+    assert_eq!(whole, Path::new("/etc/otherhalf/allow.txt"));
+    assert!(config.access.deny_files[0].ends_with("deny.txt"));
+    assert!(config.opt_out.files[0].ends_with("opt-out.txt"));
+
     let policy = config.policy().unwrap();
     assert_eq!(policy.reply, Reply::Hairpin);
     assert!(!policy.closed_ports);
@@ -242,6 +265,8 @@ fn keys_that_do_not_exist_are_refused_with_their_line() {
         ("[probe.icmp]", 3, "[probe.icmp] has default_flow, enabled, flows"),
         ("[probe.tcp]", 3, "[probe.tcp] has default_flow, enabled, flows"),
         ("[probe.udp]", 3, "[probe.udp] has default_flow, enabled, flows"),
+        ("[access]", 3, "[access] has allow, allow_files, deny, deny_files"),
+        ("[opt_out]", 3, "[opt_out] has files, prefixes"),
         ("[neighbours]", 3, "[neighbours] has entries, reachable_s"),
         ("[requests]", 3, "[requests] has bogons, max_amplification, strict_source, unpadded"),
         ("[drain]", 3, "[drain] has deadline_ms, grace_ms"),
@@ -334,6 +359,23 @@ fn values_of_another_kind_are_refused_with_their_line() {
     for (flows, message) in flows {
         let text = with(&format!("[probe.udp]\nflows = {flows}"));
         assert_eq!(text, format!("9:10: probe.udp.flows[0]: {message}"));
+    }
+    for (prefix, message) in [
+        (
+            "192.0.2.1/24",
+            "has bits set behind its prefix length: write 192.0.2.0/24, or the length that was meant",
+        ),
+        (
+            "2001:db8::/129",
+            "has a length that is none: they are 0 to 128: a host is a prefix of the length 128",
+        ),
+        ("any", "is no prefix: write it as 192.0.2.0/24 or 2001:db8::/32; comments stand behind #"),
+    ] {
+        for (section, key) in [("access", "allow"), ("access", "deny"), ("opt_out", "prefixes")] {
+            let text = with(&format!("[{section}]\n{key} = [\"192.0.2.0/24\", {prefix:?}]"));
+            let at = format!("9:{}", key.len() + 21);
+            assert_eq!(text, format!("{at}: {section}.{key}[1]: {prefix:?} {message}"));
+        }
     }
     for vlan in ["0", "4095"] {
         assert_eq!(

@@ -161,6 +161,16 @@ impl Bench {
         Self { clients, expected: Tally::default(), responder, folder, lab }
     }
 
+    /// Writes a file beside the responder's configuration.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    /// Has the configuration read again, and does not wait for it.
+    pub(crate) fn begin_reload(&mut self) {
+        self.responder.signal(Signal::HUP);
+    }
+
     /// Adds `text` to the responder's configuration, and has that read again.
     #[track_caller]
     pub(crate) fn reload(&mut self, text: &str) {

@@ -10,6 +10,7 @@ use otherhalf_responder::config::machine::Machine;
 use otherhalf_responder::config::{Config, keys, pages, print};
 use otherhalf_responder::counters;
 use otherhalf_responder::explain::{self, Question};
+use otherhalf_responder::lists::{Lists, Sources};
 use otherhalf_responder::replay;
 use otherhalf_wire::probe::Protocol;
 
@@ -20,11 +21,12 @@ use crate::{Failure, load};
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     let text = match command {
         Command::CheckConfig { elsewhere, config } => {
-            if elsewhere {
-                load(&config)?;
+            let read = if elsewhere {
+                load(&config)?
             } else {
-                Config::load_for(&config, &Machine::this()).map_err(Failure::Config)?;
-            }
+                Config::load_for(&config, &Machine::this()).map_err(Failure::Config)?
+            };
+            Lists::load(&read)?;
             format!("{}: good\n", config.display())
         }
         Command::PrintConfig { config: path } => {
@@ -54,6 +56,7 @@ fn replayed(arguments: &replay::Arguments) -> Result<(), Failure> {
 /// What would happen to the request, once for each protocol that it may be for.
 fn explained(arguments: &Explain) -> Result<String, Failure> {
     let config = load(&arguments.config)?;
+    let lists = Sources::read(&config)?;
     let Explain { from, at, flow, ttl, .. } = *arguments;
     let protocols = match arguments.protocol {
         None => Protocol::ALL.to_vec(),
@@ -65,7 +68,7 @@ fn explained(arguments: &Explain) -> Result<String, Failure> {
         .into_iter()
         .map(|protocol| {
             let question = Question { from, at, protocol, flow, ttl };
-            Ok(explain::explain(&config, &question)?.to_string())
+            Ok(explain::explain(&config, &lists, &question)?.to_string())
         })
         .collect();
     Ok(explained?.join("\n"))

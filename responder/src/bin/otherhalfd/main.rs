@@ -16,6 +16,7 @@ use otherhalf_control::State;
 use otherhalf_responder::config::{self, Config};
 use otherhalf_responder::control::{End, Wishes};
 use otherhalf_responder::kernel::ferry;
+use otherhalf_responder::lists;
 use otherhalf_responder::logs::Logs;
 use otherhalf_responder::routes::Routes;
 use otherhalf_responder::setup::Responder;
@@ -47,6 +48,13 @@ fn exit_code(done: Result<(), Failure>, tell: impl FnOnce(&anyhow::Error)) -> Ex
             eprintln!("{}", told(&error));
             ExitCode::from(EXIT_CONFIG)
         }
+        Err(Failure::Lists(error)) => {
+            eprintln!(
+                "{error}\notherhalfd: the lists of prefixes have {}",
+                count(error.mistakes.len() + error.more)
+            );
+            ExitCode::from(EXIT_CONFIG)
+        }
         Err(Failure::Other(error)) => {
             tell(&error);
             ExitCode::from(EXIT_FAILURE)
@@ -58,13 +66,18 @@ fn exit_code(done: Result<(), Failure>, tell: impl FnOnce(&anyhow::Error)) -> Ex
 enum Failure {
     /// The configuration is wrong.
     Config(config::Error),
+    /// A list of prefixes is.
+    Lists(lists::Error),
     /// Anything else.
     Other(anyhow::Error),
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::Other(error.into())
+        match error.into().downcast() {
+            Ok(error) => Self::Lists(error),
+            Err(error) => Self::Other(error),
+        }
     }
 }
 
@@ -78,10 +91,13 @@ fn told(error: &config::Error) -> String {
     match error {
         config::Error::Read { .. } => format!("otherhalfd: {error}\nGive it with --config FILE."),
         config::Error::Wrong { path, mistakes, report } => {
-            let (count, s) = (mistakes.len(), if mistakes.len() == 1 { "" } else { "s" });
-            format!("{report}otherhalfd: {} has {count} mistake{s}", path.display())
+            format!("{report}otherhalfd: {} has {}", path.display(), count(mistakes.len()))
         }
     }
+}
+
+fn count(mistakes: usize) -> String {
+    format!("{mistakes} mistake{}", if mistakes == 1 { "" } else { "s" })
 }
 
 /// Signals, as flags that the control thread looks at.

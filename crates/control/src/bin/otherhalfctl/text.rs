@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use otherhalf_control::capture::{Ended, Reason};
 use otherhalf_control::message::{Probe, Reloaded, Route, Waiting};
-use otherhalf_control::status::{Counters, Neighbour, Pending, Port, Rate, Status, Worker};
+use otherhalf_control::status::{
+    Counters, Neighbour, Pending, Port, Prefixes, Rate, Status, Worker,
+};
 
 /// How it is, in a few lines.
 pub(crate) fn status(status: &Status) -> String {
@@ -36,6 +38,9 @@ pub(crate) fn status(status: &Status) -> String {
         let _ = writeln!(text, "worker {index} on CPU {cpu}: {received} frames{alive}");
     }
     text += &pending(&status.pending);
+    let Prefixes { access, opt_out, bytes } = status.prefixes;
+    let _ =
+        writeln!(text, "prefixes: {access} of access, {opt_out} of opt_out ({} KiB)", bytes / 1024);
     text += &rate(&status.rate);
     let known = status.neighbours.iter().filter(|neighbour| neighbour.mac.is_some()).count();
     let _ = writeln!(text, "neighbours: {known} known of {}", status.neighbours.len());

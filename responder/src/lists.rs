@@ -1,0 +1,261 @@
+//! The lists of prefixes that a configuration names: read, compared with those that run, and made into what workers go by.
+//!
+//! Reading a million prefixes takes a good part of a second, so a running responder has it done by a thread of its own
+//! (`takeup.rs`), never by the control thread.
+
+mod source;
+
+use std::cmp::Reverse;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use otherhalf_engine::access::{ALLOW, Access, DENY};
+use otherhalf_policy::Prefixes;
+use otherhalf_policy::list::Entry;
+
+use crate::config::Config;
+use source::{Part, read};
+
+/// Mistakes that are told at most, as of a configuration.
+const MOST_MISTAKES: usize = 100;
+
+/// What a list is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Whose requests are taken.
+    Access,
+    /// Who is never probed.
+    OptOut,
+}
+
+impl Purpose {
+    /// Its section in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Access => "access",
+            Self::OptOut => "opt_out",
+        }
+    }
+}
+
+/// All lists of a configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lists {
+    /// See [`Purpose::Access`].
+    pub access: List,
+    /// See [`Purpose::OptOut`].
+    pub opt_out: List,
+}
+
+/// A list, whatever it is from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct List {
+    /// Each prefix once, in order, with its value.
+    entries: Arc<[(IpNet, u8)]>,
+    /// The same for workers.
+    set: Arc<Prefixes>,
+}
+
+/// How two lists differ.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Prefixes that the new one alone has, or with another value.
+    pub came: usize,
+    /// The same of the old one.
+    pub went: usize,
+}
+
+/// Why lists can't be taken up.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", lines(mistakes, *more))]
+pub struct Error {
+    /// What is wrong, in the order of the configuration and of the lines; at least one.
+    pub mistakes: Vec<Mistake>,
+    /// How many more are not among them.
+    pub more: usize,
+}
+
+/// Something that is wrong in a file of prefixes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, from 1; none: the file itself.
+    pub line: Option<u32>,
+    /// What, and what to do.
+    pub what: String,
+}
+
+fn lines(mistakes: &[Mistake], more: usize) -> String {
+    let mut lines: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+    if more > 0 {
+        lines.push(format!("there are {more} mistakes more: are these lists of prefixes?"));
+    }
+    lines.join("\n")
+}
+
+impl std::fmt::Display for Mistake {
+    /// `FILE:LINE: WHAT (HINT)`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        self.line.iter().try_for_each(|line| write!(f, ":{line}"))?;
+        write!(f, ": {}", self.what)
+    }
+}
+
+/// The prefix that decides for an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deciding {
+    /// It.
+    pub prefix: IpNet,
+    /// Whether it is against the address.
+    pub denied: bool,
+    /// Where it stands: a key with its place, or a file's line and its key.
+    pub place: String,
+}
+
+/// All lists of a configuration, with the places that their prefixes are from.
+pub struct Sources(Vec<Part>);
+
+impl Sources {
+    /// Reads all lists of `config`.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong in the files, or the first hundred of it.
+    pub fn read(config: &Config) -> Result<Self, Error> {
+        read(config).map(Self)
+    }
+
+    /// The lists.
+    #[must_use]
+    pub fn lists(&self) -> Lists {
+        let of = |purpose| List::new(self.0.iter().filter(|part| part.purpose == purpose));
+        Lists { access: of(Purpose::Access), opt_out: of(Purpose::OptOut) }
+    }
+
+    /// The prefix of the list `purpose` that decides for `address`, if one holds it.
+    #[must_use]
+    pub fn deciding(&self, purpose: Purpose, address: IpAddr) -> Option<Deciding> {
+        let entries = self.0.iter().filter(|part| part.purpose == purpose).flat_map(|part| {
+            let holding = part.entries.iter().filter(|entry| entry.prefix.contains(&address));
+            holding.map(move |entry| (entry, part))
+        });
+        // Of equal prefixes the first that says so.
+        let best = entries.reduce(|best, next| {
+            let rank = |(entry, part): &(&Entry, &Part)| (entry.prefix.prefix_len(), part.value);
+            if rank(&next) > rank(&best) { next } else { best }
+        });
+        best.map(|(entry, part)| Deciding {
+            prefix: entry.prefix,
+            denied: part.value == DENY,
+            place: part.place(entry.line),
+        })
+    }
+}
+
+impl Lists {
+    /// Reads all lists of `config`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sources::read`].
+    pub fn load(config: &Config) -> Result<Self, Error> {
+        Ok(Sources::read(config)?.lists())
+    }
+
+    /// What workers go by; none: there is nothing to look at.
+    #[must_use]
+    pub fn access(&self) -> Option<Arc<Access>> {
+        let Self { access, opt_out } = self;
+        let any = !access.set.is_empty() || !opt_out.set.is_empty();
+        any.then(|| {
+            let (requests, opt_out) = (Arc::clone(&access.set), Arc::clone(&opt_out.set));
+            Arc::new(Access { requests, opt_out })
+        })
+    }
+
+    /// How each differs from that of `old`, if it does.
+    #[must_use]
+    pub fn differences(&self, old: &Self) -> Vec<(Purpose, Difference)> {
+        let pairs = [
+            (Purpose::Access, self.access.difference(&old.access)),
+            (Purpose::OptOut, self.opt_out.difference(&old.opt_out)),
+        ];
+        pairs.into_iter().filter(|(_, difference)| *difference != Difference::default()).collect()
+    }
+
+    /// Bytes that workers' part of it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.access.set.bytes() + self.opt_out.set.bytes()
+    }
+}
+
+impl List {
+    fn new<'a>(parts: impl Iterator<Item = &'a Part>) -> Self {
+        let entries =
+            parts.flat_map(|part| part.entries.iter().map(|entry| (entry.prefix, part.value)));
+        let mut entries: Vec<(IpNet, u8)> = entries.collect();
+        // Of equal prefixes, the value that a set takes.
+        entries.sort_unstable_by_key(|(prefix, value)| (*prefix, Reverse(*value)));
+        entries.dedup_by_key(|(prefix, _)| *prefix);
+        let set = Arc::new(Prefixes::new(ALLOW, entries.iter().copied()));
+        Self { entries: entries.into(), set }
+    }
+
+    /// How many prefixes there are, equal ones counted once.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How it differs from `old`.
+    #[must_use]
+    pub fn difference(&self, old: &Self) -> Difference {
+        let mut difference = Difference::default();
+        let (mut ours, mut theirs) =
+            (self.entries.iter().peekable(), old.entries.iter().peekable());
+        loop {
+            match (ours.peek(), theirs.peek()) {
+                (None, None) => return difference,
+                (Some(new), Some(old)) if new == old => {
+                    ours.next();
+                    theirs.next();
+                }
+                (Some(new), Some(old)) if new > old => {
+                    difference.went += 1;
+                    theirs.next();
+                }
+                (None, Some(_)) => {
+                    difference.went += 1;
+                    theirs.next();
+                }
+                (Some(_), _) => {
+                    difference.came += 1;
+                    ours.next();
+                }
+            }
+        }
+    }
+}
+
+/// The text of the file at `path`.
+fn text(path: &Path) -> std::io::Result<String> {
+    crate::config::file::read(path, "list of prefixes", LARGEST_FILE)
+}
+
+/// The largest file, in octets: a few million prefixes.
+const LARGEST_FILE: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests;

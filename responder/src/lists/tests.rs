@@ -1,0 +1,144 @@
+use std::fmt::Write as _;
+use std::fs;
+
+use super::*;
+
+/// The configuration of `text` behind the least that is one, in a folder with `files`.
+fn config(text: &str, files: &[(&str, &str)]) -> (tempfile::TempDir, Config) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
+    let least =
+        "[[port]]\ndevice = \"net_null0\"\n[[port.interface]]\naddresses = [\"192.0.2.2/24\"]\n";
+    let path = folder.path().join("otherhalfd.toml");
+    let config = Config::parse(&format!("{least}{text}"), &path).unwrap();
+    (folder, config)
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+#[test]
+fn without_lists_there_is_nothing_to_look_at() {
+    let (_folder, config) = config("", &[]);
+    let lists = Lists::load(&config).unwrap();
+    assert!(lists.access().is_none() && lists.access.is_empty() && lists.opt_out.is_empty());
+    let sources = Sources::read(&config).unwrap();
+    assert!(sources.deciding(Purpose::Access, ip("192.0.2.1")).is_none());
+}
+
+#[test]
+fn keys_and_files_are_one_list_and_the_longest_prefix_decides() {
+    let text = "[access]\ndeny = [\"198.51.100.0/24\"]\ndeny_files = [\"bad\", \"worse\"]\nallow_files = [\"good\"]\n\
+        allow = [\"203.0.113.0/24\"]\n[opt_out]\nprefixes = [\"2001:db8:7::/48\", \"192.0.2.7\"]\n";
+    let files = [
+        ("bad", "# all of it\n::/0\n\n203.0.113.0/25\n"),
+        ("worse", "203.0.113.0/24 # as allowed\n203.0.113.0/25\n"),
+        ("good", "198.51.100.64/26\n2001:db8::/32\n"),
+    ];
+    let (folder, config) = config(text, &files);
+    let sources = Sources::read(&config).unwrap();
+    let lists = sources.lists();
+    assert_eq!((lists.access.len(), lists.opt_out.len()), (6, 2));
+    let workers = lists.access().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    for (address, prefix, place) in [
+        ("198.51.100.1", "198.51.100.0/24", "access.deny[0]".to_owned()),
+        (
+            "198.51.100.65",
+            "198.51.100.64/26",
+            format!("{}:1 (access.allow_files[0])", file("good")),
+        ),
+        ("203.0.113.1", "203.0.113.0/25", format!("{}:4 (access.deny_files[0])", file("bad"))),
+        ("203.0.113.200", "203.0.113.0/24", format!("{}:1 (access.deny_files[1])", file("worse"))),
+        ("2001:db8::1", "2001:db8::/32", format!("{}:2 (access.allow_files[0])", file("good"))),
+        ("2001:db9::1", "::/0", format!("{}:2 (access.deny_files[0])", file("bad"))),
+    ] {
+        let found = sources.deciding(Purpose::Access, ip(address)).unwrap();
+        assert_eq!(
+            (found.prefix.to_string().as_str(), &found.place),
+            (prefix, &place),
+            "{address}"
+        );
+        assert_eq!(found.denied, workers.requests.get(ip(address)) == DENY, "{address}");
+        assert_eq!(found.denied, place.contains("deny"), "{address}");
+    }
+    let found = sources.deciding(Purpose::OptOut, ip("192.0.2.7")).unwrap();
+    assert_eq!((found.place.as_str(), found.denied), ("opt_out.prefixes[1]", true));
+    assert_eq!(workers.opt_out.get(ip("2001:db8:7::9")), DENY);
+    assert_eq!(workers.opt_out.get(ip("192.0.2.8")), ALLOW);
+}
+
+#[test]
+fn all_mistakes_of_all_files_are_told() {
+    let text =
+        "[access]\ndeny_files = [\"a\", \"b\"]\n[opt_out]\nfiles = [\"missing\", \"/dev/zero\"]\n";
+    let (folder, config) =
+        config(text, &[("a", "192.0.2.1/24\n192.0.2.0/24\nx\n"), ("b", "192.0.2.0/33\n")]);
+    let told = Lists::load(&config).unwrap_err().to_string();
+    let folder = folder.path().display();
+    let expected = format!(
+        "{folder}/a:1: \"192.0.2.1/24\" has bits set behind its prefix length (write 192.0.2.0/24, or the length that was meant)\n\
+        {folder}/a:3: \"x\" is no prefix (write it as 192.0.2.0/24 or 2001:db8::/32; comments stand behind #)\n\
+        {folder}/b:1: \"192.0.2.0/33\" has a length that is none: they are 0 to 32 (a host is a prefix of the length 32)\n\
+        {folder}/missing: can't read the list of prefixes: No such file or directory (os error 2)\n\
+        /dev/zero: can't read the list of prefixes: it is no regular file: give the path of a list of prefixes"
+    );
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn mistakes_have_a_bounded_number() {
+    let text = "[access]\ndeny_files = [\"a\", \"b\", \"missing\"]\n";
+    let (_folder, config) = config(text, &[("a", &"x\n".repeat(70)), ("b", &"y\n".repeat(1000))]);
+    let error = Lists::load(&config).unwrap_err();
+    assert_eq!((error.mistakes.len(), error.more), (100, 971));
+    assert!(
+        error.to_string().ends_with("there are 971 mistakes more: are these lists of prefixes?")
+    );
+}
+
+#[test]
+fn what_came_and_what_went() {
+    let list = |text: &str| {
+        let (_folder, config) = config("[access]\ndeny_files = [\"a\"]\n", &[("a", text)]);
+        Lists::load(&config).unwrap()
+    };
+    let old = list("192.0.2.0/24\n198.51.100.0/24\n2001:db8::/32\n");
+    // In another order, and twice: the same.
+    let same = list("2001:db8::/32\n198.51.100.0/24 # why\n192.0.2.0/24\n192.0.2.0/24\n");
+    assert_eq!(same.differences(&old), []);
+    assert_eq!(same, old);
+    let new = list("192.0.2.0/25\n192.0.2.0/24\n203.0.113.0/24\n");
+    let expected = Difference { came: 2, went: 2 };
+    assert_eq!(new.differences(&old), [(Purpose::Access, expected)]);
+    let none = Lists::default();
+    assert_eq!(none.differences(&old), [(Purpose::Access, Difference { came: 0, went: 3 })]);
+    let allowed = {
+        let (_folder, config) = config("[access]\nallow = [\"192.0.2.0/24\"]\n", &[]);
+        Lists::load(&config).unwrap()
+    };
+    let denied = list("192.0.2.0/24\n");
+    let turned = [(Purpose::Access, Difference { came: 1, went: 1 })];
+    assert_eq!(allowed.differences(&denied), turned);
+}
+
+/// Not timed here: how long it takes stands in docs/adr/0031, measured. What is shown is that it works at that size.
+#[test]
+fn a_hundred_thousand_prefixes_of_both_families() {
+    let mut text = String::new();
+    for n in 0..50_000 {
+        writeln!(text, "10.{}.{}.{}/32\n2001:db8:{:x}::/48", n >> 16, n >> 8 & 255, n & 255, n)
+            .unwrap();
+    }
+    let (_folder, config) = config("[access]\ndeny_files = [\"a\"]\n", &[("a", &text)]);
+    let lists = Lists::load(&config).unwrap();
+    assert_eq!(lists.access.len(), 100_000);
+    let workers = lists.access().unwrap();
+    assert_eq!(workers.requests.get(ip("10.0.195.79")), DENY);
+    assert_eq!(workers.requests.get(ip("10.0.195.80")), ALLOW);
+    assert_eq!(workers.requests.get(ip("2001:db8:c34f::1")), DENY);
+    assert_eq!(workers.requests.get(ip("2001:db8:c350::1")), ALLOW);
+}
