@@ -22,7 +22,7 @@ use crate::kernel;
 use crate::neighbour::{Neighbours, Notice};
 use crate::network::{Network, PortId};
 use crate::outcome::Outcome;
-use crate::policy::Policy;
+use crate::policy::{Policy, RateLimit};
 use crate::rate::{Rate, keyed};
 use crate::request::{Ask, first_identifier, other_identifier};
 use crate::time::Clock;
@@ -215,11 +215,17 @@ impl<P: Prefetch> Engine<P> {
         }
     }
 
-    /// Whether the requester may have one more probe.
+    /// Whether the requester may have one more probe. Without limits, nothing is paid for them but the question.
     #[inline(always)]
     fn afford<A: Address>(&self, view: &View<'_>, ask: &Ask<A>, now: u64) -> Result<(), Outcome> {
+        view.policy.rate.as_ref().map_or(Ok(()), |limit| self.charge(limit, ask, now))
+    }
+
+    /// Takes what the probe of `ask` costs. Called, not inlined: it would crowd the registers of the loop that calls it.
+    #[inline(never)]
+    fn charge<A: Address>(&self, limit: &RateLimit, ask: &Ask<A>, now: u64) -> Result<(), Outcome> {
         let whose = (ask.requester, ask.bits, ask.protocol == Protocol::Tcp);
-        self.rate.take(view.policy.rate.as_ref(), &self.table, &self.clock, now, whose)
+        self.rate.take(Some(limit), &self.table, &self.clock, now, whose)
     }
 
     /// Does what is not a trace.
