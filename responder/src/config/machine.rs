@@ -79,8 +79,8 @@ fn ranges(text: &str) -> Option<Vec<RangeInclusive<usize>>> {
 impl Config {
     /// Reads and checks the file at `path`, and whether `machine` has what it names.
     pub fn load_for(path: &Path, machine: &Machine) -> Result<Self, Error> {
-        let text =
-            file::read(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+        let text = file::read(path, "TOML file", file::LARGEST)
+            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
         let config = Self::parse(&text, path)?;
         let lacks = machine.lacks(&config);
         if lacks.is_empty() {
