@@ -67,7 +67,7 @@ const fn side<Kind: Copy>(
 #[must_use]
 pub fn path() -> Vec<Case> {
     use Load::{Answers, Requests};
-    use port::Kind::{Floor, Worker, Yardstick};
+    use port::Kind::{Floor, Policed, Worker, Yardstick};
     const V4: (Family, Protocol) = (Family::V4, Protocol::Udp);
     const V6: (Family, Protocol) = (Family::V6, Protocol::Udp);
     const TCP: (Family, Protocol) = (Family::V4, Protocol::Tcp);
@@ -88,6 +88,10 @@ pub fn path() -> Vec<Case> {
         budget(case("path/answers-v4/floor", [Worker, update], Answers, [V4; 2], 1.5)),
         case("path/requests-v6/v4", [Worker; 2], Requests, [V6, V4], 1.25),
         case("path/answers-v6/v4", [Worker; 2], Answers, [V6, V4], 1.25),
+        // All policy, and none.
+        case("path/policy-requests-v4/off", [Policed, Worker], Requests, [V4; 2], 1.25),
+        case("path/policy-requests-v6/off", [Policed, Worker], Requests, [V6; 2], 1.25),
+        case("path/policy-answers-v4/off", [Policed, Worker], Answers, [V4; 2], 1.25),
         case("path/requests-v4/c", [Worker, Yardstick], Requests, [V4; 2], 1.1),
         case("path/answers-v4/c", [Worker, Yardstick], Answers, [V4; 2], 1.1),
         case("path/requests-v6/c", [Worker, Yardstick], Requests, [V6; 2], 1.1),
@@ -102,7 +106,7 @@ pub fn path() -> Vec<Case> {
 /// Of the packet's way alone, for profiling.
 #[must_use]
 pub fn engine() -> Vec<Case> {
-    use Kind::{Engine, Yardstick};
+    use Kind::{Engine, Policed, Yardstick};
     use Load::{Answers, Requests};
     const V4: (Family, Protocol) = (Family::V4, Protocol::Udp);
     const V6: (Family, Protocol) = (Family::V6, Protocol::Udp);
@@ -117,6 +121,8 @@ pub fn engine() -> Vec<Case> {
     vec![
         case("engine/control", [Engine; 2], Requests, [V4; 2], 1.05),
         case("engine/control-c", [Yardstick; 2], Requests, [V4; 2], 1.05),
+        case("engine/policy-requests-v4/off", [Policed, Engine], Requests, [V4; 2], 1.25),
+        case("engine/policy-requests-v6/off", [Policed, Engine], Requests, [V6; 2], 1.25),
         case("engine/requests-v4/c", [Engine, Yardstick], Requests, [V4; 2], 1.1),
         case("engine/answers-v4/c", [Engine, Yardstick], Answers, [V4; 2], 1.1),
         case("engine/requests-v6/c", [Engine, Yardstick], Requests, [V6; 2], 1.1),

@@ -10,9 +10,11 @@ use otherhalf_engine::{
     Policy, PortId, StaticRoute, View,
 };
 use otherhalf_pending::Table;
+use otherhalf_policy::Limiter;
 use otherhalf_responder::worker::Prefetching;
 
 use crate::pages::Pages;
+use crate::policed;
 use crate::traffic::{BURST, OWN_MAC, OWN_V4, OWN_V6, ROUTER_MAC, Rooms};
 
 /// Lengths of the on-link prefixes.
@@ -35,8 +37,10 @@ pub struct Settings {
 /// Which variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// `crates/engine`.
+    /// `crates/engine`, without policy.
     Engine,
+    /// The same, with all policy of a public responder.
+    Policed,
     /// The very same work in C.
     Yardstick,
 }
@@ -58,7 +62,13 @@ impl Path {
     /// Memory that is refused.
     pub fn new(kind: Kind, settings: &Settings, pages: Pages<'_>) -> anyhow::Result<Self> {
         Ok(Self(match kind {
-            Kind::Engine => Which::Engine(Box::new(Responder::new(settings, pages)?)),
+            Kind::Engine => {
+                Which::Engine(Box::new(Responder::new(settings, pages, policed::off(), None)?))
+            }
+            Kind::Policed => {
+                let (policy, limiter) = policed::policy()?;
+                Which::Engine(Box::new(Responder::new(settings, pages, policy, Some(limiter))?))
+            }
             Kind::Yardstick => Which::Yardstick(yardstick(settings, pages)?),
         }))
     }
@@ -144,6 +154,17 @@ pub(crate) fn surroundings() -> anyhow::Result<(Network, Neighbours)> {
     Ok((network, Neighbours::new(gateways.map(|router| (hop(router), ROUTER_MAC)))))
 }
 
+/// `engine`, limited by `limiter` if there is one.
+pub(crate) fn limited(
+    engine: Engine<Prefetching>,
+    limiter: Option<Arc<Limiter>>,
+) -> Engine<Prefetching> {
+    match limiter {
+        Some(limiter) => engine.limited_by(limiter),
+        None => engine,
+    }
+}
+
 /// The engine, and what a worker keeps for it.
 #[derive(Debug)]
 struct Responder {
@@ -155,15 +176,20 @@ struct Responder {
 }
 
 impl Responder {
-    fn new(settings: &Settings, pages: Pages<'_>) -> anyhow::Result<Self> {
+    fn new(
+        settings: &Settings,
+        pages: Pages<'_>,
+        policy: Policy,
+        limiter: Option<Arc<Limiter>>,
+    ) -> anyhow::Result<Self> {
         let table = table(settings, pages)?;
         let clock = Clock::new(settings.hz).context("a clock of less than 1 kHz")?;
         let (network, neighbours) = surroundings()?;
         Ok(Self {
-            engine: Engine::new(Arc::new(table), clock),
+            engine: limited(Engine::new(Arc::new(table), clock), limiter),
             network,
             neighbours,
-            policy: Policy::default(),
+            policy,
             counters: Counters::default(),
         })
     }

@@ -9,12 +9,14 @@ use anyhow::{Context, ensure};
 use dpdk::yardstick::{Counter, Floor, FloorVariant, Yardstick};
 use dpdk::{Burst, Eal, Mempool, MempoolConfig, Port, PortConfig, RxQueue, TxQueue};
 use otherhalf_engine::{Clock, Engine, Policy};
+use otherhalf_policy::Limiter;
 use otherhalf_responder::shared::{Shared, Snapshot};
 use otherhalf_responder::worker::{Turns, Worker};
 
 use crate::case::{ENTRIES, LIVE, Load, Side};
 use crate::pages::Pages;
-use crate::path::{Settings, answered, surroundings, table, yardstick};
+use crate::path::{Settings, answered, limited, surroundings, table, yardstick};
+use crate::policed;
 use crate::traffic::{BURST, SECRET, Traffic};
 use crate::windows::Timed;
 
@@ -31,6 +33,8 @@ const TIMEOUT_S: u64 = 600;
 pub enum Kind {
     /// The responder's worker: its queues, its engine, its counters.
     Worker,
+    /// The same, with all policy of a public responder.
+    Policed,
     /// The very same work in C.
     Yardstick,
     /// Far less work in C.
@@ -110,8 +114,14 @@ impl Subject {
         let settings =
             Settings { entries: ENTRIES, timeout_ticks: TIMEOUT_S * hz, secret: SECRET, hz };
         Ok(match kind {
-            Kind::Worker => {
-                let (worker, shared) = worker(&settings, pages, pool, queues)?;
+            Kind::Worker | Kind::Policed => {
+                let policy = if kind == Kind::Worker {
+                    (policed::off(), None)
+                } else {
+                    let (policy, limiter) = policed::policy()?;
+                    (policy, Some(limiter))
+                };
+                let (worker, shared) = worker(&settings, pages, pool, queues, policy)?;
                 Self::Worker(Box::new(worker.turns(shared)), shared)
             }
             Kind::Yardstick => Self::Yardstick(yardstick(&settings, pages)?, queues),
@@ -144,14 +154,15 @@ pub(crate) fn worker(
     pages: Pages<'_>,
     mempool: Mempool,
     (rx, tx): (RxQueue, TxQueue),
+    (policy, limiter): (Policy, Option<Arc<Limiter>>),
 ) -> anyhow::Result<(Worker, &'static Shared)> {
     let clock = Clock::new(settings.hz).context("a clock of less than 1 kHz")?;
     let (network, neighbours) = surroundings()?;
-    let snapshot = Snapshot { network, neighbours, policy: Policy::default() };
+    let snapshot = Snapshot { network, neighbours, policy };
     let shared: &'static Arc<Shared> = Box::leak(Box::new(Arc::new(Shared::new(snapshot, 1))));
     let worker = Worker {
         index: 0,
-        engine: Engine::new(Arc::new(table(settings, pages)?), clock),
+        engine: limited(Engine::new(Arc::new(table(settings, pages)?), clock), limiter),
         shared: Arc::clone(shared),
         clock,
         rx: vec![(otherhalf_engine::PortId(0), rx)],

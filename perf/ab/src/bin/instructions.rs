@@ -18,6 +18,7 @@ fn main() -> anyhow::Result<()> {
     let [case, rounds] = arguments.as_slice() else { usage() };
     let (kind, rest) = match case.split_once(':') {
         Some(("c", rest)) => (Kind::Yardstick, rest),
+        Some(("p", rest)) => (Kind::Policed, rest),
         _ => (Kind::Engine, case.as_str()),
     };
     let (exchanges, family, protocol) = match rest {
@@ -73,7 +74,7 @@ fn counted(path: &mut Path, now: u64, rooms: &mut Rooms) {
 
 fn usage() -> ! {
     eprintln!(
-        "usage: instructions [c:]requests-v4|requests-v6|requests-v4-tcp|requests-v4-icmp|exchanges-v4|exchanges-v6 ROUNDS"
+        "usage: instructions [c:|p:]requests-v4|requests-v6|requests-v4-tcp|requests-v4-icmp|exchanges-v4|exchanges-v6 ROUNDS"
     );
     exit(2)
 }
