@@ -1,7 +1,7 @@
 //! A run under attack: clients ask at a steady rate, and one flood after the other comes besides.
 //!
 //! Each flood has a time of its own, then one pending time-out in which all may become normal again, then one in which it
-//! must be. What is promised of each is in [`Attacked::judge`].
+//! must be. What is promised of each is in `Attacked::judge`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
