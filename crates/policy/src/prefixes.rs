@@ -1,7 +1,7 @@
 //! Sets of prefixes with a small value each; of those that hold an address, the longest decides.
 //!
 //! Prefixes of a family are flattened into ranges, of which each has one value, and the range of an address is found in a
-//! tree of their first addresses ([`tree`]). So the memory is bounded by the number of prefixes, whatever their lengths, and a
+//! tree of their first addresses (`tree.rs`). So the memory is bounded by the number of prefixes, whatever their lengths, and a
 //! look-up takes the same steps for every address: nobody can choose one that is slow. Why not a trie:
 //! [ADR 0031](../../../docs/adr/0031-prefixes-are-ranges-in-a-tree.md).
 
