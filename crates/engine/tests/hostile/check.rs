@@ -34,6 +34,7 @@ const fn kind_of(outcome: Outcome) -> Kind {
         | O::RefusedProtocol
         | O::RefusedFlow
         | O::RefusedExtension
+        | O::RefusedPadding
         | O::ResponseTimeExceeded
         | O::ResponseUnreachable
         | O::ResponseEchoReply

@@ -1,6 +1,7 @@
 //! A responder, in one of several settings, and bursts of frames thrown at it, all of whose fates are checked.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use crate::common::{
     self, FAMILIES, SECOND, TIMEOUT, ends, engine, error_packet, interfaces, neighbours, network,
@@ -9,11 +10,11 @@ use crate::common::{
 use otherhalf_engine::access::{ALLOW, Access, DENY};
 use otherhalf_engine::frame::LEAST_ROOM;
 use otherhalf_engine::kernel::Exceptions;
-use otherhalf_engine::policy::{Flows, Reply};
+use otherhalf_engine::policy::{Allowances, Bogons, Flows, LeastRequest, RateLimit, Reply};
 use otherhalf_engine::{
     Counters, Engine, Fate, Frame, Neighbours, Network, Outcome, Policy, PortId, View, Vouched,
 };
-use otherhalf_policy::Prefixes;
+use otherhalf_policy::{Limiter, Limits, Prefixes, Rates};
 use otherhalf_wire::icmp::Kind;
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
@@ -60,6 +61,19 @@ fn settings() -> Vec<Setting> {
     let opt_out = deny(["10.3.0.0/16", "2001:db8:f3::/48"]);
     let access = Some(Arc::new(Access { requests, opt_out }));
     let strict = Policy { udp, tcp: None, closed_ports: false, access, ..Policy::default() };
+    let guarded = Policy { bogons: Bogons::Drop, ..Policy::default() };
+    let limits = Limits { address: 10, narrow: [20, 20], wide: 50, syn: 1 };
+    // Over IPv6, the prefixes' are reached first.
+    let by_prefix = Limits { narrow: [5, 5], ..limits };
+    let rates = Rates::new(Duration::from_secs(1), &limits, &by_prefix).unwrap();
+    let limited = Policy {
+        bogons: Bogons::Allow,
+        strict_source: true,
+        rate: Some(RateLimit { rates, leak: 50, leak_per_second: 10, dry_run: false }),
+        allowances: Allowances { closed: 10, pings: 10, neighbours: 10 },
+        least_request: LeastRequest::at_most(200),
+        ..Policy::default()
+    };
     let hairpin = Policy { reply: Reply::Hairpin, ..Policy::default() };
     let draining = Policy { draining: true, ..Policy::default() };
     let kernel = Exceptions {
@@ -80,6 +94,8 @@ fn settings() -> Vec<Setting> {
         Setting { network: partial(), neighbours: neighbours(), policy: Policy::default() },
         Setting { network: partial(), neighbours: Neighbours::default(), policy: hairpin },
         Setting { network: with_kernel, neighbours: neighbours(), policy: Policy::default() },
+        Setting { network: network(), neighbours: neighbours(), policy: guarded },
+        Setting { network: network(), neighbours: neighbours(), policy: limited },
         Setting { network: network(), neighbours: neighbours(), policy: draining },
     ]
 }
@@ -99,7 +115,7 @@ impl Siege {
     /// The dice are `random`.
     pub(crate) fn new(random: Random) -> Self {
         Self {
-            engine: engine(ENTRIES),
+            engine: engine(ENTRIES).limited_by(Arc::new(Limiter::new(64))),
             generator: Generator::new(),
             random,
             now: SECOND,
