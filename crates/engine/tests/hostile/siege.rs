@@ -25,7 +25,7 @@ use crate::{check, mutate};
 
 const LONGEST_BURST: usize = 64;
 /// Few, so that they are all taken at times.
-const ENTRIES: usize = 256;
+const ENTRIES: usize = 128;
 
 /// One way to set a responder up.
 struct Setting {
@@ -71,7 +71,7 @@ fn settings() -> Vec<Setting> {
         strict_source: true,
         rate: Some(RateLimit { rates, leak: 50, leak_per_second: 10, dry_run: false }),
         allowances: Allowances { closed: 10, pings: 10, neighbours: 10 },
-        least_request: LeastRequest::at_most(200),
+        least_request: LeastRequest::at_most(310),
         ..Policy::default()
     };
     let hairpin = Policy { reply: Reply::Hairpin, ..Policy::default() };
