@@ -2,9 +2,11 @@
 //!
 //! Prefixes of a family are flattened into ranges, of which each has one value, and the range of an address is found in a
 //! tree of their first addresses (`tree.rs`). So the memory is bounded by the number of prefixes, whatever their lengths, and a
-//! look-up takes the same steps for every address: nobody can choose one that is slow. Why not a trie:
+//! look-up takes the same steps for every address: nobody can choose one that is slow. Where no prefix is near, a filter of
+//! one bit says so before (`filter.rs`). Why not a trie:
 //! [ADR 0031](../../../docs/adr/0031-prefixes-are-ranges-in-a-tree.md).
 
+mod filter;
 mod ranges;
 mod tree;
 
@@ -12,6 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+use filter::Filter;
 use ranges::{Ranges, Span};
 use tree::Tree;
 
@@ -25,6 +28,8 @@ const V6: usize = 4;
 pub struct Prefixes {
     v4: Tree<u32, V4>,
     v6: Tree<u128, V6>,
+    filter_v4: Filter,
+    filter_v6: Filter,
     count: usize,
 }
 
@@ -56,7 +61,8 @@ impl Prefixes {
         let v4 = Ranges::new(default, v4);
         let v6 = Ranges::new(default, v6);
         let count = v4.prefixes.saturating_add(v6.prefixes);
-        Self { v4: Tree::new(v4), v6: Tree::new(v6), count }
+        let (filter_v4, filter_v6) = (Filter::new(default, &v4), Filter::new(default, &v6));
+        Self { v4: Tree::new(v4), v6: Tree::new(v6), filter_v4, filter_v6, count }
     }
 
     /// What is known of `address`.
@@ -73,14 +79,16 @@ impl Prefixes {
     #[must_use]
     #[inline]
     pub fn v4(&self, address: Ipv4Addr) -> u8 {
-        self.v4.get(address.to_bits())
+        let address = address.to_bits();
+        self.filter_v4.known(address).unwrap_or_else(|| self.v4.get(address))
     }
 
     /// What is known of `address`.
     #[must_use]
     #[inline]
     pub fn v6(&self, address: Ipv6Addr) -> u8 {
-        self.v6.get(address.to_bits())
+        let address = address.to_bits();
+        self.filter_v6.known(address).unwrap_or_else(|| self.v6.get(address))
     }
 
     /// How many prefixes there are, equal ones counted once.
@@ -98,6 +106,7 @@ impl Prefixes {
     /// Bytes that it takes besides itself.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.v4.bytes().saturating_add(self.v6.bytes())
+        let filters = self.filter_v4.bytes().saturating_add(self.filter_v6.bytes());
+        self.v4.bytes().saturating_add(self.v6.bytes()).saturating_add(filters)
     }
 }

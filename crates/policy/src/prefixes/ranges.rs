@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 
 /// An address as a number.
 pub(super) trait Address: Copy + Ord {
+    /// The lowest.
+    const MIN: Self;
     /// The highest.
     const MAX: Self;
 
@@ -12,6 +14,7 @@ pub(super) trait Address: Copy + Ord {
 }
 
 impl Address for u32 {
+    const MIN: Self = Self::MIN;
     const MAX: Self = Self::MAX;
 
     fn next(self) -> Option<Self> {
@@ -20,6 +23,7 @@ impl Address for u32 {
 }
 
 impl Address for u128 {
+    const MIN: Self = Self::MIN;
     const MAX: Self = Self::MAX;
 
     fn next(self) -> Option<Self> {
