@@ -178,7 +178,7 @@ impl Profile {
         });
         // Unless the profile says otherwise, it is the packet path that is measured, by few clients that ask for much.
         table.entry("rate").or_insert_with(|| {
-            let most = || toml::Value::from(1_000_000);
+            let most = || toml::Value::from(4_000_000_000_i64);
             let keys = [("enabled", false.into()), ("pings", most()), ("neighbours", most())];
             toml::Table::from_iter(keys.map(|(key, value)| (key.to_owned(), value))).into()
         });

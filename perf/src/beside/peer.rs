@@ -269,6 +269,7 @@ pub(crate) fn config_of_ours(device: &str, [waits, works]: [usize; 2], offload: 
         "{PENDING}\n\
          [eal]\nmemory_mb = 192\nfile_prefix = \"ours\"\ncontrol_cpus = [{waits}]\n\
          [workers]\ncpus = [{works}]\n\
+         [rate]\nenabled = false\npings = 4000000000\n\
          [[port]]\ndevice = \"{device}\"\npromiscuous = true\nchecksum_offload = {offload}\n\
          [[port.interface]]\naddresses = [\"{v4}/24\", \"{v6}/64\"]\n\
          [[route]]\nto = \"0.0.0.0/0\"\nvia = \"{router_v4}\"\n\
