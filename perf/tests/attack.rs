@@ -62,7 +62,9 @@ fn clients_are_served_over_rings_whatever_comes_besides() {
     let floods = ["forged-echoes", "neighbours", "replay", "unanswered"].map(flood);
     let (output, attacked) = attack("attack", &floods, "0.8");
     kept(&output, &attacked, floods.len());
-    let [echoes, neighbours, replay, unanswered] = attacked.as_slice() else { unreachable!() };
+    let [echoes, neighbours, replay, unanswered] = attacked.as_slice() else {
+        panic!("four floods were asked for")
+    };
     assert!(echoes.outcomes["drop_unmatched"] > 2000, "{echoes:?}");
     assert!(neighbours.neighbours.most > 100, "{neighbours:?}");
     assert!(replay.outcomes["drop_forged"] > 100 && replay.replies > 100, "{replay:?}");
