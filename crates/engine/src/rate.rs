@@ -46,7 +46,7 @@ impl Rate {
         self.limiter.as_deref()
     }
 
-    /// Takes what a packet to `receiver` costs at `now`, whose line of the limiter is that of `bits`; `syn`: it is a TCP probe.
+    /// Takes what a packet to `target` costs at `now`, whose line of the limiter is that of `bits`; `syn`: it is a TCP probe.
     #[inline]
     pub(crate) fn take<A: Address, P: Prefetch>(
         &self,
