@@ -245,6 +245,22 @@ fn a_conflict_is_told_only_of_what_was_there() {
 }
 
 #[test]
+fn what_is_listed_was_there_once() {
+    race(
+        7,
+        true,
+        // The slot goes to another key, with another identifier and time.
+        |table| (take(table, KEY, 15), insert(table, OTHER, 8, 12)),
+        |table| table.waiting(0..2, 15).filter(|entry| entry.request_id != 0).collect::<Vec<_>>(),
+        |_, (taken, inserted), listed| {
+            assert_eq!((taken, inserted), (entry(7, 5), Insert::New));
+            let whole = |seen: &Entry| entry(7, 5) == Some(*seen) || entry(8, 3) == Some(*seen);
+            assert!(listed.len() <= 1 && listed.iter().all(whole), "{listed:?}");
+        },
+    );
+}
+
+#[test]
 fn an_expired_slot_is_claimed_or_taken_not_both() {
     race(
         7,
