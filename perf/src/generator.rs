@@ -9,6 +9,8 @@ mod open;
 mod read;
 
 use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use dpdk::{Burst, Mbuf, Mempool, RxQueue, TxQueue, tsc};
 use otherhalf_engine::Clock;
@@ -221,7 +223,10 @@ impl Generator {
     /// Whether all that was begun has ended, and nothing waits to be sent.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
-        self.ledger.outstanding() == 0 && self.wheel.is_empty() && self.out.is_empty()
+        self.ledger.outstanding() == 0
+            && self.wheel.is_empty()
+            && self.out.is_empty()
+            && self.unruly.as_ref().is_none_or(|unruly| unruly.is_quiet())
     }
 
     /// Whether no probe is answered, whatever the scenario says.
@@ -260,14 +265,7 @@ impl Generator {
                 self.open_turn(&mut burst, &ends, pace, requests, now)
             }
         };
-        let losses = &mut self.losses;
-        let lost = self.ledger.sweep(SWEEP, now, |when| {
-            if losses.len() < losses.capacity() {
-                losses.push(when);
-            }
-        });
-        self.tally.lost_requests += lost[0];
-        self.tally.lost_answers += lost[1];
+        self.give_up(SWEEP, now);
         self.latencies.sort(SORT);
         // Of the next turn's window: it is then known whether this one's end was an absence.
         self.window_busy += std::mem::take(&mut self.turn_busy);
@@ -275,6 +273,19 @@ impl Generator {
             self.turn_busy = tsc().wrapping_sub(now);
         }
         now
+    }
+
+    /// Gives up what has waited too long at the next `places` of the ledger.
+    #[inline]
+    pub(crate) fn give_up(&mut self, places: usize, now: u64) {
+        let losses = &mut self.losses;
+        let lost = self.ledger.sweep(places, now, |when| {
+            if losses.len() < losses.capacity() {
+                losses.push(when);
+            }
+        });
+        self.tally.lost_requests += lost[0];
+        self.tally.lost_answers += lost[1];
     }
 
     /// Receives from all queues, another one first each time, or the last would starve; `ends` says where in the
@@ -381,7 +392,7 @@ impl Generator {
             && self.router.tcp_port == TcpPort::Open;
         self.resets_owed += u64::from(reset);
         let item = Item::Answer(self.ledger.position(wanted), reset);
-        let second = self.second_answer(&mbuf);
+        let second = self.second_answer(wanted, &mbuf);
         self.out.push(self.steer.answer(wanted), mbuf, item);
         if let Some(second) = second {
             self.out.push(self.steer.answer(wanted), second, Item::Second);
@@ -391,10 +402,17 @@ impl Generator {
     /// Sends the answers whose time has come.
     #[inline]
     fn release(&mut self, now: u64) {
+        self.send_later(now);
         while self.out.room() > 3 * ASK {
             let Some(Waiting { frame, wanted }) = self.wheel.take(now) else { return };
             self.send_answer(&wanted, frame, now);
         }
+    }
+
+    /// Has the network send `share` of all requests and answers twice, and its router be silent while `mute` is set.
+    pub(crate) fn make_unruly(&mut self, share: f64, mute: Arc<AtomicBool>) {
+        let longest = self.delay + self.jitter;
+        self.unruly = Some(Box::new(Unruly::new(share, mute, longest, tsc())));
     }
 
     /// Sends a request that was due at `intended`, with what comes besides; whether it could be.

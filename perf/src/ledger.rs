@@ -18,6 +18,9 @@ const SLACK_NS: u64 = 10_000;
 /// longer by the one than by the other.
 const DRIFT_LOG2: u32 = 10;
 
+/// The longest round trip that a response can tell: it stands for all that are longer, too.
+const LONGEST_NS: u64 = u32::MAX as u64 - 1;
+
 /// What is wrong with a frame that the responder sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -372,13 +375,15 @@ impl Ledger {
         }
     }
 
-    /// Verifies `response`, which came in `packet` at `now`; its checksum too.
+    /// Verifies `response`, which came in `packet` at `now`; its checksum too. `came_twice` says whether the request of a
+    /// transaction did: then its round trip may be one that is not known.
     #[inline]
     pub fn response(
         &mut self,
         packet: &Packet<'_>,
         response: &Response<'_>,
         now: u64,
+        came_twice: impl Fn(&Transaction) -> bool,
     ) -> Result<Answered, Fault> {
         if !packet.upper_layer_sum().verifies() {
             return Err(Fault::Checksum);
@@ -422,10 +427,11 @@ impl Ledger {
         let least = self.clock.ns(slot.answered.saturating_sub(slot.probed));
         let most = self.clock.ns(now.saturating_sub(slot.sent));
         let slack = SLACK_NS + (most >> DRIFT_LOG2);
-        // What takes longer than 32 bits of nanoseconds is told as not known.
         let plausible = match rtt.ns().map(u64::from) {
+            // "Or more": 32 bits hold no more.
+            Some(rtt) if rtt == LONGEST_NS => most + slack >= rtt,
             Some(rtt) => rtt + slack >= least && rtt <= most + slack,
-            None => most + slack >= u64::from(u32::MAX),
+            None => came_twice(&wanted),
         };
         if !plausible {
             self.wrong_rtt = Some([rtt.ns().map_or(u64::MAX, u64::from), least, most]);

@@ -51,7 +51,7 @@ impl Look {
         Waiting { probes: found.into_iter().map(|entry| self.shown(entry)).collect(), whole }
     }
 
-    fn shown(&self, Entry { request_id, age_ticks }: Entry) -> Probe {
+    fn shown(&self, Entry { request_id, age_ticks, .. }: Entry) -> Probe {
         let left = self.table.timeout_ticks().saturating_sub(age_ticks);
         Probe { request_id, age_us: self.microseconds(age_ticks), left_us: self.microseconds(left) }
     }

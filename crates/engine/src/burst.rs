@@ -354,9 +354,14 @@ impl<P: Prefetch> Engine<P> {
                 None => Fate::dropped(Outcome::DropUnmatched),
             };
         };
-        let ns = self.clock.ns(entry.age_ticks);
-        self.round_trips.record(ns, 1);
-        let rtt = Rtt::from_ns(ns);
+        // Of two probes alike, nothing tells which is answered: to guess would tell round trips that are too short.
+        let rtt = if entry.again {
+            Rtt::UNKNOWN
+        } else {
+            let ns = self.clock.ns(entry.age_ticks);
+            self.round_trips.record(ns, 1);
+            Rtt::from_ns(ns)
+        };
         let written = emit::response(found, entry.request_id, rtt, way, frame);
         let mut fate = sent(found.outcome, way, written);
         if let (Some(reset), Verdict::Send(port)) = (found.reset(), fate.verdict) {

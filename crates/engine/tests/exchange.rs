@@ -55,8 +55,9 @@ fn a_probe_is_what_was_asked_for() {
 #[test]
 fn eight_octets_of_quote_are_enough() {
     for_each(|ours, family, protocol| {
-        for quoted in 0..=protocol.probe_len() {
-            let probe = ours.probe(family, request(family, protocol, 9, 4321));
+        // Those of the short quotes stay pending.
+        for (identifier, quoted) in (9..).zip(0..=protocol.probe_len()) {
+            let probe = ours.probe(family, request(family, protocol, identifier, 4321));
             ours.now += 5_000_000;
             if quoted < LEAST {
                 let short = time_exceeded(family, &probe, quoted);
@@ -65,7 +66,7 @@ fn eight_octets_of_quote_are_enough() {
             }
             let done = ours.play(&time_exceeded(family, &probe, quoted));
             assert_eq!(done.fate.outcome, Outcome::ResponseTimeExceeded);
-            assert_tells(&done, ends(family), ends(family).hop, 9, 5_000_000);
+            assert_tells(&done, ends(family), ends(family).hop, identifier, 5_000_000);
             let again = ours.dropped(&time_exceeded(family, &probe, quoted));
             assert_eq!(again, Outcome::DropUnmatched, "answered once");
         }
@@ -272,17 +273,29 @@ fn round_trips_are_counted_where_others_read_them() {
 }
 
 #[test]
-fn a_repeated_request_starts_the_time_anew() {
+fn a_request_that_comes_again_makes_the_round_trip_unknown() {
     for_each(|ours, family, protocol| {
         let first = ours.probe(family, request(family, protocol, 9, 4321));
         ours.now += 300;
+        // The network duplicated it, or its client did not wait long enough.
         let second = ours.probe(family, request(family, protocol, 9, 4321));
         assert_eq!(first, second, "the same probe");
         ours.now += 50;
-        let done = ours.play(&time_exceeded(family, &second, LEAST));
-        assert_tells(&done, ends(family), ends(family).hop, 9, 50);
-        let frame = time_exceeded(family, &first, LEAST);
+        // To the first probe or to the second: 350 ticks or 50.
+        let done = ours.play(&time_exceeded(family, &first, LEAST));
+        assert_eq!(done.fate.outcome, Outcome::ResponseTimeExceeded);
+        let response = done.response();
+        let trace::Verdict::Hop { address, rtt } = response.verdict else { panic!("{done:?}") };
+        assert_eq!((response.identifier, address), (9, ends(family).hop));
+        assert_eq!(rtt.ns(), None);
+        let frame = time_exceeded(family, &second, LEAST);
         assert_eq!(ours.dropped(&frame), Outcome::DropUnmatched, "one entry, one response");
+        // The next has a time again.
+        let third = ours.probe(family, request(family, protocol, 9, 4321));
+        assert_eq!(first, third);
+        ours.now += 20;
+        let done = ours.play(&time_exceeded(family, &third, LEAST));
+        assert_tells(&done, ends(family), ends(family).hop, 9, 20);
     });
 }
 

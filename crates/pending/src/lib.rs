@@ -16,7 +16,7 @@
 //!             │   slot 0   │   slot 1   │   slot 2   │   slot 3    │   4 slots of 16 bytes
 //!             └─────┬──────────────────────────────────────────────┘
 //!       ┌───────────┴─────────────────────────────────────┐
-//!  tag  │ fingerprint 48 bits   │ version 14 bits │ state 2 │   what is compared and swapped
+//!  tag  │ fingerprint 48 │again 1│version 13│ state 2 │   what is compared and swapped
 //!  data │ send time 48 bits     │ request identifier 16     │
 //!       └─────────────────────────────────────────────────┘
 //! ```

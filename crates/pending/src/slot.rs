@@ -1,9 +1,9 @@
 //! One slot: two atomic words, and the only places that write them.
 //!
 //! ```text
-//!          63                                     16 15              2 1   0
-//!   tag   | fingerprint of the key (48)             | version (14)    | state |
-//!   data  | send time in ticks, low 48 bits         | request identifier (16) |
+//!          63                                     16  15    14        2 1   0
+//!   tag   | fingerprint of the key (48)             |again|version (13)| state |
+//!   data  | send time in ticks, low 48 bits         | request identifier (16)  |
 //! ```
 //!
 //! | state | meaning | left by |
@@ -11,6 +11,8 @@
 //! | empty | free; the fingerprint is 0, the version stays | a claim |
 //! | busy | one core is filling it in; the fingerprint is already that of the new key | that core's publication |
 //! | live | `data` belongs to the fingerprint | a release (take, or sweep of the expired), or a claim (replacement, or reuse of the expired) |
+//!
+//! *Again* is set by the claim that replaces a live entry by one of the same request, and cleared by any other.
 //!
 //! **Writers.** `tag`: [`Slot::claim`] and [`Slot::release`] by compare-and-swap from the exact tag seen, on any
 //! core; [`Claim::publish`] by a plain store, which only the core whose claim succeeded can reach. `data`:
@@ -29,7 +31,7 @@
 //! claim, which moves the version on. The exchange then fails and the data is thrown away. Where nothing is exchanged
 //! (a conflict is only reported), the tag is loaded once more and compared.
 //!
-//! **ABA.** The exchange would be fooled if the slot were claimed a multiple of 16,384 times meanwhile, the last
+//! **ABA.** The exchange would be fooled if the slot were claimed a multiple of 8,192 times meanwhile, the last
 //! time for the same fingerprint. That takes the same key, put in again and again within the few
 //! nanoseconds from a load to an exchange (or a preemption there), and would yield an older send time of that same key: an RTT too long by the
 //! length of that pause.
@@ -43,7 +45,8 @@ const BUSY: u64 = 1;
 const LIVE: u64 = 2;
 
 const VERSION_ONE: u64 = 1 << 2;
-const VERSION_MASK: u64 = ((1 << 14) - 1) << 2;
+const VERSION_MASK: u64 = ((1 << 13) - 1) << 2;
+const AGAIN: u64 = 1 << 15;
 
 const FINGERPRINT_SHIFT: u32 = 16;
 const FINGERPRINT_MASK: u64 = u64::MAX << FINGERPRINT_SHIFT;
@@ -105,6 +108,12 @@ impl Tag {
     #[inline]
     pub(crate) fn is_live_of(self, fingerprint: Fingerprint) -> bool {
         self.0 & (FINGERPRINT_MASK | STATE_MASK) == fingerprint.0 | LIVE
+    }
+
+    /// Whether the entry took the place of another one of the same request.
+    #[inline]
+    pub(crate) fn is_again(self) -> bool {
+        self.0 & AGAIN != 0
     }
 
     #[inline]
@@ -185,6 +194,13 @@ impl Slot {
         self.exchange(seen, tag).then_some(Claim { slot: self, tag })
     }
 
+    /// The same, from a live entry of the same key and request.
+    #[inline]
+    pub(crate) fn claim_again(&self, seen: Tag, fingerprint: Fingerprint) -> Option<Claim<'_>> {
+        let tag = Tag(seen.claimed_for(fingerprint).0 | AGAIN);
+        self.exchange(seen, tag).then_some(Claim { slot: self, tag })
+    }
+
     /// Frees the slot. Of all who have seen the same live tag, one gets `true`.
     #[inline]
     pub(crate) fn release(&self, seen: Tag) -> bool {
@@ -245,5 +261,12 @@ mod tests {
         slot.claim(slot.tag(), key).unwrap().publish(Data::new(2, 2));
         assert!(slot.tag().is_live_of(key));
         assert!(!slot.release(first), "the same key again is another entry");
+
+        // That it took another's place is forgotten with the entry, and no part of the version.
+        slot.claim_again(slot.tag(), key).unwrap().publish(Data::new(3, 2));
+        let again = slot.tag();
+        assert!(again.is_again() && again.is_live_of(key) && !again.emptied().is_again());
+        slot.claim(again, key).unwrap().publish(Data::new(4, 2));
+        assert!(!slot.tag().is_again());
     }
 }

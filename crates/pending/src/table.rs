@@ -164,7 +164,8 @@ pub enum Lines {
 pub enum Insert {
     /// The entry is in the table.
     New,
-    /// The key was pending for the same request identifier; its time is now the newer one.
+    /// The key was pending for the same request identifier; its time is now the newer one, and the entry is one
+    /// [`again`](Entry::again).
     Replaced,
     /// The key is pending for another request identifier, or another core is just putting it in. Nothing was
     /// changed: try another probe identifier.
@@ -180,6 +181,9 @@ pub struct Entry {
     pub request_id: u16,
     /// Ticks from the insert to the take; 0 if the taker's clock reading is the older one.
     pub age_ticks: u64,
+    /// It [replaced](Insert::Replaced) another one: there are two probes of this key, and nothing tells which of them is
+    /// answered. Then the age says only since when there are two.
+    pub again: bool,
 }
 
 /// The table of pending probes, shared by all workers. The crate's text draws it.
@@ -363,7 +367,12 @@ impl<P: Prefetch> Table<P> {
                     }
                 };
             let Some((slot, seen)) = vacant else { return Insert::Full };
-            if let Some(claim) = slot.claim(seen, key) {
+            let claim = if outcome == Insert::Replaced {
+                slot.claim_again(seen, key)
+            } else {
+                slot.claim(seen, key)
+            };
+            if let Some(claim) = claim {
                 claim.publish(Data::new(now, request_id));
                 return outcome;
             }
@@ -387,7 +396,11 @@ impl<P: Prefetch> Table<P> {
                     let data = slot.data();
                     let Some(age_ticks) = self.lifetime.age(data.sent(), now) else { break };
                     if slot.release(seen) {
-                        return Some(Entry { request_id: data.request_id(), age_ticks });
+                        return Some(Entry {
+                            request_id: data.request_id(),
+                            age_ticks,
+                            again: seen.is_again(),
+                        });
                     }
                 }
             }

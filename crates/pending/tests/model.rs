@@ -48,32 +48,32 @@ fn steps(keys: u64) -> impl Strategy<Value = Vec<Step>> {
 /// The plain map: key to request identifier and time.
 #[derive(Default)]
 struct Model {
-    pending: HashMap<u64, (u16, u64)>,
+    pending: HashMap<u64, (u16, u64, bool)>,
 }
 
 impl Model {
     fn expire(&mut self, now: u64) {
-        self.pending.retain(|_, (_, sent)| now - *sent < TIMEOUT);
+        self.pending.retain(|_, (_, sent, _)| now - *sent < TIMEOUT);
     }
 
     /// The outcome if there is room.
     fn insert(&mut self, key: u64, request_id: u16, now: u64) -> Insert {
         match self.pending.get(&key) {
-            Some(&(other, _)) if other != request_id => Insert::Conflict,
+            Some(&(other, ..)) if other != request_id => Insert::Conflict,
             Some(_) => {
-                self.pending.insert(key, (request_id, now));
+                self.pending.insert(key, (request_id, now, true));
                 Insert::Replaced
             }
             None => {
-                self.pending.insert(key, (request_id, now));
+                self.pending.insert(key, (request_id, now, false));
                 Insert::New
             }
         }
     }
 
     fn take(&mut self, key: u64, now: u64) -> Option<Entry> {
-        let (request_id, sent) = self.pending.remove(&key)?;
-        Some(Entry { request_id, age_ticks: now - sent })
+        let (request_id, sent, again) = self.pending.remove(&key)?;
+        Some(Entry { request_id, age_ticks: now - sent, again })
     }
 }
 
@@ -141,7 +141,7 @@ fn run(
     let found = table.sweep(&mut Sweep::new(), usize::MAX, now).unwrap();
     prop_assert_eq!(found.live, live);
     let again = table.sweep(&mut Sweep::new(), usize::MAX, now).unwrap();
-    let oldest = model.pending.values().map(|(_, sent)| now - sent).max().unwrap_or_default();
+    let oldest = model.pending.values().map(|(_, sent, _)| now - sent).max().unwrap_or_default();
     prop_assert_eq!(again, Occupancy { live, expired: 0, oldest });
     let sorted = |mut entries: Vec<Entry>| {
         entries.sort_unstable_by_key(|entry| (entry.age_ticks, entry.request_id));
@@ -151,8 +151,9 @@ fn run(
     let parts = [0..table.buckets() / 2, table.buckets() / 2..usize::MAX];
     let listed = parts.into_iter().flat_map(|part| table.waiting(part, now)).collect();
     let expected = model.pending.values();
-    let expected =
-        expected.map(|&(request_id, sent)| Entry { request_id, age_ticks: now - sent }).collect();
+    let expected = expected
+        .map(|&(request_id, sent, again)| Entry { request_id, age_ticks: now - sent, again })
+        .collect();
     prop_assert_eq!(sorted(listed), sorted(expected));
     let mut keys: Vec<_> = model.pending.keys().copied().collect();
     keys.sort_unstable();
@@ -246,6 +247,6 @@ fn prefetching_changes_nothing() {
     table.fetch([(hash, Lines::Both)]);
     assert_eq!(table.insert(hash, 9, 10), Insert::New);
     table.fetch([(hash, Lines::First)]);
-    assert_eq!(table.take(hash, 15), Some(Entry { request_id: 9, age_ticks: 5 }));
+    assert_eq!(table.take(hash, 15), Some(Entry { request_id: 9, age_ticks: 5, again: false }));
     assert_eq!(table.take(hash, 15), None);
 }

@@ -48,7 +48,7 @@ impl Shared {
 
     fn take(&self, key: u64) -> bool {
         let now = (self.tickets.load(Relaxed) << 8) + AHEAD;
-        let Some(Entry { request_id: id, age_ticks }) =
+        let Some(Entry { request_id: id, age_ticks, .. }) =
             self.table.take(self.table.hash(&[key], 0), now)
         else {
             return false;

@@ -9,13 +9,25 @@ use otherhalf_wire::ethernet::{Link, ethertype};
 use otherhalf_wire::ip::Packet;
 use otherhalf_wire::probe::{Identity, SOURCE_PORT};
 
-use super::Generator;
+use super::{ASK, Generator};
 use crate::addresses;
 use crate::extras::Share;
+use crate::outbox::Item;
 use crate::plan::Transaction;
+use crate::wheel::Wheel;
 
 /// Duplicated requests that are remembered at once.
 const TWINS: usize = 1024;
+
+/// A request that came twice. Nobody answers the second probe: it is the same as the first.
+#[derive(Debug)]
+struct Twin {
+    wanted: Transaction,
+    /// Until when the second probe may come.
+    until: u64,
+    /// It came.
+    seen: bool,
+}
 
 /// What the network does besides what the scenario says.
 #[derive(Debug)]
@@ -26,20 +38,26 @@ pub(crate) struct Unruly {
     requests: Share,
     /// Answers that come twice.
     answers: Share,
-    /// Requests that came twice, with the time until which a second probe may come for each. It has another identifier than was
-    /// asked for, so nothing of the ledger knows it; nobody answers it.
-    twins: VecDeque<(Transaction, u64)>,
+    /// Requests that came twice, the oldest first.
+    twins: VecDeque<Twin>,
+    /// Second requests that take longer than the first.
+    later: Wheel<(Mbuf, Transaction)>,
+    /// How much longer at most, in ticks.
+    longest: u64,
     /// What was sent twice: requests, answers.
     pub(crate) repeated: [u64; 2],
-    /// Second probes, each right but for its identifier.
+    /// Second probes, each right.
     pub(crate) second_probes: u64,
 }
 
 impl Unruly {
-    /// One that has `share` of all requests and of all answers come twice, and is silent while `mute` is set.
-    pub(crate) fn new(share: f64, mute: Arc<AtomicBool>) -> Self {
+    /// One that has `share` of all requests and of all answers come twice, half of the requests up to `longest` ticks later than the
+    /// first; it is silent while `mute` is set. `now` is the time.
+    pub(crate) fn new(share: f64, mute: Arc<AtomicBool>, longest: u64, now: u64) -> Self {
         Self {
             mute,
+            later: Wheel::new(TWINS, longest, now),
+            longest,
             requests: Share::new(share),
             answers: Share::new(share),
             twins: VecDeque::with_capacity(TWINS),
@@ -49,26 +67,38 @@ impl Unruly {
     }
 
     fn note(&mut self, wanted: Transaction, now: u64, until: u64) {
-        while self.twins.front().is_some_and(|(_, until)| *until < now) {
+        while self.twins.front().is_some_and(|twin| twin.until < now) {
             self.twins.pop_front();
         }
         if self.twins.len() < TWINS {
-            self.twins.push_back((wanted, until));
+            self.twins.push_back(Twin { wanted, until, seen: false });
             self.repeated[0] += 1;
         }
     }
 
-    /// Takes the second probe of a duplicated request: as asked for, but under another identifier.
+    /// Whether all that comes twice has.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.later.is_empty()
+    }
+
+    /// Whether this request came twice, not long ago.
+    pub(super) fn knows(&self, wanted: &Transaction) -> bool {
+        self.twins.iter().any(|twin| twin.wanted == *wanted)
+    }
+
+    /// Takes the second probe of a duplicated request: the same as the first.
     fn take(&mut self, packet: &Packet<'_>, now: u64) -> bool {
         let family = packet.family();
         let identity = Identity::from_quote(family, packet.protocol, packet.payload);
         let (Some(identity), Some(client)) = (identity, addresses::client_index(packet.dst)) else {
             return false;
         };
-        let place = self.twins.iter().position(|(wanted, until)| {
-            *until >= now
+        let twin = self.twins.iter_mut().find(|Twin { wanted, until, seen }| {
+            !seen
+                && *until >= now
                 && wanted.family == family
                 && wanted.client == client
+                && wanted.identifier == identity.identifier
                 && wanted.protocol == identity.protocol
                 && wanted.ttl == packet.ttl
                 && wanted.flow == identity.flow
@@ -76,9 +106,9 @@ impl Unruly {
         let right = packet.upper_layer_sum().verifies()
             && identity.source_port == SOURCE_PORT
             && packet.src == addresses::responder(family);
-        match place {
-            Some(place) if right => {
-                self.twins.remove(place);
+        match twin {
+            Some(twin) if right => {
+                twin.seen = true;
                 self.second_probes += 1;
                 true
             }
@@ -92,7 +122,7 @@ impl Generator {
         self.unruly.as_ref().is_some_and(|unruly| unruly.mute.load(Ordering::Relaxed))
     }
 
-    /// Whether a frame that the ledger knows nothing of is the probe for a request that came twice.
+    /// Whether a probe that the ledger does not expect is the second for a request that came twice.
     #[cold]
     pub(super) fn is_of_twin(&mut self, frame: &[u8], now: u64) -> bool {
         let Some(unruly) = &mut self.unruly else { return false };
@@ -105,8 +135,8 @@ impl Generator {
         packet.is_ok_and(|packet| unruly.take(&packet, now))
     }
 
-    /// A copy of a request, if it is one that the network duplicates; to be sent behind it, or it would be the one that counts should
-    /// the port take no more.
+    /// A copy of a request, if it is one that the network duplicates at once; to be sent behind it, or it would be the one that counts
+    /// should the port take no more. One that takes longer waits for [`send_later`](Self::send_later).
     pub(super) fn second_request(
         &mut self,
         wanted: &Transaction,
@@ -121,13 +151,36 @@ impl Generator {
         let mut second = self.parts.mempool.alloc()?;
         second.write(request.data()).ok()?;
         unruly.note(*wanted, now, until);
-        Some(second)
+        let longest = unruly.longest;
+        if longest == 0 || self.random_below(2) == 0 {
+            return Some(second);
+        }
+        let due = now + self.random_below(longest);
+        if let Some(Err((second, _))) =
+            self.unruly.as_mut().map(|unruly| unruly.later.put((second, *wanted), due))
+        {
+            self.keep(second);
+        }
+        None
     }
 
-    /// The same of an answer. The responder takes one of the two.
-    pub(super) fn second_answer(&mut self, answer: &Mbuf) -> Option<Mbuf> {
+    /// Sends the second requests whose time has come.
+    pub(super) fn send_later(&mut self, now: u64) {
+        let Some(unruly) = &mut self.unruly else { return };
+        while self.out.room() > 3 * ASK
+            && let Some((second, wanted)) = unruly.later.take(now)
+        {
+            self.out.push(self.steer.request(&wanted), second, Item::Second);
+        }
+    }
+
+    /// The same of the answer to the probe of `wanted`. The responder takes one of the two.
+    ///
+    /// Not if the request came twice as well: its second probe may be sent when the first answer was taken. The second answer would
+    /// then be taken for one to that probe, for nothing in it says otherwise.
+    pub(super) fn second_answer(&mut self, wanted: &Transaction, answer: &Mbuf) -> Option<Mbuf> {
         let unruly = self.unruly.as_mut()?;
-        if self.out.room() <= 4 || !unruly.answers.comes() {
+        if !unruly.answers.comes() || unruly.knows(wanted) || self.out.room() <= 4 {
             return None;
         }
         let mut second = self.parts.mempool.alloc()?;
@@ -146,7 +199,7 @@ mod tests {
     use otherhalf_wire::probe::{Cookie, Probe};
     use std::path::Path;
 
-    /// The probe for `wanted` under another identifier, with another TTL by `more`.
+    /// The probe for `wanted`, with another TTL by `more`.
     fn second(wanted: &Transaction, more: u8, room: &mut [u8]) -> usize {
         let (src, dst) =
             (addresses::responder(wanted.family), addresses::client(wanted.family, wanted.client));
@@ -154,7 +207,7 @@ mod tests {
             protocol: wanted.protocol,
             source_port: SOURCE_PORT,
             flow: wanted.flow,
-            identifier: wanted.identifier ^ 0x5a5a,
+            identifier: wanted.identifier,
             cookie: Cookie(0x0123_4567_89ab_cdef),
         };
         let fields = Fields {
@@ -184,7 +237,7 @@ mod tests {
         let plan = Plan::new(&Scenario::parse(Path::new("x"), text).unwrap());
         for number in (64..20_000).step_by(17) {
             let wanted = plan.transaction(number).unwrap();
-            let mut unruly = Unruly::new(0.5, Arc::default());
+            let mut unruly = Unruly::new(0.5, Arc::default(), 0, 0);
             let (mut right, mut wrong) = ([0; 128], [0; 128]);
             let right = {
                 let len = second(&wanted, 0, &mut right);

@@ -54,6 +54,7 @@ struct Reply {
     dst: IpAddr,
     identifier: u16,
     hop: IpAddr,
+    /// `u64::MAX`: not known.
     rtt_ns: u64,
 }
 
@@ -69,7 +70,9 @@ impl Reply {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let verdict = Verdict::Hop { address: self.hop, rtt: Rtt::from_ns(self.rtt_ns) };
+        let known = (self.rtt_ns != u64::MAX).then(|| Rtt::from_ns(self.rtt_ns));
+        let rtt = known.unwrap_or(Rtt::UNKNOWN);
+        let verdict = Verdict::Hop { address: self.hop, rtt };
         let mut payload = [0; 64];
         let response = Response { identifier: self.identifier, verdict };
         let len = response.emit(self.src, self.dst, &mut payload).unwrap();
@@ -85,7 +88,7 @@ fn offer(ledger: &mut Ledger, bytes: &[u8], now: u64) -> Result<Answered, Fault>
     let packet = parse(bytes);
     let message = icmp::Message::parse(packet.family(), packet.payload).unwrap();
     let response = Response::parse(&message).unwrap();
-    ledger.response(&packet, &response, now)
+    ledger.response(&packet, &response, now, |_| false)
 }
 
 /// Transaction 1000 under way: asked at 0, probed at 20,000, answered at 60,000.
@@ -114,7 +117,7 @@ fn a_right_response_ends_its_transaction_once() {
 fn what_a_stall_made_long_may_differ_by_as_much_as_the_clocks_do() {
     // 10 s from request to response: two measurements of the counter's frequency that differ by a part in 1024.
     let now = 10_000_000_000;
-    for (rtt, right) in [(9_000_000u64, false), (u64::from(u32::MAX), true), (u64::MAX, true)] {
+    for (rtt, right) in [(9_000_000u64, false), (u64::from(u32::MAX), true), (u64::MAX, false)] {
         let (mut ledger, wanted) = under_way("v4");
         ledger.answer_sent(&wanted, 40_000_000);
         let reply = Reply { rtt_ns: rtt, ..Reply::to(&wanted) };
@@ -125,9 +128,29 @@ fn what_a_stall_made_long_may_differ_by_as_much_as_the_clocks_do() {
     let reply = Reply { rtt_ns: 2_001_000_000, ..Reply::to(&wanted) };
     assert!(reply.offer(&mut ledger, 2_000_100_000).is_ok());
     let (mut ledger, wanted) = under_way("v4");
-    let reply = Reply { rtt_ns: u64::MAX, ..Reply::to(&wanted) };
-    assert_eq!(reply.offer(&mut ledger, 70_000), Err(Fault::WrongRtt), "not known, but short");
+    // What took longer than 32 bits can tell.
+    ledger.answer_sent(&wanted, 9_000_000_000);
+    let reply = Reply { rtt_ns: 9_500_000_000, ..Reply::to(&wanted) };
+    assert!(reply.offer(&mut ledger, now).is_ok());
+    let (mut ledger, wanted) = under_way("v4");
+    let reply = Reply { rtt_ns: 9_500_000_000, ..Reply::to(&wanted) };
+    assert_eq!(reply.offer(&mut ledger, 70_000), Err(Fault::WrongRtt), "the longest, but short");
     assert_eq!(ledger.wrong_rtt, Some([u64::from(u32::MAX) - 1, 40_000, 69_900]));
+}
+
+#[test]
+fn only_of_a_request_that_came_twice_the_round_trip_need_not_be_known() {
+    let offer = |rtt_ns: u64, twice: bool| {
+        let (mut ledger, wanted) = under_way("v4");
+        let bytes = Reply { rtt_ns, ..Reply::to(&wanted) }.bytes();
+        let packet = parse(&bytes);
+        let message = icmp::Message::parse(packet.family(), packet.payload).unwrap();
+        let response = Response::parse(&message).unwrap();
+        ledger.response(&packet, &response, 70_000, |one| twice && *one == wanted).is_ok()
+    };
+    assert!(offer(u64::MAX, true) && !offer(u64::MAX, false));
+    // What is told must be right.
+    assert!(offer(50_000, true) && !offer(20_000, true) && !offer(90_000, true));
 }
 
 #[test]
@@ -195,7 +218,11 @@ fn every_octet_of_a_response_message_counts() {
             let packet = parse(&bytes);
             let message = icmp::Message::parse(packet.family(), packet.payload).unwrap();
             let Ok(response) = Response::parse(&message) else { continue };
-            assert_eq!(ledger.response(&packet, &response, 70_000), Err(Fault::Checksum), "{at}");
+            assert_eq!(
+                ledger.response(&packet, &response, 70_000, |_| false),
+                Err(Fault::Checksum),
+                "{at}"
+            );
         }
     }
 }

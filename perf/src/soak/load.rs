@@ -8,7 +8,6 @@ use dpdk::{Eal, LcoreHandle, LcoreId, Port, RxQueue, tsc};
 use otherhalf_wire::ethernet::Mac;
 
 use super::board::{Board, Sight};
-use crate::generator::network::Unruly;
 use crate::generator::{Generator, Parts};
 use crate::pace::{Load, Pace};
 use crate::profile::Side;
@@ -19,6 +18,8 @@ use crate::session::{self, CALIBRATION};
 const IDLE: Duration = Duration::from_micros(200);
 /// Transactions that may be under way.
 const OUTSTANDING: usize = 1 << 13;
+/// Places of the ledger that are looked at in a turn at rest.
+const SWEEP: usize = 256;
 /// What is due later than that is not made up for.
 const LATE_MS: u64 = 20;
 
@@ -53,7 +54,7 @@ pub(crate) fn start(
     let board = Arc::clone(board);
     let handle = eal.launch(lcore, move || {
         let mut generator = Generator::new(parts, &scenario, OUTSTANDING);
-        generator.unruly = Some(Box::new(Unruly::new(twice, Arc::clone(&board.mute))));
+        generator.make_unruly(twice, Arc::clone(&board.mute));
         drive(generator, rate, hz, &board)
     })?;
     Ok(Running { handle, port, _eal: eal })
@@ -84,6 +85,10 @@ fn drive(mut generator: Generator, rate: f64, hz: u64, board: &Board) -> Vec<RxQ
         let skipped = if paused { now } else { now.saturating_sub(late) };
         pace.skip(pace.due_count(skipped));
         generator.turn(load, &mut pace, if paused { 0 } else { u64::MAX });
+        if paused {
+            // On a machine that has other things to do there are few turns, and somebody waits for the rest.
+            generator.give_up(SWEEP, now);
+        }
         board.show(&sight(&generator));
         std::thread::sleep(IDLE);
     }

@@ -181,6 +181,7 @@ impl Watch {
             self.tick()?;
             ensure!(start.elapsed() < REST, "the load did not come to rest in {REST:?}");
         }
+        let start = Instant::now();
         let mut received = None;
         let status = loop {
             // Two states of the responder apart.
