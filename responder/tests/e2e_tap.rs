@@ -14,6 +14,7 @@ use kit::bench::{Bench, Probe, Second, Settings, program, topology};
 use kit::crowd::Crowds;
 use kit::drops::{frames_that_no_router_passes_on, what_routers_pass_on};
 use kit::exchange::{PROTOCOLS, choices_and_refusals, closed_ports, every_answer, ping};
+use kit::flood::Flood;
 use kit::packet::RESPONDER_MAC;
 use kit::routers::{
     make_silent_and_filtering, neighbours_forget_and_change, options_extension_headers_and_padding,
@@ -386,4 +387,71 @@ fn a_long_list_is_taken_up_without_a_loss() {
         bench.wait_for(&said);
     }
     bench.finish();
+}
+
+/// Probes a second that an address may have in the tests of floods.
+const ADDRESS_RATE: f64 = 25.0;
+/// The same of a /24 or /64.
+const PREFIX_RATE: f64 = 50.0;
+
+#[test]
+fn an_address_that_asks_too_often_gets_its_rate() {
+    let [granted, dropped] = flood(1, ADDRESS_RATE, 1.0);
+    assert_eq!(dropped, [granted[1], 0], "all by the limit of the address");
+}
+
+/// Cells that addresses share may spend some of the prefix's rate: see `crates/policy/tests/floods.rs`.
+#[test]
+fn a_prefix_that_asks_too_often_gets_its_rate() {
+    let [_, [_, by_prefix]] = flood(200, PREFIX_RATE, 0.5);
+    assert!(by_prefix > 0);
+}
+
+/// A flood of both families from `sources` addresses, which may cause `rate` probes a second, beside a client within its own rate: that
+/// one gets all of its answers. Taking up another configuration in the midst of it forgets nothing. `[granted, not]` of the flood,
+/// and how many were dropped by the limits of `[address, prefix]`.
+///
+/// Checks that no more was granted than `rate` allows, and `least` of what it allows at once.
+#[track_caller]
+fn flood(sources: u16, rate: f64, least: f64) -> [[u64; 2]; 2] {
+    /// Requests of the flood for each of the client: few enough for the tap to hold.
+    const FOR_EACH: u64 = 40;
+    const ROUNDS: u64 = 30;
+    let more = "
+        [rate]
+        burst_ms = 2000
+        leak = 0
+        [rate.ipv4]
+        address = 25
+        prefix_24 = 50
+        [rate.ipv6]
+        address = 25
+        prefix_64 = 50
+    ";
+    let mut bench =
+        Bench::on_tap(&topology("line.toml"), &Settings { more, ..Settings::default() });
+    let (mut sent, mut allowed) = (0, 0.0);
+    for (family, other) in Family::ALL.into_iter().zip(["tcp", "icmp"]) {
+        let mut flood = Flood::gather(&bench.lab, family, sources, "www");
+        for round in 0..ROUNDS {
+            if round == ROUNDS / 2 {
+                bench.reload(&format!("\n[probe.{other}]\nenabled = false\n"));
+            }
+            flood.ask(FOR_EACH);
+            let probe = Probe { protocol: Protocol::Udp, ttl: 1, flow: 53 };
+            bench.hop(family, probe, "R2", Outcome::ResponseTimeExceeded);
+        }
+        sent += flood.sent();
+        // What is left from before, what came since, and one that is begun.
+        allowed += rate * (2.0 + flood.lasts().as_secs_f64()) + 1.0;
+    }
+    let (counters, _) = bench.stop();
+    let granted = counters.outcome(Outcome::ProbeUdp) - 2 * ROUNDS;
+    let seen = f64::from(u32::try_from(granted).unwrap());
+    assert!(seen <= allowed, "{granted} of {sent} granted, {allowed} allowed");
+    assert!(seen >= 2.0 * 2.0 * rate * least, "{granted} of {sent} granted");
+    let dropped = [Outcome::DropRateAddress, Outcome::DropRatePrefix]
+        .map(|outcome| counters.outcome(outcome));
+    assert_eq!(dropped.iter().sum::<u64>(), sent - granted);
+    [[granted, sent - granted], dropped]
 }
