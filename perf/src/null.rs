@@ -32,6 +32,8 @@ pub struct Takes {
 #[derive(Debug)]
 struct Order {
     takes: Takes,
+    /// Whether frames are thrown back, or freed.
+    returns: bool,
     until: Arc<AtomicBool>,
 }
 
@@ -97,9 +99,19 @@ impl Master {
     /// From now on it serves, and takes so long.
     #[must_use]
     pub fn serve(&self, takes: Takes) -> Serving<'_> {
+        self.order(takes, true)
+    }
+
+    /// From now on it takes what comes, and frees it.
+    #[must_use]
+    pub fn swallow(&self) -> Serving<'_> {
+        self.order(Takes::default(), false)
+    }
+
+    fn order(&self, takes: Takes, returns: bool) -> Serving<'_> {
         self.hold_back(HELD_BACK);
         let until = Arc::new(AtomicBool::new(false));
-        let _ = self.orders.send(Order { takes, until: Arc::clone(&until) });
+        let _ = self.orders.send(Order { takes, returns, until: Arc::clone(&until) });
         Serving { master: self, until }
     }
 }
@@ -129,7 +141,7 @@ impl Servant {
     }
 }
 
-/// Throws back what comes by `rx`. What `tx` does not take is dropped.
+/// Throws back what comes by `rx`, or frees it. What `tx` does not take is dropped.
 fn reflect(rx: &mut RxQueue, tx: &mut TxQueue, order: &Order) {
     let mut burst = Burst::<BURST>::new();
     while !order.until.load(Ordering::Relaxed) {
@@ -140,7 +152,9 @@ fn reflect(rx: &mut RxQueue, tx: &mut TxQueue, order: &Order) {
             while tsc().wrapping_sub(began) < takes {
                 std::hint::spin_loop();
             }
-            tx.send(&mut burst);
+            if order.returns {
+                tx.send(&mut burst);
+            }
             burst.clear();
         }
     }

@@ -43,7 +43,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// Its ports are none, or more than go together with the rest.
-    #[error("{}: generator.ports: 1, or 2 with device = \"{RING}\" and one queue", path.display())]
+    #[error("{}: generator.ports: 1, or 2 with one queue and either device = \"{RING}\" or generator.answers", path.display())]
     Ports {
         /// The file.
         path: PathBuf,
@@ -79,10 +79,13 @@ pub struct Side {
     /// Its queues. Rings and memif have as many on the responder's side, where each is a worker's.
     #[serde(default = "queues")]
     pub queues: u16,
-    /// Its ports, one or two. With two, answers go by the second, `net_ring_answersa` on the responder's side, and never wait behind
-    /// requests. Over rings, with one queue.
+    /// Its ports, one or two. With two, answers go by the second, `net_ring_answersa` on the responder's side or the device that
+    /// `answers` names, and never wait behind requests. With one queue.
     #[serde(default = "ports")]
     pub ports: u16,
+    /// The second port, as DPDK names it; over rings it makes itself.
+    #[serde(default)]
+    pub answers: Option<String>,
     /// Names of two connected interfaces of the kernel, which the run makes in a network namespace of its own, and
     /// the generator's and the responder's devices use.
     #[serde(default)]
@@ -143,9 +146,10 @@ impl Profile {
         if !(1..=MAX_QUEUES).contains(&queues) {
             return Err(Error::Queues { path: path.to_owned() });
         }
+        let named = profile.generator.answers.is_some();
         match profile.generator.ports {
-            1 => Ok(profile),
-            2 if profile.in_one_process() && queues == 1 => Ok(profile),
+            1 if !named => Ok(profile),
+            2 if named != profile.in_one_process() && queues == 1 => Ok(profile),
             _ => Err(Error::Ports { path: path.to_owned() }),
         }
     }
@@ -214,7 +218,7 @@ mod tests {
             let physical = path.file_stem().is_some_and(|name| name == "physical");
             assert_eq!(profile.generator.is_pci(), physical, "{}", path.display());
         }
-        assert_eq!(rings, 5);
+        assert_eq!(rings, 6);
     }
 
     #[test]
@@ -237,7 +241,13 @@ mod tests {
         assert!(Profile::parse(path, &format!("speed = 1\n{good}")).is_err());
         let none = good.replace("[responder]", "queues = 0\n[responder]");
         assert!(matches!(Profile::parse(path, &none), Err(Error::Queues { .. })));
-        for more in ["ports = 0", "ports = 3", "ports = 2\nqueues = 2"] {
+        for more in [
+            "ports = 0",
+            "ports = 3",
+            "ports = 2\nqueues = 2",
+            "answers = \"net_memif1\"",
+            "ports = 2\nanswers = \"net_memif1\"",
+        ] {
             let ports = good.replace("[responder]", &format!("{more}\n[responder]"));
             assert!(matches!(Profile::parse(path, &ports), Err(Error::Ports { .. })), "{more}");
         }

@@ -31,7 +31,8 @@ use crate::tally::Tally;
 use crate::window::Sample;
 use crate::witness::Witness;
 use crate::workers::{Worker, workers_of};
-use null_lane::{NullLoad, OpenLane};
+pub(crate) use null_lane::NullLoad;
+use null_lane::OpenLane;
 
 /// Mbufs that each lcore keeps at hand.
 const MEMPOOL_CACHE: u32 = 256;
@@ -68,9 +69,79 @@ pub fn run(
     course: Box<dyn Course>,
     child: Option<Child>,
 ) -> Result<Outcome> {
+    let mut scenario = scenario.clone();
+    if profile.generator.ports > 1 {
+        scenario.steering = Steering::Apart;
+    }
+    let ended = run_load(profile, config, Steps { scenario, course }, child)?;
+    let Ended { done: (seen, before), counters, workers, mbufs_lost, hz } = ended;
+    Ok(Outcome { seen, before, counters, workers, mbufs_lost, hz })
+}
+
+/// What loads the responder, on the generator's lcore.
+pub(crate) trait Loader: Send + 'static {
+    /// What comes of it.
+    type Done: Send + 'static;
+
+    /// Frames that may be under way at once, besides those in queues.
+    fn outstanding(&self) -> usize;
+
+    /// Whether a null server is wanted besides.
+    fn needs_null(&self) -> bool;
+
+    /// What reads the responder off meanwhile, if anything.
+    fn gauges(&self) -> Option<Arc<Gauges>>;
+
+    /// Loads it by the ports of `parts`. Gives the receive queues back, for what may still come.
+    fn load(self, parts: Parts, null: Option<NullLoad>) -> (Result<Self::Done>, Vec<RxQueue>);
+}
+
+/// What a loader brought, and what the responder counted.
+#[derive(Debug)]
+pub(crate) struct Ended<T> {
+    pub(crate) done: T,
+    pub(crate) counters: Vec<(String, u64)>,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) mbufs_lost: Option<u32>,
+    pub(crate) hz: u64,
+}
+
+/// Has `loader` load the responder as `profile` says.
+pub(crate) fn run_load<L: Loader>(
+    profile: &Profile,
+    config: &Config,
+    loader: L,
+    child: Option<Child>,
+) -> Result<Ended<L::Done>> {
     match child {
-        None => in_one_process(&profile.generator, config, scenario, course),
-        Some(child) => with_child(&profile.generator, scenario, course, child),
+        None => in_one_process(&profile.generator, config, loader),
+        Some(child) => with_child(&profile.generator, loader, child),
+    }
+}
+
+/// The steps of a course, by a generator that verifies whole transactions.
+struct Steps {
+    scenario: Scenario,
+    course: Box<dyn Course>,
+}
+
+impl Loader for Steps {
+    type Done = (Vec<Seen>, Tally);
+
+    fn outstanding(&self) -> usize {
+        self.course.outstanding()
+    }
+
+    fn needs_null(&self) -> bool {
+        self.course.needs_null()
+    }
+
+    fn gauges(&self) -> Option<Arc<Gauges>> {
+        self.course.gauges()
+    }
+
+    fn load(self, parts: Parts, null: Option<NullLoad>) -> (Result<Self::Done>, Vec<RxQueue>) {
+        generate(parts, null, &self.scenario, self.course)
     }
 }
 
@@ -121,6 +192,23 @@ pub(crate) fn open(
     Ok((port, rx, tx))
 }
 
+/// All ports of the generator, with their queues in the same order.
+fn open_all(
+    eal: &Eal,
+    side: &Side,
+    ids: &[dpdk::PortId],
+    pool: &Mempool,
+) -> Result<(Vec<Port>, Vec<RxQueue>, Vec<TxQueue>)> {
+    let (mut ports, mut rx, mut tx) = (Vec::new(), Vec::new(), Vec::new());
+    for id in ids {
+        let (port, receive, transmit) = open(eal, side, *id, pool)?;
+        ports.push(port);
+        rx.extend(receive);
+        tx.extend(transmit);
+    }
+    Ok((ports, rx, tx))
+}
+
 /// Asks for the responder's hardware address until it tells it, and notes it.
 pub(crate) fn resolve(parts: &mut Parts) -> Result<()> {
     let Parts { rx, tx, mempool, own, hz, .. } = parts;
@@ -166,16 +254,13 @@ pub(crate) fn resolve(parts: &mut Parts) -> Result<()> {
     )
 }
 
-/// What was seen, and what was counted before.
-type Done = (Vec<Seen>, Tally);
-
 /// What the generator's lcore does. Gives its receive queues back, for what may still come.
 fn generate(
     mut parts: Parts,
     null: Option<NullLoad>,
     scenario: &Scenario,
     course: Box<dyn Course>,
-) -> (Result<Done>, Vec<RxQueue>) {
+) -> (Result<(Vec<Seen>, Tally)>, Vec<RxQueue>) {
     if let Err(error) = resolve(&mut parts) {
         return (Err(error), parts.rx);
     }
@@ -229,12 +314,7 @@ impl<T> Wishes for UntilDone<'_, T> {
     }
 }
 
-fn in_one_process(
-    side: &Side,
-    config: &Config,
-    scenario: &Scenario,
-    course: Box<dyn Course>,
-) -> Result<Outcome> {
+fn in_one_process<L: Loader>(side: &Side, config: &Config, loader: L) -> Result<Ended<L::Done>> {
     let workers = u32::try_from(config.workers.cpus.len()).context("too many workers")?;
     ensure!(
         workers == u32::from(side.queues),
@@ -255,15 +335,9 @@ fn in_one_process(
         let [_, id] = eal.ring_pair(name, side.queues, side.descriptors.into())?;
         ids.push(id);
     }
-    let pool = mempool(&eal, side, course.outstanding(), if course.needs_null() { 2 } else { 1 })?;
+    let pool = mempool(&eal, side, loader.outstanding(), if loader.needs_null() { 2 } else { 1 })?;
     let Responder { workers, mut control, eal, .. } = Responder::on(eal, config)?;
-    let (mut own_ports, mut rx, mut tx) = (Vec::new(), Vec::new(), Vec::new());
-    for id in ids {
-        let (port, receive, transmit) = open(&eal, side, id, &pool)?;
-        own_ports.push(port);
-        rx.extend(receive);
-        tx.extend(transmit);
-    }
+    let (own_ports, rx, tx) = open_all(&eal, side, &ids, &pool)?;
     let own = Mac(own_ports.first().context("no port")?.mac());
 
     let mut handles = Vec::new();
@@ -276,14 +350,14 @@ fn in_one_process(
         })?);
     }
     let tids: Vec<i32> = told.iter().take(handles.len()).collect();
-    let (null_load, null_lane) = if course.needs_null() {
+    let (null_load, null_lane) = if loader.needs_null() {
         let (load, lane) = OpenLane::open(&eal, side, &pool, null_lcore, hz, tids.clone())?;
         (Some(load), Some(lane))
     } else {
         (None, None)
     };
     let counters = Some(counters_in(Arc::clone(&control.shared)));
-    let watching = course.gauges().map(|gauges| {
+    let watching = loader.gauges().map(|gauges| {
         let shared = Arc::clone(&control.shared);
         gauges.watch(std::process::id(), Box::new(move || Some(shared.status.load_full())))
     });
@@ -301,12 +375,7 @@ fn in_one_process(
         witness,
         mirror: false,
     };
-    let mut told = scenario.clone();
-    if side.ports > 1 {
-        told.steering = Steering::Apart;
-    }
-    let generator =
-        eal.launch(generator_lcore, move || generate(parts, null_load, &told, course))?;
+    let generator = eal.launch(generator_lcore, move || loader.load(parts, null_load))?;
     control.run(&handles, &UntilDone(&generator));
     let (result, rest) = generator.join()?;
     drop(watching);
@@ -319,14 +388,14 @@ fn in_one_process(
     if let Some(lane) = null_lane {
         lane.close()?;
     }
-    let (seen, before) = result?;
+    let done = result?;
     let counters = counters_of(&control.totals().to_string());
     let lines: Vec<String> = control.workers().map(|worker| worker.to_string()).collect();
     let workers = workers_of(&lines.join("\n"));
     control.ports.clear();
     drop(own_ports);
     let mbufs_lost = Some(pool.in_use() + control.mempool.in_use());
-    Ok(Outcome { seen, before, counters, workers, mbufs_lost, hz })
+    Ok(Ended { done, counters, workers, mbufs_lost, hz })
 }
 
 /// What the workers of `shared` count.
@@ -355,43 +424,44 @@ pub(crate) fn discard(queues: Vec<RxQueue>) {
     }
 }
 
-fn with_child(
-    side: &Side,
-    scenario: &Scenario,
-    course: Box<dyn Course>,
-    child: Child,
-) -> Result<Outcome> {
+fn with_child<L: Loader>(side: &Side, loader: L, child: Child) -> Result<Ended<L::Done>> {
     let lcore = LcoreId(0);
     let builder = builder(side, LcoreId(1)).worker(lcore, side.cpu);
-    let builder = if side.is_pci() {
+    let mut builder = if side.is_pci() {
         builder.pci(side.device.as_str())
     } else {
         builder.vdev(side.device.as_str())
     };
+    if let Some(answers) = &side.answers {
+        builder = builder.vdev(answers.as_str());
+    }
     let eal = builder.init().context("DPDK does not start")?;
     let hz = dpdk::measure_tsc_hz(CALIBRATION);
-    let pool = mempool(&eal, side, course.outstanding(), 1)?;
-    let name = side.device.split(',').next().unwrap_or_default();
-    let (port, rx, tx) = open(&eal, side, eal.port_by_name(name)?, &pool)?;
-    let (own, responder) = (Mac(port.mac()), Mac::default());
+    let pool = mempool(&eal, side, loader.outstanding(), 1)?;
+    let mut ids = Vec::new();
+    for device in [Some(&side.device), side.answers.as_ref()].into_iter().flatten() {
+        ids.push(eal.port_by_name(device.split(',').next().unwrap_or_default())?);
+    }
+    let (own_ports, rx, tx) = open_all(&eal, side, &ids, &pool)?;
+    let own = Mac(own_ports.first().context("no port")?.mac());
+    let responder = Mac::default();
     let witness = Some(Witness::of_workers(child.id()));
     let parts =
         Parts { rx, tx, mempool: pool, own, responder, hz, counters: None, witness, mirror: false };
-    let scenario = scenario.clone();
-    let watching = course.gauges().map(|gauges| {
+    let watching = loader.gauges().map(|gauges| {
         let source = Gauges::by_socket(&gauges.socket);
         gauges.watch(child.id(), source)
     });
-    let generator = eal.launch(lcore, move || generate(parts, None, &scenario, course))?;
+    let generator = eal.launch(lcore, move || loader.load(parts, None))?;
     let (result, rest) = generator.join()?;
     drop(watching);
     // Our end first: DPDK complains of a peer that has gone.
-    drop((rest, port));
+    drop((rest, own_ports));
     let printed = child.end();
-    let (seen, before) = result?;
+    let done = result?;
     let printed = printed?;
     let (counters, workers) = (counters_of(&printed), workers_of(&printed));
-    Ok(Outcome { seen, before, counters, workers, mbufs_lost: None, hz })
+    Ok(Ended { done, counters, workers, mbufs_lost: None, hz })
 }
 
 /// The counters that otherhalfd prints at its end: a name and a number a line.

@@ -242,7 +242,7 @@ impl Generator {
 }
 
 /// Notes in the windows that lasted after `since`, in ticks from the step's beginning, that the responder was away.
-fn mark_away(windows: &mut [Window], since: u64) {
+pub(crate) fn mark_away(windows: &mut [Window], since: u64) {
     for window in windows.iter_mut().rev().take_while(|window| window.began + window.ticks > since)
     {
         window.responder_away = true;

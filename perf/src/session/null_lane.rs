@@ -13,7 +13,7 @@ use crate::profile::Side;
 use crate::witness::Witness;
 
 /// What a generator needs to load the null server, which waits for its first order.
-pub(super) struct NullLoad {
+pub(crate) struct NullLoad {
     parts: Parts,
     idle: Idle,
     tid: i32,
@@ -23,7 +23,7 @@ pub(super) struct NullLoad {
 impl NullLoad {
     /// Has the scheduler prefer server, workers and the calling thread to all others. `None` if that is not allowed:
     /// then there is nothing to measure.
-    pub(super) fn prefer(self) -> Option<(Parts, Master)> {
+    pub(crate) fn prefer(self) -> Option<(Parts, Master)> {
         Some((self.parts, self.idle.prefer(&self.workers, self.tid)?))
     }
 }
