@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::attack_cli::AttackArguments;
 use crate::beside_cli::BesideArguments;
+use crate::overload_cli::OverloadArguments;
 use crate::soak_cli::SoakArguments;
 
 /// Loads a reverse traceroute responder, plays the routers, and verifies every response.
@@ -26,6 +27,7 @@ Examples, from the top of the checkout:
   otherhalf-perf search --out results                   the highest rate without loss
   otherhalf-perf ratios                                 goodput under overload, latency below it
   otherhalf-perf goodput --apart                        goodput from the no-drop rate to four times as much
+  otherhalf-perf overload                               the same by a generator that costs less than the responder
   otherhalf-perf attack                                 clients under every kind of flood
   otherhalf-perf beside --seconds 5                     beside testpmd and C, on virtio, memif and veth
   otherhalf-perf compare old/report.ndjson new/report.ndjson
@@ -59,6 +61,9 @@ where RFC 2544 wants --seconds 60. The report says which. It takes at most (tria
     Ratios(RatioArguments),
     /// Searches for the no-drop rate, then prints the goodput at that and at up to four times of it, each to the peak of these.
     Goodput(GoodputArguments),
+    /// Searches for the no-drop rate, then prints the goodput at that and at up to four times of it, each to what could have been
+    /// served. The generator costs far less than the responder, so that it can offer as much.
+    Overload(OverloadArguments),
     /// Serves clients while floods come besides, one after the other; says what the clients got, and what was promised.
     #[command(after_help = "\
 Each flood lasts --seconds, then one pending time-out passes, then all must be normal again: half of --seconds is

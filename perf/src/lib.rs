@@ -14,7 +14,7 @@
 //! - [`session`] starts responder and generator, and ends them;
 //! - [`figures`], [`report`], [`html`] and [`compare`] say what was seen, [`mood`] what to think of it.
 //!
-//! [`beside`] measures other programs on the same ports, by a leaner loop. [`soak`] loads the responder for long, while things go wrong around it.
+//! [`beside`] measures other programs on the same ports, by a leaner loop; [`overload`] goodput under overload, by another. [`soak`] loads the responder for long, while things go wrong around it.
 #![forbid(unsafe_code)]
 #![allow(clippy::cast_precision_loss, reason = "figures for people have three digits")]
 
@@ -57,6 +57,7 @@ pub mod html;
 pub mod table;
 pub mod compare;
 pub mod beside;
+pub mod overload;
 pub mod soak;
 
 /// The exit code that says that something was not as it has to be.

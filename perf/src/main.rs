@@ -3,6 +3,7 @@
 mod attack_cli;
 mod beside_cli;
 mod cli;
+mod overload_cli;
 mod soak_cli;
 mod text;
 
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         Command::Search(arguments) => search(&arguments),
         Command::Ratios(arguments) => ratios(&arguments),
         Command::Goodput(arguments) => goodput(&arguments),
+        Command::Overload(arguments) => arguments.run(),
         Command::Attack(arguments) => attack_cli::attack(&arguments),
         Command::Check { files } => check(&files),
         Command::Beside(arguments) => arguments.run(),
