@@ -40,7 +40,7 @@ const RATE_SWEEP_LINES: usize = 64;
 const RATE_SWEEP_PARTS: usize = 16_384;
 /// The same while the end of draining waits for it.
 const HASTY_SWEEP_BUCKETS: usize = 32 * SWEEP_BUCKETS;
-/// How long a worker may make no turn. What noticed it is to have been within a second.
+/// How long a worker may make no turn though it has its CPU. What noticed it is to have been within a second.
 const HANGING: Duration = Duration::from_millis(800);
 /// How long a router may be silent before it is worth a line, and between two such lines.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -220,7 +220,15 @@ impl Control {
     fn look_at_heartbeats(&mut self, now: Instant) -> Option<End> {
         let Shared { workers, kernel, .. } = &*self.shared;
         let turns = workers.iter().map(|worker| worker.stats.turns.get());
-        self.heartbeats.look(now, turns.chain(kernel.ferry_turns()));
+        let ran = |place: usize| workers.get(place).and_then(|worker| worker.thread.ran());
+        self.heartbeats.look(now, turns.chain(kernel.ferry_turns()), ran);
+        if let Some(worker) = self.heartbeats.starving(HANGING) {
+            warn!(
+                worker,
+                "the worker is kept from its CPU, for {} ms by now: something else runs there, or its host is busy; give it a CPU of its own (workers.cpus)",
+                HANGING.as_millis()
+            );
+        }
         let hanging = self.heartbeats.hanging(HANGING)?;
         Some(if hanging < workers.len() { End::WorkerHangs(hanging) } else { End::FerryHangs })
     }

@@ -7,7 +7,7 @@
 //! - [`worker`]: one a core: receives bursts, asks the engine, acts on its verdicts
 //!   ([`outgoing`]: what is to be sent, [`relay`]: by which other worker, [`held`]: what waits for a neighbour);
 //! - [`control`]: one thread for all that is not packets: neighbours ([`neighbours`]), signals, reloads ([`reload`]), going
-//!   out of service ([`drain`]), [`links`] and the routes over them, workers that hang ([`heartbeat`]), the end;
+//!   out of service ([`drain`]), [`links`] and the routes over them, workers that hang ([`heartbeat`], by what the kernel says of a [`thread`]), the end;
 //! - [`publish`]: the state that everybody is shown; [`http`] and [`telemetry`]: where monitoring finds it;
 //! - [`socket`]: who else may tell it what to do, `otherhalfctl` for one; [`routes`] and [`waiting`]: what it shows of them and of the pending table;
 //! - [`logs`]: where its lines go;
@@ -44,6 +44,7 @@ pub mod held;
 pub mod kernel;
 pub mod control;
 pub mod drain;
+pub mod thread;
 pub mod heartbeat;
 pub mod publish;
 pub mod neighbours;

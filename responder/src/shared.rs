@@ -15,6 +15,7 @@ use crate::capture::Capture;
 use crate::kernel::Paths;
 use crate::relay::Relays;
 use crate::stats::WorkerStats;
+use crate::thread::Thread;
 
 /// Notices that may wait for the control thread, which looks every millisecond or two.
 const NOTICES: usize = 1024;
@@ -87,14 +88,19 @@ pub struct WorkerShared {
     pub orders: ArrayQueue<Order>,
     /// What the worker counted.
     pub stats: WorkerStats,
+    /// What it runs on.
+    pub thread: Thread,
 }
 
 impl Shared {
     /// For `workers` workers, which begin with `snapshot`.
     #[must_use]
     pub fn new(snapshot: Snapshot, workers: usize) -> Self {
-        let worker =
-            || WorkerShared { orders: ArrayQueue::new(ORDERS), stats: WorkerStats::default() };
+        let worker = || WorkerShared {
+            orders: ArrayQueue::new(ORDERS),
+            stats: WorkerStats::default(),
+            thread: Thread::default(),
+        };
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             heard: ArrayQueue::new(NOTICES),

@@ -74,6 +74,9 @@ impl Worker {
     /// If there is no worker `index` in `shared`: a mistake of whoever made the worker.
     pub fn run(self) {
         let shared = Arc::clone(&self.shared);
+        if let Some(own) = shared.workers.get(self.index) {
+            own.thread.is_this();
+        }
         let (idle_sleep, drain_ticks) = (self.idle_sleep, self.drain_ticks);
         let mut turns = self.turns(&shared);
         let mut idle_turns = 0u32;

@@ -9,6 +9,7 @@ mod logs;
 #[path = "../process/mod.rs"]
 mod process;
 mod socket;
+mod starving;
 mod telemetry;
 
 use std::fs;
