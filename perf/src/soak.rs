@@ -3,19 +3,24 @@
 //!
 //! - [`events`] says what is done and when, from a seed; `trouble.rs` does it;
 //! - `load.rs` is the generator without end, `board.rs` what it and the rest tell each other;
-//! - `subject.rs` is the otherhalfd, `account.rs` says whether its counters add up;
-//! - `watch.rs` watches both, `record.rs` remembers what was seen.
+//! - `subject.rs` is the otherhalfd, `account.rs` says whether its counters add up,
+//!   `monitor.rs` whether it tells the same over HTTP;
+//! - `watch.rs` watches both, `rest.rs` looks at all with nothing under way, `calm.rs` tells what the machine did from what the
+//!   responder did, `record.rs` remembers what was seen.
 
 mod account;
 mod board;
+mod calm;
 pub mod events;
 mod load;
+mod monitor;
 mod record;
+mod rest;
 mod subject;
 mod trouble;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -27,7 +32,8 @@ use crate::profile::Profile;
 use crate::scenario::Scenario;
 use crate::veth;
 use board::{Board, Sight};
-use events::Schedule;
+use events::{Lives, Schedule};
+use monitor::Monitor;
 use subject::{Files, Subject};
 use trouble::Setting;
 use watch::Watch;
@@ -48,8 +54,8 @@ pub struct Options {
     pub seed: u64,
     /// The least and the most calm between two events.
     pub calm: (Duration, Duration),
-    /// In how many rounds of events a process ends: see [`Schedule::new`].
-    pub lives: u32,
+    /// In how many rounds of events a process ends.
+    pub lives: Lives,
     /// otherhalfd.
     pub program: PathBuf,
     /// A small disk of its own for the log.
@@ -101,7 +107,11 @@ pub fn run(options: &Options, profile: &Profile, scenario: &Scenario) -> Result<
     subject.start().with_context(|| subject.log())?;
     let board = Arc::new(Board::default());
     let load = load::start(&profile.generator, scenario, options.rate, TWICE, &board)?;
-    let mut watch = Watch::new(board, subject, load, options.time, interrupted);
+    let responder = profile.responder_config(Path::new("the soak's profile"), scenario)?;
+    let listen = responder.http.listen.first().context("a soak needs http.listen")?;
+    let monitor = Monitor::at(*listen);
+    let cpus = [vec![profile.generator.cpu], responder.workers.cpus].concat();
+    let mut watch = Watch::new(board, subject, load, options.time, interrupted, (monitor, cpus));
     let setting = Setting { good, ends };
     let done = soak(&mut watch, &setting, Schedule::new(options.seed, options.calm, options.lives));
     Ok(conclude(watch, done))

@@ -9,6 +9,7 @@ use clap::Args;
 use otherhalf_perf::EXIT_WRONG;
 use otherhalf_perf::profile::Profile;
 use otherhalf_perf::scenario::Scenario;
+use otherhalf_perf::soak::events::Lives;
 use otherhalf_perf::soak::{self, Options};
 
 use crate::find;
@@ -56,9 +57,14 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 impl SoakArguments {
-    /// A round takes about a minute. Six rounds for a process, and as few less as it takes for each end to come twice.
-    fn lives(&self) -> u32 {
-        [6, 5, 4, 3, 2].into_iter().find(|lives| f64::from(5 * lives) < self.minutes).unwrap_or(1)
+    /// A round takes about a minute. The first process lives for half of the time; then six rounds for each, and as few less as it
+    /// takes for each end to come twice.
+    fn lives(&self) -> Lives {
+        let half = self.minutes / 2.0;
+        let first =
+            (1..=720u32).take_while(|rounds| f64::from(*rounds) <= half).last().unwrap_or(0);
+        let then = [6, 5, 4, 3, 2].into_iter().find(|lives| f64::from(5 * lives) < half);
+        Lives { first, then: then.unwrap_or(1) }
     }
 
     pub(crate) fn run(&self) -> Result<ExitCode> {
@@ -80,8 +86,11 @@ impl SoakArguments {
         let profile_path = find(&self.profile, &["profiles"])?;
         let profile = Profile::load(&profile_path, folder.path())?;
         profile.responder_config(&profile_path, &scenario)?;
-        let (calm, lives) =
-            if self.minutes < SHORT { ([200, 1000], 0) } else { ([1000, 8000], self.lives()) };
+        let (calm, lives) = if self.minutes < SHORT {
+            ([200, 1000], Lives { first: 0, then: 0 })
+        } else {
+            ([1000, 8000], self.lives())
+        };
         let [least, most] = calm.map(Duration::from_millis);
         let options = Options {
             time: Duration::from_secs_f64(60.0 * self.minutes),

@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// Makes the pair, says so, and waits until its input ends. The kernel itself has to stay silent on both ends, and to
-/// hand over frames as they are on a wire: no offloads, no IPv6 of its own.
+/// hand over frames as they are on a wire: no offloads, no IPv6 of its own. The
+/// loopback interface is up, for whoever watches a responder.
 const SCRIPT: &str = "set -e
 ip link add \"$1\" type veth peer name \"$2\"
 for end in \"$1\" \"$2\"; do
@@ -18,6 +19,7 @@ for end in \"$1\" \"$2\"; do
   ethtool -K \"$end\" rx off tx off tso off gso off gro off rxvlan off txvlan off
   ip link set \"$end\" up
 done >&2
+ip link set lo up
 echo ready
 exec cat >/dev/null";
 

@@ -67,32 +67,42 @@ pub struct Event {
     pub dice: u64,
 }
 
+/// In how many rounds a process lives. A leak is seen in one that lives for long, and a start that fails in many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lives {
+    /// The first one.
+    pub first: u32,
+    /// Each one after it, which is then told to end, or killed, in turns. 0: both in each round.
+    pub then: u32,
+}
+
 /// Events without end, in rounds: in each, all kinds come once, in another order; but the process has its end only in some.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     state: u64,
     round: Vec<Kind>,
     rounds: u32,
-    lives: u32,
+    lives: Lives,
     calm: (Duration, Duration),
 }
 
 impl Schedule {
-    /// The events of `seed`, with a calm of at least the first of `calm` and at most the second before each. A process lives for so
-    /// many rounds, and is then told to end, or killed, in turns: a leak is seen in one that lives for long. 0: both in each round.
+    /// The events of `seed`, with a calm of at least the first of `calm` and at most the second before each.
     #[must_use]
-    pub fn new(seed: u64, calm: (Duration, Duration), lives: u32) -> Self {
+    pub fn new(seed: u64, calm: (Duration, Duration), lives: Lives) -> Self {
         Self { state: seed, round: Vec::new(), rounds: 0, lives, calm }
     }
 
     /// Whether something of `kind` comes in this round, the first of which is 1.
     fn comes(&self, kind: Kind) -> bool {
+        let Lives { first, then } = self.lives;
+        let later = self.rounds.saturating_sub(first);
         // How many lives end with this round, if one does.
-        let ended =
-            self.rounds.is_multiple_of(self.lives.max(1)).then(|| self.rounds / self.lives.max(1));
+        let ended = (then > 0 && later.is_multiple_of(then)).then(|| later / then.max(1));
         match kind {
-            Kind::Restart if self.lives > 0 => ended.is_some_and(|ended| ended % 2 == 1),
-            Kind::Kill if self.lives > 0 => ended.is_some_and(|ended| ended % 2 == 0),
+            Kind::Restart | Kind::Kill if later == 0 => false,
+            Kind::Restart if then > 0 => ended.is_some_and(|ended| ended % 2 == 1),
+            Kind::Kill if then > 0 => ended.is_some_and(|ended| ended % 2 == 0),
             _ => true,
         }
     }
@@ -139,16 +149,21 @@ mod tests {
 
     const CALM: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
 
+    const fn lives(first: u32, then: u32) -> Lives {
+        Lives { first, then }
+    }
+
     #[test]
     fn a_seed_says_all_and_another_says_something_else() {
-        let first = |seed| Schedule::new(seed, CALM, 2).take(100).collect::<Vec<_>>();
+        let first = |seed| Schedule::new(seed, CALM, lives(1, 2)).take(100).collect::<Vec<_>>();
         assert_eq!(first(7), first(7));
         assert_ne!(first(7), first(8));
     }
 
     #[test]
     fn every_round_has_every_kind_after_a_calm() {
-        let events: Vec<Event> = Schedule::new(3, CALM, 0).take(9 * Kind::ALL.len()).collect();
+        let events: Vec<Event> =
+            Schedule::new(3, CALM, lives(0, 0)).take(9 * Kind::ALL.len()).collect();
         for round in events.chunks(Kind::ALL.len()) {
             let mut kinds: Vec<Kind> = round.iter().map(|event| event.kind).collect();
             kinds.sort_unstable();
@@ -161,7 +176,7 @@ mod tests {
     fn a_process_lives_for_rounds_and_ends_by_turns() {
         let is_end = |kind: &Kind| matches!(kind, Kind::Restart | Kind::Kill);
         let kinds: Vec<Kind> =
-            Schedule::new(3, CALM, 4).map(|event| event.kind).take(400).collect();
+            Schedule::new(3, CALM, lives(20, 4)).map(|event| event.kind).take(600).collect();
         let ends: Vec<Kind> = kinds.iter().copied().filter(is_end).collect();
         assert!(ends.len() > 10);
         for (turn, end) in ends.iter().enumerate() {
@@ -170,5 +185,6 @@ mod tests {
         // Three whole rounds of the seven others lie between two ends at least.
         let lives: Vec<usize> = kinds.split(|kind| is_end(kind)).map(<[Kind]>::len).collect();
         assert!(lives[1..ends.len()].iter().all(|life| *life >= 3 * 7), "{lives:?}");
+        assert!(lives[0] >= 20 * 7, "the first one lives for long: {lives:?}");
     }
 }

@@ -27,6 +27,7 @@ const LATE_MS: u64 = 20;
 pub(crate) struct Running {
     handle: LcoreHandle<Vec<RxQueue>>,
     port: Port,
+    hz: u64,
     /// DPDK.
     _eal: Eal,
 }
@@ -57,13 +58,18 @@ pub(crate) fn start(
         generator.make_unruly(twice, Arc::clone(&board.mute));
         drive(generator, rate, hz, &board)
     })?;
-    Ok(Running { handle, port, _eal: eal })
+    Ok(Running { handle, port, hz, _eal: eal })
 }
 
 impl Running {
     /// Whether it ended, which it does when the board says stop.
     pub(crate) fn has_ended(&self) -> bool {
         self.handle.is_finished()
+    }
+
+    /// Ticks of the time stamp counter in a second, as measured here.
+    pub(crate) const fn hz(&self) -> u64 {
+        self.hz
     }
 
     /// Waits for its end.

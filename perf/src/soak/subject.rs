@@ -45,6 +45,8 @@ pub(crate) struct Uses {
     pub(crate) huge_kib: u64,
     /// Open file descriptors.
     pub(crate) descriptors: usize,
+    /// Buffers of frames, with nothing under way.
+    pub(crate) buffers: u64,
 }
 
 /// The process.
@@ -164,6 +166,12 @@ impl Subject {
         Ok(fs::rename(&new, &self.files.clock)?)
     }
 
+    /// Its process; 0 if it does not run.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.as_ref().map_or(0, Child::id)
+    }
+
+    /// What it uses, but for its buffers.
     pub(crate) fn uses(&self) -> Result<Uses> {
         let process = self.process.as_ref().context("otherhalfd does not run")?;
         let folder = Path::new("/proc").join(process.id().to_string());
@@ -172,6 +180,7 @@ impl Subject {
             resident_kib: kib(&status, "VmRSS:").context("no VmRSS")?,
             huge_kib: kib(&status, "HugetlbPages:").context("no HugetlbPages")?,
             descriptors: fs::read_dir(folder.join("fd"))?.count(),
+            buffers: 0,
         })
     }
 

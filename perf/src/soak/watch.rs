@@ -8,9 +8,12 @@ use anyhow::{Result, bail, ensure};
 
 use super::account;
 use super::board::{Board, Sight};
+use super::calm::Absences;
 use super::load::Running;
-use super::record::{GROWTH_KIB, Record};
-use super::subject::{Subject, Uses};
+use super::monitor::Monitor;
+use super::record::Record;
+use super::rest::First;
+use super::subject::Subject;
 
 /// How often is looked.
 const TICK: Duration = Duration::from_millis(100);
@@ -18,8 +21,6 @@ const TICK: Duration = Duration::from_millis(100);
 const RECOVERY: Duration = Duration::from_secs(15);
 /// The part of requests that must be served in a tick for it to serve again.
 const SERVES: f64 = 0.8;
-/// How long things may take to come to rest: longer than frames wait for a neighbour, and probes for an answer.
-const REST: Duration = Duration::from_secs(10);
 /// How often a line says how it is.
 const PROGRESS: Duration = Duration::from_secs(30);
 
@@ -29,12 +30,15 @@ pub(super) struct Watch {
     pub(super) subject: Subject,
     pub(super) load: Running,
     pub(super) record: Record,
-    /// What this process used when it was first looked at, and the buffers in use.
-    first: Option<(Uses, u64)>,
+    /// Where the responder tells of itself.
+    pub(super) monitor: Monitor,
+    /// What was seen when this process was first looked at.
+    pub(super) first: Option<First>,
+    absences: Absences,
     last: Sight,
     began: Instant,
     /// When this process was started.
-    born: Instant,
+    pub(super) born: Instant,
     told: Instant,
     end: Instant,
     interrupted: Arc<AtomicBool>,
@@ -48,10 +52,15 @@ impl Watch {
         load: Running,
         time: Duration,
         interrupted: Arc<AtomicBool>,
+        (monitor, cpus): (Monitor, Vec<usize>),
     ) -> Self {
         let now = Instant::now();
+        let mut absences = Absences::of(cpus);
+        absences.follow(subject.id());
         Self {
             board,
+            monitor,
+            absences,
             subject,
             load,
             record: Record::default(),
@@ -76,7 +85,13 @@ impl Watch {
     }
 
     /// A tick: says how many requests were asked and served in it. Something wrong is the end at once, while the log still shows why.
-    fn tick(&mut self) -> Result<[u64; 2]> {
+    pub(super) fn tick(&mut self) -> Result<[u64; 2]> {
+        Ok(self.tick_of(false)?.0)
+    }
+
+    /// The same; whether nothing is being done. Says besides whether it was the responder's own, not the machine's.
+    fn tick_of(&mut self, calm: bool) -> Result<([u64; 2], bool)> {
+        let began = Instant::now();
         std::thread::sleep(TICK);
         ensure!(!self.load.has_ended(), "the load ended by itself");
         let sight = self.board.sight();
@@ -94,25 +109,31 @@ impl Watch {
                 None => bail!("frames were wrong: {faults:?}"),
             }
         }
+        let (now, away) = (Instant::now(), self.absences.since_last());
+        let own = self.record.calm.note(now, now - began, away, calm.then_some(grown));
         if self.told.elapsed() >= PROGRESS {
             self.told = Instant::now();
             println!("{}", self.progress());
         }
-        Ok(grown)
+        Ok((grown, own))
     }
 
     fn progress(&self) -> String {
         let (tally, record) = (&self.last.tally, &self.record);
-        let [asked, served] = record.calm;
+        let [own, machines] = record.calm.shares();
         format!(
-            "{:>5} s: {} events, {} responses, 0 wrong, {} lost; in calm {served} of {asked}; at most {} KiB (grown by {}), {} descriptors, {} buffers at rest",
+            "{:>5} s: {} events, {} responses, 0 wrong; in calm {:.3} % of {} served ({:.0} s without CPU apart); process {} for {:.0} s: {} KiB, grown by {}; {} descriptors, {} buffers",
             self.began.elapsed().as_secs(),
             record.events(),
             tally.responses,
-            tally.lost(),
-            record.most.resident_kib,
+            100.0 * own.part(),
+            own.asked,
+            machines.time.as_secs_f64(),
+            record.ended + record.killed + 1,
+            self.born.elapsed().as_secs_f64(),
+            record.last.resident_kib,
             record.growth_kib,
-            record.most.descriptors,
+            record.last.descriptors,
             record.buffers,
         )
     }
@@ -134,15 +155,10 @@ impl Watch {
         let start = Instant::now();
         while start.elapsed() < time && !self.is_over() {
             let tick = Instant::now();
-            let [asked, served] = self.tick()?;
+            let ([asked, served], own) = self.tick_of(true)?;
             self.subject.check()?;
-            let [all_asked, all_served] = &mut self.record.calm;
-            *all_asked += asked;
-            *all_served += served;
-            let took = tick.elapsed();
-            self.record.calm_time += took;
-            self.silence =
-                if served == 0 && asked > 0 { self.silence + took } else { Duration::ZERO };
+            let silent = own && served == 0 && asked > 0;
+            self.silence = if silent { self.silence + tick.elapsed() } else { Duration::ZERO };
             self.record.longest_silence = self.record.longest_silence.max(self.silence);
         }
         Ok(())
@@ -167,66 +183,13 @@ impl Watch {
         }
     }
 
-    /// Has the load pause, and looks at all with nothing under way: counters, buffers, memory, descriptors.
-    pub(super) fn look(&mut self) -> Result<()> {
-        self.board.pause(true);
-        let looked = self.look_at_rest();
-        self.board.pause(false);
-        looked
-    }
-
-    fn look_at_rest(&mut self) -> Result<()> {
-        let start = Instant::now();
-        while !self.board.sight().at_rest {
-            self.tick()?;
-            ensure!(start.elapsed() < REST, "the load did not come to rest in {REST:?}");
-        }
-        let start = Instant::now();
-        let mut received = None;
-        let status = loop {
-            // Two states of the responder apart.
-            self.tick()?;
-            self.tick()?;
-            let status = self.subject.status()?;
-            account::about_right(&status)?;
-            let buffers = self.first.map_or(u64::MAX, |(_, buffers)| buffers);
-            let same = received.replace(status.received) == Some(status.received);
-            if same && account::difference(&status) == 0 && status.mempool.in_use <= buffers {
-                break status;
-            }
-            ensure!(
-                start.elapsed() < REST,
-                "at rest {} frames were received and {} not accounted for, {} buffers in use (at first {buffers})",
-                status.received,
-                account::difference(&status),
-                status.mempool.in_use
-            );
-        };
-        let uses = self.subject.uses()?;
-        let (first, _) = *self.first.get_or_insert((uses, status.mempool.in_use));
-        let grown = uses.resident_kib.saturating_sub(first.resident_kib);
-        let record = &mut self.record;
-        record.looks += 1;
-        record.growth_kib = record.growth_kib.max(grown);
-        record.buffers = record.buffers.max(status.mempool.in_use);
-        let most = &mut record.most;
-        most.resident_kib = most.resident_kib.max(uses.resident_kib);
-        most.huge_kib = most.huge_kib.max(uses.huge_kib);
-        most.descriptors = most.descriptors.max(uses.descriptors);
-        ensure!(grown <= GROWTH_KIB, "its memory grew: {first:?} at first, {uses:?} now");
-        ensure!(
-            uses.descriptors <= first.descriptors + 2,
-            "its descriptors grew: {first:?} at first, {uses:?} now"
-        );
-        ensure!(uses.huge_kib == first.huge_kib, "its hugepages: {first:?} at first, {uses:?} now");
-        Ok(())
-    }
-
     /// Starts a process; what it is to be compared with, the next look finds.
     pub(super) fn start(&mut self) -> Result<Duration> {
         self.first = None;
         self.born = Instant::now();
-        self.subject.start()
+        let took = self.subject.start()?;
+        self.absences.follow(self.subject.id());
+        Ok(took)
     }
 
     /// Ends the process, whose counters must add up to the last frame.
@@ -247,6 +210,6 @@ impl Watch {
     }
 
     fn note_life(&mut self) {
-        self.record.longest_life = self.record.longest_life.max(self.born.elapsed());
+        self.record.note_life(self.born.elapsed(), self.first.map(|first| first.uses));
     }
 }
