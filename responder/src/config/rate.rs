@@ -156,9 +156,11 @@ impl Rate {
         });
         let all = each.collect::<Vec<_>>().join(", ");
         let beyond = if self.dry_run {
-            "rate.dry_run = true: beyond them it is served, and counted"
+            "rate.dry_run = true: beyond them it is served, and counted".into()
+        } else if self.leak == 0 {
+            "beyond them it is dropped (rate.leak = 0)".into()
         } else {
-            "beyond them it is dropped"
+            format!("beyond them it is dropped, but for one in {} (rate.leak)", self.leak)
         };
         format!("probes a second, by TCP alone the last: {all}; {beyond}")
     }

@@ -192,7 +192,7 @@ fn the_limits_of_who_asks_are_told_with_their_keys() {
     // As docs/operations.md shows it.
     let line = "\nrate      probes a second, by TCP alone the last: 500 to 198.51.100.7/32 (rate.ipv4.address), \
         2000 to 198.51.100.0/24 (rate.ipv4.prefix_24), 32000 to 198.51.0.0/16 (rate.ipv4.prefix_16), \
-        500 to 198.51.100.0/24 (rate.ipv4.syn); beyond them it is dropped\n";
+        500 to 198.51.100.0/24 (rate.ipv4.syn); beyond them it is dropped, but for one in 50 (rate.leak)\n";
     assert!(v4.contains(line), "{v4}");
     let file = format!("{FILE}\n[rate]\ndry_run = true\n[rate.ipv6]\nprefix_48 = 77\n");
     let v6 = said(&file, &from("2001:db8:1:2::7"));

@@ -174,14 +174,15 @@ fn a_reload_says_what_changed_or_what_is_wrong() {
 #[test]
 fn it_goes_out_of_service_and_comes_back() {
     let served = Served::start("drain");
-    assert_eq!(served.says(&["drain", "--wait"]), "draining\n");
+    let drained = "drained: no probe waits for an answer\n";
+    assert_eq!(served.says(&["drain", "--wait"]), drained);
     let status = served.json_of(3, &["status"]);
     assert_eq!((&status["state"], &status["ready"]), (&"drained".into(), &false.into()));
     assert_eq!(status["not_ready"], "drained");
     assert_eq!(served.says(&["undrain"]), "ready for requests\n");
     assert_eq!(served.json(&["status"])["state"], "running");
     assert_eq!(served.says(&["undrain"]), "it was not draining\n");
-    assert_eq!(served.says(&["drain", "--wait", "--exit"]), "draining\n");
+    assert_eq!(served.says(&["drain", "--wait", "--exit"]), "drained, and ended\n");
     let ended = served.daemon.end();
     assert_eq!(ended.code, 0, "{}", ended.log);
     assert!(ended.log.contains("reason=told to, and drained"), "{}", ended.log);

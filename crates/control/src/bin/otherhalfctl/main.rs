@@ -23,6 +23,10 @@ use cli::{Arguments, Command, Generate};
 const EXIT_FAILURE: u8 = 1;
 const EXIT_NOT_READY: u8 = 3;
 
+/// What is said when it has drained.
+const DRAINED: &str = "drained: no probe waits for an answer";
+/// The same if it has ended, too.
+const DRAINED_AND_ENDED: &str = "drained, and ended";
 /// How often is looked whether the daemon has drained.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -119,9 +123,10 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             other => return Err(Failure::Unexpected(Box::new(other))),
         },
         Command::Drain { exit, wait } => {
-            let said = done(ask(socket, Told::Drain { exit: *exit })?)?;
+            let mut said = done(ask(socket, Told::Drain { exit: *exit })?)?;
             if *wait {
                 await_drained(socket, *exit)?;
+                said = if *exit { DRAINED_AND_ENDED } else { DRAINED }.to_owned();
             }
             show(if *json { to_json(&said)? } else { said + "\n" })?;
         }
