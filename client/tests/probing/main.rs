@@ -1,5 +1,7 @@
 //! What probes and requests are made of, in networks of kernel routers. Needs root; fails without.
 
+mod flooded;
+mod liar;
 mod responder;
 
 use std::path::Path;

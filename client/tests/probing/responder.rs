@@ -3,6 +3,7 @@
 //! What ours does not do, since none of its users asked for it, can be had of this one: demands for padding, indirect traces.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -29,8 +30,26 @@ pub(crate) struct Manners {
     pub(crate) text: &'static str,
 }
 
-/// Runs `test` while such a responder answers for www, over IPv4; www's kernel answers no pings meanwhile.
+/// Runs `test` while such a responder answers for www, over IPv4.
 pub(crate) fn with_responder(lab: &Lab, manners: Manners, test: impl FnOnce()) {
+    let ends = (lab.address("www", Family::V4), lab.address("R2", Family::V4));
+    let mut buffer = [0; 4096];
+    let serve = |socket: &OwnedFd| {
+        if let Some(packet) = next(socket, Duration::from_millis(20), &mut buffer)
+            && let Some((to, response)) = answer(packet, ends, manners)
+        {
+            sendto(socket, &response, SendFlags::empty(), &to).unwrap();
+        }
+    };
+    instead_of_www(lab, serve, test);
+}
+
+/// Runs `test` while `serve` is called again and again with a raw ICMP socket of www's, whose kernel answers no pings meanwhile.
+pub(crate) fn instead_of_www(
+    lab: &Lab,
+    mut serve: impl FnMut(&OwnedFd) + Send,
+    test: impl FnOnce(),
+) {
     let ignore = |value: &str| {
         let key = format!("net.ipv4.icmp_echo_ignore_all={value}");
         assert!(lab.command("www", "sysctl").args(["-q", &key]).status().unwrap().success());
@@ -41,21 +60,11 @@ pub(crate) fn with_responder(lab: &Lab, manners: Manners, test: impl FnOnce()) {
             socket(AddressFamily::INET, SocketType::RAW, Some(ipproto::ICMP)).unwrap()
         })
         .unwrap();
-    let ends = (lab.address("www", Family::V4), lab.address("R2", Family::V4));
     ignore("1");
     thread::scope(|scope| {
         scope.spawn(|| {
-            let mut buffer = [0; 4096];
             while !stop.load(Ordering::Relaxed) {
-                let mut fds = [PollFd::new(&socket, PollFlags::IN)];
-                let wait = Timespec::try_from(Duration::from_millis(20)).unwrap();
-                if poll(&mut fds, Some(&wait)).unwrap() == 0 {
-                    continue;
-                }
-                let (len, ..) = recvfrom(&socket, &mut buffer[..], RecvFlags::empty()).unwrap();
-                if let Some((to, response)) = answer(&buffer[..len], ends, manners) {
-                    sendto(&socket, &response, SendFlags::empty(), &to).unwrap();
-                }
+                serve(&socket);
             }
         });
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(test));
@@ -65,6 +74,17 @@ pub(crate) fn with_responder(lab: &Lab, manners: Manners, test: impl FnOnce()) {
             std::panic::resume_unwind(panic);
         }
     });
+}
+
+/// The next packet that comes to `socket` within `time`, from its IP header on.
+pub(crate) fn next<'a>(socket: &OwnedFd, time: Duration, buffer: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut fds = [PollFd::new(socket, PollFlags::IN)];
+    let time = Timespec::try_from(time).unwrap();
+    if poll(&mut fds, Some(&time)).unwrap() == 0 {
+        return None;
+    }
+    let (len, ..) = recvfrom(socket, &mut *buffer, RecvFlags::empty()).unwrap();
+    Some(&buffer[..len])
 }
 
 /// The response to a packet, if that is a request, and whom it goes to.
