@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use otherhalf_engine::access::{ALLOW, Access, DENY};
-use otherhalf_policy::Prefixes;
+use otherhalf_engine::access::{Access, DENY};
 use otherhalf_policy::list::Entry;
 
 use crate::config::Config;
@@ -48,6 +47,8 @@ pub struct Lists {
     pub access: List,
     /// See [`Purpose::OptOut`].
     pub opt_out: List,
+    /// Both for workers; none: there is nothing to look at.
+    workers: Option<Arc<Access>>,
 }
 
 /// A list, whatever it is from.
@@ -55,8 +56,6 @@ pub struct Lists {
 pub struct List {
     /// Each prefix once, in order, with its value.
     entries: Arc<[(IpNet, u8)]>,
-    /// The same for workers.
-    set: Arc<Prefixes>,
 }
 
 /// How two lists differ.
@@ -134,7 +133,7 @@ impl Sources {
     #[must_use]
     pub fn lists(&self) -> Lists {
         let of = |purpose| List::new(self.0.iter().filter(|part| part.purpose == purpose));
-        Lists { access: of(Purpose::Access), opt_out: of(Purpose::OptOut) }
+        Lists::new(of(Purpose::Access), of(Purpose::OptOut))
     }
 
     /// The prefix of the list `purpose` that decides for `address`, if one holds it.
@@ -158,6 +157,12 @@ impl Sources {
 }
 
 impl Lists {
+    fn new(access: List, opt_out: List) -> Self {
+        let any = !access.is_empty() || !opt_out.is_empty();
+        let workers = any.then(|| Arc::new(Access::new(access.iter(), opt_out.iter())));
+        Self { access, opt_out, workers }
+    }
+
     /// Reads all lists of `config`.
     ///
     /// # Errors
@@ -170,12 +175,7 @@ impl Lists {
     /// What workers go by; none: there is nothing to look at.
     #[must_use]
     pub fn access(&self) -> Option<Arc<Access>> {
-        let Self { access, opt_out } = self;
-        let any = !access.set.is_empty() || !opt_out.set.is_empty();
-        any.then(|| {
-            let (requests, opt_out) = (Arc::clone(&access.set), Arc::clone(&opt_out.set));
-            Arc::new(Access { requests, opt_out })
-        })
+        self.workers.clone()
     }
 
     /// How each differs from that of `old`, if it does.
@@ -191,7 +191,7 @@ impl Lists {
     /// Bytes that workers' part of it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.access.set.bytes() + self.opt_out.set.bytes()
+        self.workers.as_ref().map_or(0, |access| access.bytes())
     }
 }
 
@@ -203,8 +203,12 @@ impl List {
         // Of equal prefixes, the value that a set takes.
         entries.sort_unstable_by_key(|(prefix, value)| (*prefix, Reverse(*value)));
         entries.dedup_by_key(|(prefix, _)| *prefix);
-        let set = Arc::new(Prefixes::new(ALLOW, entries.iter().copied()));
-        Self { entries: entries.into(), set }
+        Self { entries: entries.into() }
+    }
+
+    /// Its prefixes and their values.
+    fn iter(&self) -> impl Iterator<Item = (IpNet, u8)> {
+        self.entries.iter().copied()
     }
 
     /// How many prefixes there are, equal ones counted once.

@@ -123,7 +123,7 @@ impl Responder {
             Shared::new(snapshot, config.workers.cpus.len())
                 .with_kernel(kernel)
                 .with_relays(sharing.relays())
-                .with_limiter(Limiter::new(config.rate.lines)),
+                .with_limiter(make_limiter(&eal, config, nodes.of_table())),
         );
         let idle_sleep = Some(Duration::from_micros(config.workers.idle_sleep_us))
             .filter(|time| !time.is_zero());
@@ -353,6 +353,20 @@ fn make_table(
         "pending table"
     );
     Ok(table)
+}
+
+/// What rates are counted in: in the EAL's memory as the table, if there is room.
+fn make_limiter(eal: &Eal, config: &Config, node: Option<u32>) -> Limiter {
+    let lines = config.rate.lines;
+    let count = Limiter::memory_for(lines);
+    if let Some(memory) = eal.zeroed_on(node, count).or_else(|| eal.zeroed(count)) {
+        return Limiter::new_in(memory);
+    }
+    warn!(
+        "the counters of rates do not fit into eal.memory_mb = {}: they are in ordinary memory, which is slower",
+        config.eal.memory_mb
+    );
+    Limiter::new(lines)
 }
 
 fn random() -> Result<u64> {

@@ -81,11 +81,14 @@ pub(crate) const fn is_special_v4(address: Ipv4Addr) -> bool {
     special && !anycast
 }
 
-/// The same guess as [`may_be_special_v4`]: all but `2000::/3`, and what begins there with 2001 or 3fff.
+/// The same guess as [`may_be_special_v4`]: all but `2000::/3`, and there `2001::/23`, `2001:db8::/32`, `3fff::/20`.
 #[inline(always)]
 pub(crate) fn may_be_special_v6(address: Ipv6Addr) -> bool {
-    let bits = address.to_bits();
-    bits >> 125 != 0b001 || matches!(bits >> 112, 0x2001 | 0x3fff)
+    let high = (address.to_bits() >> 96) as u32;
+    high >> 29 != 0b001
+        || high >> 9 == 0x2001_0000 >> 9
+        || high == 0x2001_0db8
+        || high >> 12 == 0x3fff_0000 >> 12
 }
 
 /// As [`is_special_v4`]; whatever is outside of `2000::/3`, which alone is given to hosts (RFC 4291 §2.4), counts as special, but for NAT64's

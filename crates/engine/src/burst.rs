@@ -22,8 +22,8 @@ use crate::kernel;
 use crate::neighbour::{Neighbours, Notice};
 use crate::network::{Network, PortId};
 use crate::outcome::Outcome;
-use crate::policy::{Policy, RateLimit};
-use crate::rate::{Rate, keyed};
+use crate::policy::Policy;
+use crate::rate::{Counted, Limits, Rate};
 use crate::request::{Ask, first_identifier, other_identifier};
 use crate::time::Clock;
 use crate::way::{Blocked, Way, Ways};
@@ -111,8 +111,7 @@ impl<P: Prefetch> Engine<P> {
     /// The same, but requesters are limited to the [rates](Policy::rate) of the policy, counted in `limiter`, which all workers share.
     #[must_use]
     pub fn limited_by(self, limiter: Arc<Limiter>) -> Self {
-        let bits = keyed(&self.table, [], u64::MAX);
-        Self { rate: Rate::by(limiter, bits), ..self }
+        Self { rate: Rate::by(limiter, &self.table), ..self }
     }
 
     /// Does all there is to do for `frames` at the time `now`, in ticks of the clock.
@@ -132,7 +131,7 @@ impl<P: Prefetch> Engine<P> {
             look(
                 view,
                 &self.table,
-                self.limiter(view),
+                self.rate.counted(view.policy),
                 group,
                 &mut work,
                 |place, frame, outcome| {
@@ -148,11 +147,6 @@ impl<P: Prefetch> Engine<P> {
                 fate(place.wrapping_add(first), done);
             });
         }
-    }
-
-    /// The limiter, if it has something to count.
-    fn limiter(&self, view: &View<'_>) -> Option<&Limiter> {
-        self.rate.limiter().filter(|_| view.policy.rate.is_some())
     }
 
     /// The last pass: does what was found to be done, kind by kind.
@@ -186,10 +180,11 @@ impl<P: Prefetch> Engine<P> {
         mut fate: impl FnMut(usize, Fate),
     ) {
         let mut ways = Ways::new(view);
+        let limits = self.rate.limits(view.policy, &self.clock, now);
         for Job { place, ingress, task: ask, hash } in &traces.asks {
             let Some(frame) = group.get_mut(*place) else { continue };
             let done = match ways.to(ask.requester, frame, *ingress) {
-                Ok(way) => match self.afford(view, ask, now) {
+                Ok(way) => match self.afford(limits.as_ref(), ask, now) {
                     Ok(()) => self.probe(ask, *hash, now, way, frame),
                     Err(outcome) => Fate::dropped(outcome),
                 },
@@ -217,15 +212,26 @@ impl<P: Prefetch> Engine<P> {
 
     /// Whether the requester may have one more probe. Without limits, nothing is paid for them but the question.
     #[inline(always)]
-    fn afford<A: Address>(&self, view: &View<'_>, ask: &Ask<A>, now: u64) -> Result<(), Outcome> {
-        view.policy.rate.as_ref().map_or(Ok(()), |limit| self.charge(limit, ask, now))
+    fn afford<A: Address>(
+        &self,
+        limits: Option<&Limits<'_>>,
+        ask: &Ask<A>,
+        now: u64,
+    ) -> Result<(), Outcome> {
+        let Some(limits) = limits else { return Ok(()) };
+        let whose = (ask.requester, ask.bits, ask.protocol == Protocol::Tcp);
+        limits.take(whose, &self.clock, now)
     }
 
-    /// Takes what the probe of `ask` costs. Called, not inlined: it would crowd the registers of the loop that calls it.
-    #[inline(never)]
-    fn charge<A: Address>(&self, limit: &RateLimit, ask: &Ask<A>, now: u64) -> Result<(), Outcome> {
-        let whose = (ask.requester, ask.bits, ask.protocol == Protocol::Tcp);
-        self.rate.take(Some(limit), &self.table, &self.clock, now, whose)
+    /// The same of a `receiver` of either family, off the way of probes.
+    pub(crate) fn afford_any(
+        &self,
+        policy: &Policy,
+        receiver: IpAddr,
+        now: u64,
+    ) -> Result<(), Outcome> {
+        let limits = self.rate.limits(policy, &self.clock, now);
+        limits.map_or(Ok(()), |limits| limits.take_for(receiver, &self.clock, now))
     }
 
     /// Does what is not a trace.
@@ -248,16 +254,12 @@ impl<P: Prefetch> Engine<P> {
         };
         match task {
             Task::Refuse(refuse) => match way_to(ways, frame, refuse.requester) {
-                Ok(way) => {
-                    let limit = policy.rate.as_ref();
-                    match self.rate.take_for(limit, &self.table, &self.clock, now, refuse.requester)
-                    {
-                        Ok(()) => {
-                            sent(refuse.outcome, &way, write(&Action::Refusal(refuse), &way, frame))
-                        }
-                        Err(outcome) => Fate::dropped(outcome),
+                Ok(way) => match self.afford_any(policy, refuse.requester, now) {
+                    Ok(()) => {
+                        sent(refuse.outcome, &way, write(&Action::Refusal(refuse), &way, frame))
                     }
-                }
+                    Err(outcome) => Fate::dropped(outcome),
+                },
                 Err(blocked) => held(blocked),
             },
             Task::Ping(ping) => match way_to(ways, frame, ping.pinger) {
@@ -381,21 +383,22 @@ impl<P: Prefetch> Engine<P> {
 fn look<P: Prefetch>(
     view: &View<'_>,
     table: &Table<P>,
-    limiter: Option<&Limiter>,
+    counted: Option<&Counted>,
     group: &[Frame<'_>],
     work: &mut Work,
     mut drop: impl FnMut(usize, &Frame<'_>, Outcome),
 ) {
+    let asks_who = view.policy.asks_who();
     for (place, frame) in group.iter().enumerate() {
         let found = enter(view, frame).and_then(|entered| {
             let ingress = entered.ingress;
-            classify(&mut Look { view, table, limiter, work, place, ingress }, &entered)
+            classify(&mut Look { view, table, asks_who, counted, work, place, ingress }, &entered)
         });
         if let Err(outcome) = found {
             drop(place, frame, outcome);
         }
     }
-    work.ask_memory(table);
+    work.ask_memory(table, counted);
 }
 
 /// The fate of a frame that was `written` over, if its buffer had the room.

@@ -200,6 +200,12 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Whether there is a question to be asked of who requests, before what he requests is looked at.
+    pub(crate) const fn asks_who(&self) -> bool {
+        let Self { draining, bogons, strict_source, access, .. } = self;
+        *draining || !matches!(bogons, Bogons::Allow) || *strict_source || access.is_some()
+    }
+
     /// The flows allowed for `protocol`, unless it is refused.
     #[must_use]
     #[inline]

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use otherhalf_pending::{Prefetch, Table};
 use otherhalf_policy::Limiter;
-use otherhalf_policy::limiter::{Limited, Moment};
+use otherhalf_policy::limiter::{Key, Limited, Moment};
 
 use crate::budget::Bucket;
 use crate::outcome::Outcome;
-use crate::policy::RateLimit;
+use crate::policy::{Policy, RateLimit};
 use crate::time::Clock;
 use crate::work::Address;
 
@@ -24,62 +24,98 @@ const TAG: u64 = 1 << 48;
 /// The limiter, and what one worker has to go with it.
 #[derive(Debug)]
 pub(crate) struct Rate {
-    limiter: Option<Arc<Limiter>>,
+    counted: Option<Counted>,
     /// What is let through beyond limits.
     leak: Bucket,
     /// Chooses what that is.
     random: Cell<u64>,
 }
 
+/// What requests are counted in, and by what.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub(crate) limiter: Arc<Limiter>,
+    pub(crate) key: Key,
+}
+
+/// What a burst is limited by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits<'a> {
+    rate: &'a Rate,
+    pub(crate) counted: &'a Counted,
+    pub(crate) limit: &'a RateLimit,
+    pub(crate) moment: Moment,
+}
+
 impl Rate {
     /// No limits.
     pub(crate) const fn unlimited() -> Self {
-        Self { limiter: None, leak: Bucket::full(), random: Cell::new(1) }
+        Self { counted: None, leak: Bucket::full(), random: Cell::new(1) }
     }
 
-    /// Those that `limiter` counts. `secret` are keyed bits.
-    pub(crate) fn by(limiter: Arc<Limiter>, secret: u64) -> Self {
-        Self { limiter: Some(limiter), leak: Bucket::full(), random: Cell::new(secret | 1) }
+    /// Those that `limiter` counts, by keyed bits of `table`, the same for all workers that share it.
+    pub(crate) fn by<P: Prefetch>(limiter: Arc<Limiter>, table: &Table<P>) -> Self {
+        let [one, other, random] = [0, 1, 2].map(|kind| table.hash(&[], TAG | kind).cookie());
+        let counted = Counted { limiter, key: Key::new([one, other]) };
+        Self { counted: Some(counted), leak: Bucket::full(), random: Cell::new(random | 1) }
     }
 
-    pub(crate) fn limiter(&self) -> Option<&Limiter> {
-        self.limiter.as_deref()
-    }
-
-    /// Takes what a packet to `target` costs at `now`, whose line of the limiter is that of `bits`; `syn`: it is a TCP probe.
+    /// What there is to count in, if `policy` has limits.
     #[inline]
-    pub(crate) fn take<A: Address, P: Prefetch>(
-        &self,
-        limit: Option<&RateLimit>,
-        table: &Table<P>,
+    pub(crate) fn counted(&self, policy: &Policy) -> Option<&Counted> {
+        self.counted.as_ref().filter(|_| policy.rate.is_some())
+    }
+
+    /// What a burst at `now` is limited by, if `policy` has limits.
+    #[inline]
+    pub(crate) fn limits<'a>(
+        &'a self,
+        policy: &'a Policy,
         clock: &Clock,
         now: u64,
+    ) -> Option<Limits<'a>> {
+        let (Some(counted), Some(limit)) = (&self.counted, &policy.rate) else { return None };
+        Some(Limits { rate: self, counted, limit, moment: Moment::at_ns(clock.ns(now)) })
+    }
+}
+
+impl Limits<'_> {
+    /// Takes what a packet to `target` costs at `now`, whose line of the limiter is that of `bits`; `syn`: it is a TCP probe.
+    ///
+    /// Called, not inlined: it would crowd the registers of the loop that calls it.
+    #[inline(never)]
+    pub(crate) fn take<A: Address>(
+        &self,
         (target, bits, syn): (A, u64, bool),
+        clock: &Clock,
+        now: u64,
     ) -> Result<(), Outcome> {
-        let (Some(limiter), Some(limit)) = (&self.limiter, limit) else { return Ok(()) };
-        let charge = target.charge(table, bits, syn);
-        match limiter.take(&limit.rates, &charge, Moment::at_ns(clock.ns(now))) {
+        match target.take(self, bits, syn) {
             Ok(()) => Ok(()),
-            Err(reached) => self.beyond(limiter, limit, (reached, syn), clock, now),
+            Err(reached) => {
+                let Self { rate, counted, limit, .. } = self;
+                rate.beyond(&counted.limiter, limit, (reached, syn), clock, now)
+            }
         }
     }
 
     /// The same for a `receiver` of either family, off the way of probes.
     #[cold]
-    pub(crate) fn take_for<P: Prefetch>(
+    pub(crate) fn take_for(
         &self,
-        limit: Option<&RateLimit>,
-        table: &Table<P>,
+        receiver: IpAddr,
         clock: &Clock,
         now: u64,
-        receiver: IpAddr,
     ) -> Result<(), Outcome> {
+        let key = &self.counted.key;
         match receiver {
-            IpAddr::V4(v4) => self.take(limit, table, clock, now, (v4, v4.line_bits(table), false)),
-            IpAddr::V6(v6) => self.take(limit, table, clock, now, (v6, v6.line_bits(table), false)),
+            IpAddr::V4(v4) => self.take((v4, v4.line_bits(key), false), clock, now),
+            IpAddr::V6(v6) => self.take((v6, v6.line_bits(key), false), clock, now),
         }
     }
+}
 
+impl Rate {
     /// What becomes of a request beyond a limit.
     #[cold]
     fn beyond(
@@ -116,14 +152,4 @@ impl Rate {
         self.random.set(bits);
         (bits >> 32).checked_rem(n.into()) == Some(0)
     }
-}
-
-/// 64 keyed bits of a prefix of IPv4 or IPv6, whose bits are `words`.
-#[inline(always)]
-pub(crate) fn keyed<const N: usize, P: Prefetch>(
-    table: &Table<P>,
-    words: [u64; N],
-    kind: u64,
-) -> u64 {
-    table.hash(&words, TAG | kind).cookie()
 }

@@ -55,13 +55,11 @@ pub(crate) fn read<A: Address, P: Prefetch>(
     let Ok((request, trailer)) = Request::parse_body(header, body) else {
         return Err(Outcome::DropShortRequest);
     };
-    if look.view.policy.draining {
-        return Err(Outcome::DropDraining);
+    if look.asks_who {
+        ask_who(look, packet)?;
     }
-    bogon::check(look, packet)?;
     let Request { identifier, ttl, .. } = request;
     let (own, requester) = (packet.dst, packet.src);
-    access::request(look.view.policy, requester)?;
     let (refusal, outcome) = 'refused: {
         if ttl == 0 {
             break 'refused (Refusal::Ttl, Outcome::RefusedTtl);
@@ -94,6 +92,16 @@ pub(crate) fn read<A: Address, P: Prefetch>(
     };
     let (own, requester) = (own.into(), requester.into());
     look.task(Task::Refuse(Refuse { own, requester, identifier, refusal, outcome }))
+}
+
+/// Whether whoever sent `packet` may ask for anything.
+#[inline(always)]
+fn ask_who<A: Address, P: Prefetch>(look: &Look<'_, P>, packet: &Packet<'_, A>) -> Found {
+    if look.view.policy.draining {
+        return Err(Outcome::DropDraining);
+    }
+    bogon::check(look, packet)?;
+    access::request(look.view.policy, packet.src)
 }
 
 impl<A: Address> Ask<A> {

@@ -8,8 +8,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use arrayvec::ArrayVec;
 use otherhalf_pending::{Hash, Lines, Prefetch, Table};
-use otherhalf_policy::limiter::Charge;
-use otherhalf_policy::{Limiter, Prefixes};
+use otherhalf_policy::Prefixes;
+use otherhalf_policy::limiter::{Charge, Key, Limited};
 use otherhalf_wire::ip;
 
 use crate::answer::{Match, Shown};
@@ -18,7 +18,7 @@ use crate::burst::{BURST, View};
 use crate::classify::Task;
 use crate::network::{InterfaceId, Network, RouteId};
 use crate::outcome::Outcome;
-use crate::rate::keyed;
+use crate::rate::{Counted, Limits};
 use crate::request::{self, Ask};
 
 /// A task, and the frame that it is for.
@@ -65,19 +65,19 @@ impl<A> Default for Traces<A> {
     }
 }
 
-impl<A> Traces<A> {
+impl<A: Address> Traces<A> {
     /// Asks for the lines of new tasks, if there are enough of them.
     #[inline(always)]
-    fn ask_memory_together<P: Prefetch>(&mut self, table: &Table<P>) {
+    fn ask_memory_together<P: Prefetch>(&mut self, table: &Table<P>, counted: Option<&Counted>) {
         if !P::WAITS && self.asks.len().wrapping_add(self.matches.len()) >= self.enough {
-            self.ask_memory(table);
+            self.ask_memory(table, counted);
         }
     }
 
     /// Asks for the lines of all tasks that are new since the last time. A table without prefetch is waited for, by a
     /// loop over all.
     #[inline(never)]
-    fn ask_memory<P: Prefetch>(&mut self, table: &Table<P>) {
+    fn ask_memory<P: Prefetch>(&mut self, table: &Table<P>, counted: Option<&Counted>) {
         let [asks, matches] = self.asked;
         self.asked = [self.asks.len(), self.matches.len()];
         self.enough = self.asked.iter().sum::<usize>().wrapping_add(TOGETHER);
@@ -87,6 +87,11 @@ impl<A> Traces<A> {
             let both = asks.iter().map(|job| (job.hash, Lines::Both));
             table.fetch(both.chain(matches.iter().map(|job| (job.hash, Lines::First))));
         } else {
+            if let Some(Counted { limiter, .. }) = counted {
+                for job in asks {
+                    limiter.line(job.task.bits).inspect(|line| P::prefetch(*line));
+                }
+            }
             for job in asks {
                 table.prefetch(job.hash, Lines::Both);
             }
@@ -100,9 +105,9 @@ impl<A> Traces<A> {
 impl Work {
     /// Asks for all lines that are not yet asked for.
     #[inline]
-    pub(crate) fn ask_memory<P: Prefetch>(&mut self, table: &Table<P>) {
-        self.v4.ask_memory(table);
-        self.v6.ask_memory(table);
+    pub(crate) fn ask_memory<P: Prefetch>(&mut self, table: &Table<P>, counted: Option<&Counted>) {
+        self.v4.ask_memory(table, counted);
+        self.v6.ask_memory(table, counted);
     }
 }
 
@@ -126,10 +131,10 @@ pub(crate) trait Address: ip::Known {
     ) -> Option<(Option<RouteId>, InterfaceId)>;
     /// The key of a probe: all that an answer must agree in. `name` has up to 56 bits.
     fn key<P: Prefetch>(table: &Table<P>, own: Self, target: Self, name: u64) -> Hash;
-    /// Keyed bits of the prefix that shares a line of the [`Limiter`].
-    fn line_bits<P: Prefetch>(self, table: &Table<P>) -> u64;
-    /// What a packet to it costs; `bits` are its [`line_bits`](Self::line_bits).
-    fn charge<P: Prefetch>(self, table: &Table<P>, bits: u64, syn: bool) -> Charge;
+    /// Keyed bits of the prefix that shares a line of the limiter.
+    fn line_bits(self, key: &Key) -> u64;
+    /// Takes what a packet to it costs; `bits` are its [`line_bits`](Self::line_bits), `syn`: it is a TCP probe.
+    fn take(self, limits: &Limits<'_>, bits: u64, syn: bool) -> Result<(), Limited>;
     /// The family's part of `work`.
     fn traces(work: &mut Work) -> &mut Traces<Self>;
 }
@@ -170,13 +175,14 @@ impl Address for Ipv4Addr {
     }
 
     #[inline(always)]
-    fn line_bits<P: Prefetch>(self, table: &Table<P>) -> u64 {
-        keyed(table, [], u64::from(self.to_bits() >> 8))
+    fn line_bits(self, key: &Key) -> u64 {
+        key.v4(self)
     }
 
     #[inline(always)]
-    fn charge<P: Prefetch>(self, _: &Table<P>, bits: u64, syn: bool) -> Charge {
-        Charge::v4(self, bits, syn)
+    fn take(self, limits: &Limits<'_>, bits: u64, syn: bool) -> Result<(), Limited> {
+        let Limits { counted, limit, moment, .. } = limits;
+        counted.limiter.take(&limit.rates, &Charge::v4(self, bits, syn), *moment)
     }
 
     #[inline(always)]
@@ -226,15 +232,15 @@ impl Address for Ipv6Addr {
     }
 
     #[inline(always)]
-    fn line_bits<P: Prefetch>(self, table: &Table<P>) -> u64 {
-        let [high, _] = halves(self);
-        keyed(table, [high >> 16], 0)
+    fn line_bits(self, key: &Key) -> u64 {
+        key.v6_line(self)
     }
 
     #[inline(always)]
-    fn charge<P: Prefetch>(self, table: &Table<P>, bits: u64, syn: bool) -> Charge {
-        let [high, _] = halves(self);
-        Charge::v6(self, [bits, keyed(table, [high >> 32], 1)], syn)
+    fn take(self, limits: &Limits<'_>, bits: u64, syn: bool) -> Result<(), Limited> {
+        let Limits { counted, limit, moment, .. } = limits;
+        let hashes = [bits, counted.key.v6_wide(self)];
+        counted.limiter.take(&limit.rates, &Charge::v6(self, hashes, syn), *moment)
     }
 
     #[inline(always)]
@@ -257,8 +263,10 @@ fn halves(address: Ipv6Addr) -> [u64; 2] {
 pub(crate) struct Look<'a, P> {
     pub(crate) view: &'a View<'a>,
     pub(crate) table: &'a Table<P>,
+    /// Whether [anything](crate::policy::Policy::asks_who) is asked of who requests.
+    pub(crate) asks_who: bool,
     /// What the rates of requesters are counted in, if they are limited.
-    pub(crate) limiter: Option<&'a Limiter>,
+    pub(crate) counted: Option<&'a Counted>,
     pub(crate) work: &'a mut Work,
     /// The frame's place in the burst.
     pub(crate) place: usize,
@@ -273,15 +281,14 @@ impl<P: Prefetch> Look<'_, P> {
     /// A request deserves a probe.
     #[inline(always)]
     pub(crate) fn ask<A: Address>(&mut self, mut ask: Ask<A>) -> Found {
-        if let Some(limiter) = self.limiter {
-            ask.bits = ask.requester.line_bits(self.table);
-            limiter.line(ask.bits).inspect(|line| P::prefetch(*line));
+        if let Some(Counted { key, .. }) = self.counted {
+            ask.bits = ask.requester.line_bits(key);
         }
         let hash = ask.hash(self.table, request::first_identifier(self.table, &ask));
-        let Self { place, ingress, .. } = *self;
+        let Self { place, ingress, counted, .. } = *self;
         let traces = A::traces(self.work);
         push(&mut traces.asks, Job { place, ingress, task: ask, hash })?;
-        traces.ask_memory_together(self.table);
+        traces.ask_memory_together(self.table, counted);
         Ok(())
     }
 
@@ -293,10 +300,10 @@ impl<P: Prefetch> Look<'_, P> {
         if found.is_forged(&shown, hash, self.view.policy) {
             return Err(Outcome::DropForged);
         }
-        let Self { place, ingress, .. } = *self;
+        let Self { place, ingress, counted, .. } = *self;
         let traces = A::traces(self.work);
         push(&mut traces.matches, Job { place, ingress, task: found, hash })?;
-        traces.ask_memory_together(self.table);
+        traces.ask_memory_together(self.table, counted);
         Ok(())
     }
 

@@ -8,7 +8,6 @@ use common::{Ends, FAMILIES, Responder, ends, request, request_packet, routed};
 use ipnet::IpNet;
 use otherhalf_engine::access::{ALLOW, Access, DENY};
 use otherhalf_engine::{Outcome, Verdict};
-use otherhalf_policy::Prefixes;
 use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::trace::Request;
 
@@ -17,13 +16,10 @@ fn outcome(access: &[(u8, u8)], opt_out: &[u8], family: otherhalf_wire::ip::Fami
     let Ends { client, .. } = ends(family);
     let prefix = |len: u8| IpNet::new(client, len).unwrap();
     let mut ours = Responder::new();
-    ours.policy.access = Some(Arc::new(Access {
-        requests: Arc::new(Prefixes::new(
-            ALLOW,
-            access.iter().map(|(len, what)| (prefix(*len), *what)),
-        )),
-        opt_out: Arc::new(Prefixes::new(ALLOW, opt_out.iter().map(|len| (prefix(*len), DENY)))),
-    }));
+    ours.policy.access = Some(Arc::new(Access::new(
+        access.iter().map(|(len, what)| (prefix(*len), *what)),
+        opt_out.iter().map(|len| (prefix(*len), DENY)),
+    )));
     let frame = routed(&request_packet(ends(family), request(family, Protocol::Udp, 9, 4321)));
     let done = ours.play(&frame);
     let dropped = matches!(done.fate.outcome, Outcome::DropDenied | Outcome::DropOptedOut);
@@ -62,8 +58,8 @@ fn a_family_says_nothing_of_the_other() {
     for family in FAMILIES {
         let other = if ends(family).client.is_ipv4() { "::/0" } else { "0.0.0.0/0" };
         let mut ours = Responder::new();
-        let all = Arc::new(Prefixes::new(ALLOW, [(other.parse().unwrap(), DENY)]));
-        ours.policy.access = Some(Arc::new(Access { requests: Arc::clone(&all), opt_out: all }));
+        let all = [(other.parse().unwrap(), DENY)];
+        ours.policy.access = Some(Arc::new(Access::new(all, all)));
         ours.probe(family, request(family, Protocol::Udp, 9, 4321));
     }
 }
@@ -74,8 +70,7 @@ fn who_may_not_ask_is_not_refused_either() {
     for family in FAMILIES {
         let mut ours = Responder::new();
         let all = ["0.0.0.0/0", "::/0"].map(|text| (text.parse().unwrap(), DENY));
-        let requests = Arc::new(Prefixes::new(ALLOW, all));
-        ours.policy.access = Some(Arc::new(Access { requests, ..Access::default() }));
+        ours.policy.access = Some(Arc::new(Access::new(all, [])));
         let refused = Request { ttl: 0, ..request(family, Protocol::Udp, 9, 4321) };
         let done = ours.play(&routed(&request_packet(ends(family), refused)));
         assert_eq!((done.fate.outcome, done.fate.verdict), (Outcome::DropDenied, Verdict::Drop));
@@ -89,8 +84,7 @@ fn an_answer_is_taken_from_whoever_may_not_ask() {
         let mut ours = Responder::new();
         let probe = ours.probe(family, request(family, Protocol::Udp, 9, 4321));
         let all = ["0.0.0.0/0", "::/0"].map(|text| (text.parse().unwrap(), DENY));
-        let all = Arc::new(Prefixes::new(ALLOW, all));
-        ours.policy.access = Some(Arc::new(Access { requests: Arc::clone(&all), opt_out: all }));
+        ours.policy.access = Some(Arc::new(Access::new(all, all)));
         let exceeded = common::time_exceeded(family, &probe, 28);
         assert_eq!(ours.play(&exceeded).fate.outcome, Outcome::ResponseTimeExceeded);
     }

@@ -12,6 +12,7 @@
     clippy::expect_used,
     clippy::panic
 )]
+#![allow(clippy::inline_always, reason = "left to the compiler, what chooses cells is called")]
 #![cfg_attr(
     test,
     allow(

@@ -33,10 +33,18 @@
 //! of the two. Frames of one address mostly come by one queue, and what is lost that way is at most one request a worker for each
 //! that is counted. Nothing else can happen: a cell always holds what some charge wrote.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+mod charge;
+mod key;
+mod sweep;
+
+use std::ops::Deref;
 
 use crate::rates::Rates;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+pub use charge::Charge;
+pub use key::Key;
+pub use sweep::Sweep;
 
 /// Cells in a line.
 const CELLS: usize = 16;
@@ -83,7 +91,8 @@ pub enum Limited {
 
 /// The cells of some neighbouring prefixes: a cache line.
 #[derive(Debug, Default)]
-#[repr(align(64))]
+#[cfg_attr(not(loom), derive(zerocopy::FromZeros))]
+#[repr(C, align(64))]
 pub struct Line([AtomicU32; CELLS]);
 
 /// How often the limiter did something that no packet's outcome says. Relaxed: statistics.
@@ -118,86 +127,59 @@ impl Tally {
 /// The buckets.
 #[derive(Debug)]
 pub struct Limiter {
-    lines: Box<[Line]>,
-    wide: Box<[AtomicU32]>,
+    lines: Memory,
+    /// Cells of prefixes that are wider than a line's.
+    wide: Memory,
     tally: Tally,
 }
 
-/// What is asked for: whose buckets, and which.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Charge {
-    /// Chooses the line.
-    line: u64,
-    /// Chooses pairs within it, one for each kind of bucket.
-    pairs: [u64; 4],
-    wide: u16,
-    /// Kinds of buckets that the family has, besides that for TCP: `[first cell, cells]`.
-    kinds: &'static [[usize; 2]],
-    v6: bool,
-    syn: bool,
+/// Where the buckets are.
+#[derive(Debug)]
+enum Memory {
+    Own(Box<[Line]>),
+    Lent(&'static [Line]),
 }
 
-/// Where the kinds of buckets lie in a line: first cell, and how many. TCP's come last.
-const V4: [[usize; 2]; 3] = [[0, 8], [8, 4], [12, 4]];
-const V6: [[usize; 2]; 4] = [[0, 6], [6, 5], [11, 2], [13, 3]];
+impl Deref for Memory {
+    type Target = [Line];
 
-impl Charge {
-    /// For a probe to `address`; `hash` are 64 keyed bits of its /24.
-    #[must_use]
     #[inline]
-    pub fn v4(address: Ipv4Addr, hash: u64, syn: bool) -> Self {
-        let bits = address.to_bits();
-        let [high, low, ..] = address.octets();
-        Self {
-            line: hash,
-            pairs: [mix(hash, u64::from(bits)), mix(hash, 1 << 32), mix(hash, 2 << 32), 0],
-            wide: u16::from_be_bytes([high, low]),
-            kinds: &V4,
-            v6: false,
-            syn,
-        }
-    }
-
-    /// For a probe to `address`; `hashes` are 64 keyed bits of its /48, and of its /32.
-    #[must_use]
-    #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "any 16 bits of a hash do")]
-    pub fn v6(address: Ipv6Addr, hashes: [u64; 2], syn: bool) -> Self {
-        let [hash, wide] = hashes;
-        let bits = address.to_bits();
-        let (net, host) = ((bits >> 64) as u64, bits as u64);
-        let subnet = mix(hash, net);
-        Self {
-            line: hash,
-            pairs: [mix(subnet, host), subnet, mix(hash, 1), mix(hash, 2)],
-            wide: wide as u16,
-            kinds: &V6,
-            v6: true,
-            syn,
+    fn deref(&self) -> &[Line] {
+        match self {
+            Self::Own(own) => own,
+            Self::Lent(lent) => lent,
         }
     }
 }
 
-/// Bits of `a`, which are keyed, and of `b`: a multiplication folded, whose result tells neither.
-#[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the halves of a product")]
-fn mix(a: u64, b: u64) -> u64 {
-    let product =
-        u128::from(a ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(u128::from(b ^ a.rotate_left(32)));
-    (product >> 64) as u64 ^ product as u64
-}
+/// Lines that wide cells fill.
+const WIDE_LINES: usize = WIDE.div_ceil(CELLS);
 
 impl Limiter {
     /// Buckets in `lines` lines of 64 bytes, rounded up to a power of 2, all full.
     #[must_use]
     pub fn new(lines: usize) -> Self {
-        let lines = lines.clamp(1, 1 << 26).next_power_of_two();
-        let full = |_| AtomicU32::new(0);
-        Self {
-            lines: (0..lines).map(|_| Line(std::array::from_fn(full))).collect(),
-            wide: (0..WIDE).map(full).collect(),
-            tally: Tally::default(),
-        }
+        let own = |lines| Memory::Own((0..lines).map(|_| Line::default()).collect());
+        let lines = Self::memory_for(lines).saturating_sub(WIDE_LINES);
+        Self { lines: own(lines), wide: own(WIDE_LINES), tally: Tally::default() }
+    }
+
+    /// The same in `memory`, which is zeroed: as many as the greatest power of 2 of lines for which there is [enough](Self::memory_for).
+    /// Without any, nothing is limited.
+    ///
+    /// For huge pages, since lines are touched at random: in ordinary ones, each miss of the cache is one of the address translation too.
+    #[must_use]
+    pub fn new_in(memory: &'static [Line]) -> Self {
+        let (wide, rest) = memory.split_at_checked(WIDE_LINES).unwrap_or_default();
+        let lines = rest.len().checked_ilog2().map_or(0, |bits| 1 << bits);
+        let lines = Memory::Lent(rest.get(..lines).unwrap_or_default());
+        Self { lines, wide: Memory::Lent(wide), tally: Tally::default() }
+    }
+
+    /// How many lines of memory are needed for `lines` that are told by hashes.
+    #[must_use]
+    pub fn memory_for(lines: usize) -> usize {
+        lines.clamp(1, 1 << 26).next_power_of_two().saturating_add(WIDE_LINES)
     }
 
     /// How many lines there are.
@@ -223,56 +205,66 @@ impl Limiter {
     #[must_use]
     #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash do")]
     pub fn line(&self, hash: u64) -> Option<&Line> {
-        // Their number is a power of 2, and not 0.
-        self.lines.get(hash as usize & self.lines.len().wrapping_sub(1))
+        let lines = &*self.lines;
+        // Their number is a power of 2; if it is 0, there is nothing to get.
+        lines.get(hash as usize & lines.len().wrapping_sub(1))
+    }
+
+    /// The cell of a wide prefix.
+    #[inline]
+    fn wide(&self, place: u16) -> Option<&AtomicU32> {
+        let place = usize::from(place) & (WIDE - 1);
+        self.wide.get(place / CELLS)?.0.get(place % CELLS)
     }
 
     /// Takes a token out of each bucket of `charge`, or none if one of them is empty: then it is said which.
+    ///
+    /// Straight on, without a branch until all buckets are read and compared; which one is empty is asked only if one is.
     #[inline]
-    pub fn take(&self, rates: &Rates, charge: &Charge, now: Moment) -> Result<(), Limited> {
-        let (Some(line), Some(wide)) =
-            (self.line(charge.line), self.wide.get(usize::from(charge.wide) & (WIDE - 1)))
-        else {
+    pub fn take<const NARROW: usize>(
+        &self,
+        rates: &Rates,
+        charge: &Charge<NARROW>,
+        now: Moment,
+    ) -> Result<(), Limited> {
+        let (Some(line), Some(wide)) = (self.line(charge.line), self.wide(charge.wide)) else {
             return Ok(());
         };
-        let intervals = rates.intervals(charge.v6);
-        let (kinds, last) = charge.kinds.split_at(charge.kinds.len().saturating_sub(1));
-        let mut pairs = [None; V6.len()];
-        for (((place, kind), pair), interval) in
-            kinds.iter().enumerate().zip(&charge.pairs).zip(&intervals.narrow)
-        {
-            let found = Pair::of(line, *kind, *pair, now, rates.window);
-            let limited = if place == 0 { Limited::Address } else { Limited::Prefix };
-            found.afford(*interval, rates.window).ok_or(limited)?;
-            if let Some(slot) = pairs.get_mut(place) {
-                *slot = Some((found, *interval));
+        let intervals = rates.intervals(Charge::<NARROW>::V6);
+        let window = rates.window;
+        let pairs = charge.narrow.map(|places| Pair::of(line, places, now, window));
+        // What would be spent with one more. Both are minutes at most, of the nine that there are: nothing overflows.
+        let mut spent = pairs.each_ref().map(Pair::spent);
+        for (spent, interval) in spent.iter_mut().zip(&intervals.narrow) {
+            *spent = spent.wrapping_add(*interval);
+        }
+        let spent_wide = debt(wide, now, window).wrapping_add(intervals.wide);
+        if spent.iter().copied().fold(spent_wide, u32::max) > window {
+            let [address, ..] = spent.as_slice() else { return Ok(()) };
+            return Err(if *address > window { Limited::Address } else { Limited::Prefix });
+        }
+        if let Some(places) = charge.syn {
+            let pair = Pair::of(line, places, now, window);
+            let spent = pair.spent().wrapping_add(intervals.syn);
+            if spent > window {
+                return Err(Limited::Syn);
             }
+            pair.charge(spent, now);
         }
-        let spent = debt(wide, now, rates.window);
-        if spent.saturating_add(intervals.wide) > rates.window {
-            return Err(Limited::Prefix);
+        for (pair, spent) in pairs.iter().zip(spent) {
+            pair.charge(spent, now);
         }
-        if charge.syn
-            && let (Some(kind), Some(pair)) = (last.first(), charge.pairs.get(kinds.len()))
-        {
-            let found = Pair::of(line, *kind, *pair, now, rates.window);
-            found.afford(intervals.syn, rates.window).ok_or(Limited::Syn)?;
-            found.charge(intervals.syn, now);
-        }
-        for (pair, interval) in pairs.iter().flatten() {
-            pair.charge(*interval, now);
-        }
-        wide.store(now.0.wrapping_add(spent).wrapping_add(intervals.wide), Ordering::Relaxed);
+        wide.store(now.0.wrapping_add(spent_wide), Ordering::Relaxed);
         Ok(())
     }
 }
 
-/// The time that `cell` is ahead of `now`, the whole window at most; none for one that is behind, or further ahead than can be: it was
-/// not touched for long.
+/// The time that `cell` is ahead of `now`: a window, and what a reload or another worker's clock makes of it, at most. None for one that is
+/// behind, or further ahead than can be: it was not touched for long.
 #[inline]
 fn debt(cell: &AtomicU32, now: Moment, window: u32) -> u32 {
     let ahead = cell.load(Ordering::Relaxed).wrapping_sub(now.0);
-    if ahead > window.saturating_add(AHEAD) { 0 } else { ahead.min(window) }
+    if ahead > window.saturating_add(AHEAD) { 0 } else { ahead }
 }
 
 /// The two cells of a bucket.
@@ -283,39 +275,25 @@ struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
-    /// The pair that `hash` chooses among the cells of `kind`.
+    /// The cells at `places` of the line.
     #[inline]
-    fn of(line: &'a Line, kind: [usize; 2], hash: u64, now: Moment, window: u32) -> Self {
-        let [start, cells] = kind;
-        // Each half of a hash, scaled to how many there are to choose from.
-        let scale =
-            |bits: u64, n: usize| ((bits & 0xffff_ffff).wrapping_mul(n as u64) >> 32) as usize;
-        let one = scale(hash, cells);
-        let step = scale(hash >> 32, cells.saturating_sub(1)).saturating_add(1);
-        let other = one.saturating_add(step);
-        let other = if other >= cells { other.saturating_sub(cells) } else { other };
-        let [first, ..] = &line.0;
-        let cell = |place: usize| line.0.get(start.saturating_add(place)).unwrap_or(first);
-        let cells = [cell(one), cell(other)];
+    fn of(Line(line): &'a Line, places: [u8; 2], now: Moment, window: u32) -> Self {
+        let [first, ..] = line;
+        // Less than all, so that nothing is to be checked.
+        let cells = places.map(|place| line.get(usize::from(place) & (CELLS - 1)).unwrap_or(first));
         Self { cells, debts: cells.map(|cell| debt(cell, now, window)) }
     }
 
+    /// What is spent: the less of the two.
     #[inline]
     fn spent(&self) -> u32 {
         let [one, other] = self.debts;
         one.min(other)
     }
 
-    /// Whether one more fits into the window.
+    /// Raises both cells to `spent`, which is more than what was.
     #[inline]
-    fn afford(&self, interval: u32, window: u32) -> Option<()> {
-        (self.spent().saturating_add(interval) <= window).then_some(())
-    }
-
-    /// Raises both cells to what is spent with one more.
-    #[inline]
-    fn charge(&self, interval: u32, now: Moment) {
-        let spent = self.spent().saturating_add(interval);
+    fn charge(&self, spent: u32, now: Moment) {
         for (cell, debt) in self.cells.iter().zip(self.debts) {
             if debt < spent {
                 cell.store(now.0.wrapping_add(spent), Ordering::Relaxed);
@@ -323,10 +301,6 @@ impl<'a> Pair<'a> {
         }
     }
 }
-
-mod sweep;
-
-pub use sweep::Sweep;
 
 #[cfg(test)]
 mod tests;

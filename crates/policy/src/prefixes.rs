@@ -3,7 +3,7 @@
 //! Prefixes of a family are flattened into ranges, of which each has one value, and the range of an address is found in a
 //! tree of their first addresses (`tree.rs`). So the memory is bounded by the number of prefixes, whatever their lengths, and a
 //! look-up takes the same steps for every address: nobody can choose one that is slow. Where no prefix is near, a filter of
-//! one bit says so before (`filter.rs`). Why not a trie:
+//! a few bits says so before (`filter.rs`). Why not a trie:
 //! [ADR 0031](../../../docs/adr/0031-prefixes-are-ranges-in-a-tree.md).
 
 mod filter;
@@ -22,6 +22,31 @@ use tree::Tree;
 const V4: usize = 16;
 /// The same for IPv6.
 const V6: usize = 4;
+
+/// The ranges of both families.
+struct Both {
+    v4: Ranges<u32>,
+    v6: Ranges<u128>,
+}
+
+impl Both {
+    fn new(default: u8, entries: impl IntoIterator<Item = (IpNet, u8)>) -> Self {
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for (prefix, value) in entries {
+            match prefix {
+                IpNet::V4(net) => {
+                    let (start, end) = (net.network().to_bits(), net.broadcast().to_bits());
+                    v4.push(Span { start, end, value });
+                }
+                IpNet::V6(net) => {
+                    let (start, end) = (net.network().to_bits(), net.broadcast().to_bits());
+                    v6.push(Span { start, end, value });
+                }
+            }
+        }
+        Self { v4: Ranges::new(default, v4), v6: Ranges::new(default, v6) }
+    }
+}
 
 /// What is known of addresses by their prefixes. Never changed, only made anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,21 +70,23 @@ impl Prefixes {
     /// matter. Of equal prefixes, the greatest value is taken.
     #[must_use]
     pub fn new(default: u8, entries: impl IntoIterator<Item = (IpNet, u8)>) -> Self {
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for (prefix, value) in entries {
-            match prefix {
-                IpNet::V4(net) => {
-                    let (start, end) = (net.network().to_bits(), net.broadcast().to_bits());
-                    v4.push(Span { start, end, value });
-                }
-                IpNet::V6(net) => {
-                    let (start, end) = (net.network().to_bits(), net.broadcast().to_bits());
-                    v6.push(Span { start, end, value });
-                }
-            }
-        }
-        let v4 = Ranges::new(default, v4);
-        let v6 = Ranges::new(default, v6);
+        let Both { v4, v6 } = Both::new(default, entries);
+        Self::of(default, v4, v6)
+    }
+
+    /// What two sets say together, for the price of one look-up: `join` of the values that an address has by each, all others having 0.
+    #[must_use]
+    pub fn joined(
+        one: impl IntoIterator<Item = (IpNet, u8)>,
+        other: impl IntoIterator<Item = (IpNet, u8)>,
+        join: impl Fn(u8, u8) -> u8,
+    ) -> Self {
+        let (one, other) = (Both::new(0, one), Both::new(0, other));
+        let (v4, v6) = (one.v4.joined(&other.v4, &join), one.v6.joined(&other.v6, &join));
+        Self::of(join(0, 0), v4, v6)
+    }
+
+    fn of(default: u8, v4: Ranges<u32>, v6: Ranges<u128>) -> Self {
         let count = v4.prefixes.saturating_add(v6.prefixes);
         let (filter_v4, filter_v6) = (Filter::new(default, &v4), Filter::new(default, &v6));
         Self { v4: Tree::new(v4), v6: Tree::new(v6), filter_v4, filter_v6, count }
@@ -91,7 +118,7 @@ impl Prefixes {
         self.filter_v6.known(address).unwrap_or_else(|| self.v6.get(address))
     }
 
-    /// How many prefixes there are, equal ones counted once.
+    /// How many prefixes there are, equal ones of a set counted once.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.count

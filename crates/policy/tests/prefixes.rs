@@ -15,26 +15,30 @@ fn search(default: u8, entries: &[(IpNet, u8)], address: IpAddr) -> u8 {
     best.map_or(default, |(_, value)| *value)
 }
 
-/// Asks for all places where something may change: the ends of each prefix, what is beside them, and the ends of the space.
-fn compare(default: u8, entries: &[(IpNet, u8)], others: &[IpAddr]) {
-    let set = Prefixes::new(default, entries.iter().copied());
+/// All places where something may change: the ends of each prefix, what is beside them, and the ends of the space.
+fn edges(entries: &[(IpNet, u8)]) -> Vec<IpAddr> {
     let v4 = |bits: u32| IpAddr::V4(Ipv4Addr::from_bits(bits));
     let v6 = |bits: u128| IpAddr::V6(Ipv6Addr::from_bits(bits));
-    let mut asked = vec![v4(0), v4(u32::MAX), v6(0), v6(u128::MAX)];
-    asked.extend(others);
+    let mut edges = vec![v4(0), v4(u32::MAX), v6(0), v6(u128::MAX)];
     for (prefix, _) in entries {
         match prefix {
             IpNet::V4(net) => {
                 let (low, high) = (net.network().to_bits(), net.broadcast().to_bits());
-                asked.extend([low, high, low.wrapping_sub(1), high.wrapping_add(1)].map(v4));
+                edges.extend([low, high, low.wrapping_sub(1), high.wrapping_add(1)].map(v4));
             }
             IpNet::V6(net) => {
                 let (low, high) = (net.network().to_bits(), net.broadcast().to_bits());
-                asked.extend([low, high, low.wrapping_sub(1), high.wrapping_add(1)].map(v6));
+                edges.extend([low, high, low.wrapping_sub(1), high.wrapping_add(1)].map(v6));
             }
         }
     }
-    for address in asked {
+    edges
+}
+
+/// Asks for all [edges], and for `others`.
+fn compare(default: u8, entries: &[(IpNet, u8)], others: &[IpAddr]) {
+    let set = Prefixes::new(default, entries.iter().copied());
+    for address in edges(entries).iter().chain(others).copied() {
         assert_eq!(set.get(address), search(default, entries, address), "{address} of {entries:?}");
     }
     let mut distinct: Vec<IpNet> = entries.iter().map(|(prefix, _)| prefix.trunc()).collect();
@@ -46,13 +50,17 @@ fn compare(default: u8, entries: &[(IpNet, u8)], others: &[IpAddr]) {
 
 /// Mostly near to each other, so that they hold each other and meet; else anywhere.
 fn prefix_v4() -> impl Strategy<Value = IpNet> {
-    let bits = prop_oneof![any::<u32>(), 0_u32..64, (0_u32..64).prop_map(|low| !low)];
+    let near = 0_u32..64;
+    let blocks = near.clone().prop_map(|block| block << 12);
+    let bits = prop_oneof![any::<u32>(), near.clone(), near.prop_map(|low| !low), blocks];
     (bits, 0_u8..=32)
         .prop_map(|(bits, len)| Ipv4Net::new(Ipv4Addr::from_bits(bits), len).unwrap().into())
 }
 
 fn prefix_v6() -> impl Strategy<Value = IpNet> {
-    let bits = prop_oneof![any::<u128>(), 0_u128..64, (0_u128..64).prop_map(|low| !low)];
+    let near = 0_u128..64;
+    let blocks = near.clone().prop_map(|block| block << 90);
+    let bits = prop_oneof![any::<u128>(), near.clone(), near.prop_map(|low| !low), blocks];
     (bits, 0_u8..=128)
         .prop_map(|(bits, len)| Ipv6Net::new(Ipv6Addr::from_bits(bits), len).unwrap().into())
 }
@@ -68,6 +76,25 @@ proptest! {
         let v4 = v4.into_iter().map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)));
         let v6 = v6.into_iter().map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits)));
         compare(default, &entries, &v4.chain(v6).collect::<Vec<_>>());
+    }
+}
+
+proptest! {
+    #[test]
+    fn two_sets_joined_say_what_each_says(
+        one in prop::collection::vec((prop_oneof![prefix_v4(), prefix_v6()], 0_u8..4), 0..50),
+        other in prop::collection::vec((prop_oneof![prefix_v4(), prefix_v6()], 0_u8..4), 0..50),
+        v4 in any::<[u32; 8]>(),
+        v6 in any::<[u128; 8]>(),
+    ) {
+        let join = |one: u8, other: u8| one | other << 4;
+        let both = Prefixes::joined(one.iter().copied(), other.iter().copied(), join);
+        let v4 = v4.into_iter().map(|bits| IpAddr::V4(Ipv4Addr::from_bits(bits)));
+        let v6 = v6.into_iter().map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits)));
+        for address in v4.chain(v6).chain(edges(&one)).chain(edges(&other)) {
+            let [one, other] = [&one, &other].map(|entries| search(0, entries, address));
+            assert_eq!(both.get(address), join(one, other), "{address}");
+        }
     }
 }
 

@@ -5,8 +5,9 @@ use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
 
 use crate::path::Kind;
+use crate::policed::Lists;
 use crate::port;
-use crate::traffic::Traffic;
+use crate::traffic::{Clients, Traffic};
 
 /// Entries that are pending while a variant is timed.
 pub(crate) const LIVE: u64 = 1 << 20;
@@ -60,7 +61,17 @@ const fn side<Kind: Copy>(
     load: Load,
     (family, protocol): (Family, Protocol),
 ) -> Side<Kind> {
-    Side { kind, load, traffic: Traffic { family, protocol } }
+    Side { kind, load, traffic: Traffic::new(family, protocol) }
+}
+
+/// A worker under all policy with these lists, and one without any, asked by these clients.
+fn policy(name: &'static str, family: Family, lists: Lists, clients: Clients) -> Case {
+    let side = |kind| {
+        let traffic = Traffic { family, protocol: Protocol::Udp, clients };
+        Side { kind, load: Load::Requests, traffic }
+    };
+    let pair = Pair::Port([side(port::Kind::Policed(lists)), side(port::Kind::Worker)]);
+    Case { name, pair, target: 1.25, budget: false }
 }
 
 /// Of the whole path, on a port.
@@ -89,9 +100,15 @@ pub fn path() -> Vec<Case> {
         case("path/requests-v6/v4", [Worker; 2], Requests, [V6, V4], 1.25),
         case("path/answers-v6/v4", [Worker; 2], Answers, [V6, V4], 1.25),
         // All policy, and none.
-        case("path/policy-requests-v4/off", [Policed, Worker], Requests, [V4; 2], 1.25),
-        case("path/policy-requests-v6/off", [Policed, Worker], Requests, [V6; 2], 1.25),
-        case("path/policy-answers-v4/off", [Policed, Worker], Answers, [V4; 2], 1.25),
+        policy("path/policy-requests-v4/off", Family::V4, Lists::Away, Clients::Many),
+        policy("path/policy-requests-v6/off", Family::V6, Lists::Away, Clients::Many),
+        case("path/policy-answers-v4/off", [Policed(Lists::Away), Worker], Answers, [V4; 2], 1.25),
+        // As it is on most days, and as it is at worst.
+        policy("path/policy-usual-v4/off", Family::V4, Lists::Small, Clients::Few),
+        policy("path/policy-usual-v6/off", Family::V6, Lists::Small, Clients::Few),
+        policy("path/policy-scattered-v6/off", Family::V6, Lists::Away, Clients::Scattered),
+        policy("path/policy-worst-v4/off", Family::V4, Lists::Near, Clients::Scattered),
+        policy("path/policy-worst-v6/off", Family::V6, Lists::Near, Clients::Scattered),
         case("path/requests-v4/c", [Worker, Yardstick], Requests, [V4; 2], 1.1),
         case("path/answers-v4/c", [Worker, Yardstick], Answers, [V4; 2], 1.1),
         case("path/requests-v6/c", [Worker, Yardstick], Requests, [V6; 2], 1.1),
@@ -121,8 +138,20 @@ pub fn engine() -> Vec<Case> {
     vec![
         case("engine/control", [Engine; 2], Requests, [V4; 2], 1.05),
         case("engine/control-c", [Yardstick; 2], Requests, [V4; 2], 1.05),
-        case("engine/policy-requests-v4/off", [Policed, Engine], Requests, [V4; 2], 1.25),
-        case("engine/policy-requests-v6/off", [Policed, Engine], Requests, [V6; 2], 1.25),
+        case(
+            "engine/policy-requests-v4/off",
+            [Policed(Lists::Away), Engine],
+            Requests,
+            [V4; 2],
+            1.25,
+        ),
+        case(
+            "engine/policy-requests-v6/off",
+            [Policed(Lists::Away), Engine],
+            Requests,
+            [V6; 2],
+            1.25,
+        ),
         case("engine/requests-v4/c", [Engine, Yardstick], Requests, [V4; 2], 1.1),
         case("engine/answers-v4/c", [Engine, Yardstick], Answers, [V4; 2], 1.1),
         case("engine/requests-v6/c", [Engine, Yardstick], Requests, [V6; 2], 1.1),

@@ -12,7 +12,7 @@
 pub mod traffic;
 pub mod pages;
 pub mod path;
-mod policed;
+pub mod policed;
 pub mod alone;
 pub mod port;
 pub mod windows;

@@ -14,7 +14,7 @@ use otherhalf_policy::Limiter;
 use otherhalf_responder::worker::Prefetching;
 
 use crate::pages::Pages;
-use crate::policed;
+use crate::policed::{self, Lists};
 use crate::traffic::{BURST, OWN_MAC, OWN_V4, OWN_V6, ROUTER_MAC, Rooms};
 
 /// Lengths of the on-link prefixes.
@@ -40,7 +40,7 @@ pub enum Kind {
     /// `crates/engine`, without policy.
     Engine,
     /// The same, with all policy of a public responder.
-    Policed,
+    Policed(Lists),
     /// The very same work in C.
     Yardstick,
 }
@@ -65,8 +65,8 @@ impl Path {
             Kind::Engine => {
                 Which::Engine(Box::new(Responder::new(settings, pages, policed::off(), None)?))
             }
-            Kind::Policed => {
-                let (policy, limiter) = policed::policy()?;
+            Kind::Policed(lists) => {
+                let (policy, limiter) = policed::policy(lists, pages)?;
                 Which::Engine(Box::new(Responder::new(settings, pages, policy, Some(limiter))?))
             }
             Kind::Yardstick => Which::Yardstick(yardstick(settings, pages)?),

@@ -16,7 +16,7 @@ use otherhalf_responder::worker::{Turns, Worker};
 use crate::case::{ENTRIES, LIVE, Load, Side};
 use crate::pages::Pages;
 use crate::path::{Settings, answered, limited, surroundings, table, yardstick};
-use crate::policed;
+use crate::policed::{self, Lists};
 use crate::traffic::{BURST, SECRET, Traffic};
 use crate::windows::Timed;
 
@@ -34,7 +34,7 @@ pub enum Kind {
     /// The responder's worker: its queues, its engine, its counters.
     Worker,
     /// The same, with all policy of a public responder.
-    Policed,
+    Policed(Lists),
     /// The very same work in C.
     Yardstick,
     /// Far less work in C.
@@ -114,12 +114,12 @@ impl Subject {
         let settings =
             Settings { entries: ENTRIES, timeout_ticks: TIMEOUT_S * hz, secret: SECRET, hz };
         Ok(match kind {
-            Kind::Worker | Kind::Policed => {
-                let policy = if kind == Kind::Worker {
-                    (policed::off(), None)
-                } else {
-                    let (policy, limiter) = policed::policy()?;
+            Kind::Worker | Kind::Policed(_) => {
+                let policy = if let Kind::Policed(lists) = kind {
+                    let (policy, limiter) = policed::policy(lists, pages)?;
                     (policy, Some(limiter))
+                } else {
+                    (policed::off(), None)
                 };
                 let (worker, shared) = worker(&settings, pages, pool, queues, policy)?;
                 Self::Worker(Box::new(worker.turns(shared)), shared)

@@ -34,6 +34,12 @@ pub const ROUTER_MAC: Mac = Mac([2, 0, 0, 0, 0, 2]);
 pub const OWN_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 /// As [`OWN_V4`].
 pub const OWN_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
+/// The /6 of IPv4 that clients are in.
+pub(crate) const CLIENTS_V4: u32 = 0x1000_0000;
+/// What no scattered client has in his address of IPv4.
+pub(crate) const NEVER_V4: u32 = 0x10;
+/// The first /48 of IPv6 that clients are in, each in a /64 that ends with 0.
+pub(crate) const CLIENTS_V6: u64 = 0x2c00_0000_0000;
 /// Octets of the headers of an IPv6 frame.
 const HEADERS: usize = 14 + 40;
 
@@ -53,7 +59,23 @@ pub struct Traffic {
     pub family: Family,
     /// What the probes are.
     pub protocol: Protocol,
+    /// Who asks.
+    pub clients: Clients,
 }
+
+/// Who asks. The addresses matter to policy alone; to all else, each is as good as another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// 2^26 addresses in random order: of IPv4 in a /6, of IPv6 in one /48.
+    Many,
+    /// 10 000 addresses by turns, in almost as many /24 or /48.
+    Few,
+    /// 2^25 addresses in random order, in 2^18 /24 or /48.
+    Scattered,
+}
+
+/// [`Clients::Few`]: as a public responder may have in the few seconds that a cache remembers.
+const FEW: u64 = 10_000;
 
 /// Buffers as a driver's memory pool has them, and the lengths of the frames in them.
 #[derive(Debug)]
@@ -100,6 +122,12 @@ impl Rooms {
 }
 
 impl Traffic {
+    /// Of [many](Clients::Many) clients.
+    #[must_use]
+    pub const fn new(family: Family, protocol: Protocol) -> Self {
+        Self { family, protocol, clients: Clients::Many }
+    }
+
     /// Fills `rooms` with requests of the clients `first` and following.
     ///
     /// # Errors
@@ -212,16 +240,23 @@ impl Traffic {
         }
     }
 
-    /// A client's address: spread over 2^26 of them.
+    /// A client's address.
     fn client(self, client: u64) -> IpAddr {
+        let client = if self.clients == Clients::Few { client % FEW } else { client };
         let spread = client.wrapping_mul(0x9e37_79b1) & 0x03ff_ffff;
-        match self.family {
-            Family::V4 => {
-                Ipv4Addr::from_bits(0x1000_0000 | u32::try_from(spread).unwrap_or(0)).into()
+        match (self.family, self.clients) {
+            (Family::V4, clients) => {
+                let never = if clients == Clients::Scattered { NEVER_V4 } else { 0 };
+                let spread = u32::try_from(spread).unwrap_or(0) & !never;
+                Ipv4Addr::from_bits(CLIENTS_V4 | spread).into()
             }
-            Family::V6 => {
+            (Family::V6, Clients::Many) => {
                 Ipv6Addr::from_bits(0x2001_0db8_000f_u128 << 80 | u128::from(spread) << 20 | 9)
                     .into()
+            }
+            (Family::V6, Clients::Few | Clients::Scattered) => {
+                let net = u128::from(CLIENTS_V6) << 80 | u128::from(spread >> 8) << 80;
+                Ipv6Addr::from_bits(net | u128::from(spread & 0xff) << 20 | 9).into()
             }
         }
     }

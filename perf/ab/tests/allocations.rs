@@ -23,8 +23,8 @@ fn a_turn_allocates_nothing() {
     let ports = Ports::new(&eal).unwrap();
     let pool = ports.pool();
     let sides = [
-        (Load::Requests, Traffic { family: Family::V4, protocol: Protocol::Tcp }),
-        (Load::Answers, Traffic { family: Family::V6, protocol: Protocol::Udp }),
+        (Load::Requests, Traffic::new(Family::V4, Protocol::Tcp)),
+        (Load::Answers, Traffic::new(Family::V6, Protocol::Udp)),
     ];
     for ((load, traffic), ends) in sides.into_iter().zip(ports.ends) {
         let side = Side { kind: Kind::Worker, load, traffic };

@@ -24,7 +24,7 @@ fn engine_and_yardstick_write_the_same_bytes() {
         (Family::V6, Protocol::Udp, Load::Answers),
         (Family::V4, Protocol::Icmp, Load::Answers),
     ] {
-        let traffic = Traffic { family, protocol };
+        let traffic = Traffic::new(family, protocol);
         let [mut engine, mut yardstick] = [Kind::Engine, Kind::Yardstick]
             .map(|kind| Alone::new(Side { kind, load, traffic }, HZ, Pages::Ordinary).unwrap());
         for _ in 0..100 {

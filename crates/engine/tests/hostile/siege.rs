@@ -7,14 +7,14 @@ use crate::common::{
     self, FAMILIES, SECOND, TIMEOUT, ends, engine, error_packet, interfaces, neighbours, network,
     packet_of, read, request, request_packet, routed,
 };
-use otherhalf_engine::access::{ALLOW, Access, DENY};
+use otherhalf_engine::access::{Access, DENY};
 use otherhalf_engine::frame::LEAST_ROOM;
 use otherhalf_engine::kernel::Exceptions;
 use otherhalf_engine::policy::{Allowances, Bogons, Flows, LeastRequest, RateLimit, Reply};
 use otherhalf_engine::{
     Counters, Engine, Fate, Frame, Neighbours, Network, Outcome, Policy, PortId, View, Vouched,
 };
-use otherhalf_policy::{Limiter, Limits, Prefixes, Rates};
+use otherhalf_policy::{Limiter, Limits, Rates};
 use otherhalf_wire::icmp::Kind;
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
@@ -54,12 +54,10 @@ fn settings() -> Vec<Setting> {
     let partial = || Network::new(interfaces.clone(), &routes).unwrap();
     let only = |protocol| Some(Flows { allowed: vec![53..=4321], ..Flows::any(protocol) });
     let udp = only(Protocol::Udp);
-    let deny = |texts: [&str; 2]| {
-        Arc::new(Prefixes::new(ALLOW, texts.map(|text| (text.parse().unwrap(), DENY))))
-    };
+    let deny = |texts: [&str; 2]| texts.map(|text| (text.parse().unwrap(), DENY));
     let requests = deny(["10.2.0.0/16", "2001:db8:f2::/48"]);
     let opt_out = deny(["10.3.0.0/16", "2001:db8:f3::/48"]);
-    let access = Some(Arc::new(Access { requests, opt_out }));
+    let access = Some(Arc::new(Access::new(requests, opt_out)));
     let strict = Policy { udp, tcp: None, closed_ports: false, access, ..Policy::default() };
     let guarded = Policy { bogons: Bogons::Drop, ..Policy::default() };
     let limits = Limits { address: 10, narrow: [20, 20], wide: 50, syn: 1 };

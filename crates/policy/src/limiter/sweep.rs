@@ -3,7 +3,7 @@
 //! Time is 32 bits in a cell. One that was written long ago comes round from behind to ahead, and would limit its next addresses for as
 //! long as a burst is. The sweep moves it to the present before.
 
-use super::{CELLS, Limiter, Moment, debt};
+use super::{CELLS, Limiter, Line, Moment, debt};
 use crate::rates::Rates;
 use crate::sync::{AtomicU32, Ordering};
 
@@ -29,7 +29,7 @@ impl Limiter {
     /// How many cells there are.
     #[must_use]
     pub fn cells(&self) -> usize {
-        self.lines.len().saturating_mul(CELLS).saturating_add(self.wide.len())
+        self.lines.len().saturating_add(self.wide.len()).saturating_mul(CELLS)
     }
 
     /// Passes up to `lines` more lines of 64 bytes; at the end of a pass, returns how many cells it found spent, in part or wholly. The next
@@ -43,16 +43,10 @@ impl Limiter {
         rates: &Rates,
         now: Moment,
     ) -> Option<u64> {
-        // The wide cells come after the lines, as if in lines of their own.
-        let all = self.lines.len().saturating_add(self.wide.len().div_ceil(CELLS));
+        let all = self.lines.len().saturating_add(self.wide.len());
         let end = cursor.next.saturating_add(lines).min(all);
-        for place in cursor.next..end {
-            let cells = if let Some(line) = self.lines.get(place) {
-                &line.0[..]
-            } else {
-                let wide = place.saturating_sub(self.lines.len());
-                self.wide.chunks(CELLS).nth(wide).unwrap_or_default()
-            };
+        let passed = self.lines.iter().chain(&*self.wide).skip(cursor.next).take(lines);
+        for Line(cells) in passed {
             for cell in cells {
                 if debt(cell, now, rates.window) > 0 {
                     cursor.spent = cursor.spent.saturating_add(1);

@@ -121,8 +121,8 @@ fn what_is_limited_costs_nothing() {
 }
 
 fn cells(limiter: &Limiter) -> Vec<u32> {
-    let narrow = limiter.lines.iter().flat_map(|line| &line.0);
-    narrow.chain(&limiter.wide).map(|cell| cell.load(Ordering::Relaxed)).collect()
+    let cells = limiter.lines.iter().chain(&*limiter.wide).flat_map(|line| &line.0);
+    cells.map(|cell| cell.load(Ordering::Relaxed)).collect()
 }
 
 /// 200 honest clients, each with a third of its rate, among 3 million requests a second with random sources.
@@ -256,6 +256,25 @@ fn rates_that_cannot_be_kept_are_told() {
 }
 
 const LONGEST: Duration = crate::rates::LONGEST_BURST;
+
+/// Of lent memory, as much is used as makes a power of 2 of lines.
+#[test]
+fn lent_memory_is_as_good() {
+    let lend = |lines: usize| {
+        let memory: Vec<Line> = (0..lines).map(|_| Line::default()).collect();
+        Limiter::new_in(memory.leak())
+    };
+    for (lines, used) in [(Limiter::memory_for(100), 128), (WIDE_LINES + 100, 64)] {
+        let ours = Ours { limiter: lend(lines), ..Ours::new(1) };
+        assert_eq!(ours.limiter.lines(), used);
+        assert_eq!(ours.limiter.octets(), used * 64 + WIDE * 4);
+        let taken = (0..1000).filter(|_| ours.v4(HOST, START).is_ok()).count();
+        assert!((99..=100).contains(&taken), "{taken}");
+    }
+    let ours = Ours { limiter: lend(WIDE_LINES), ..Ours::new(1) };
+    assert_eq!(ours.limiter.lines(), 0);
+    assert!((0..1000).all(|_| ours.v4(HOST, START).is_ok()), "no memory, no limits");
+}
 
 #[test]
 fn nothing_is_allocated_on_the_way() {

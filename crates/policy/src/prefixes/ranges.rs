@@ -11,6 +11,8 @@ pub(super) trait Address: Copy + Ord {
 
     /// The next address, if there is one.
     fn next(self) -> Option<Self>;
+    /// The address before, if there is one.
+    fn before(self) -> Option<Self>;
 }
 
 impl Address for u32 {
@@ -20,6 +22,10 @@ impl Address for u32 {
     fn next(self) -> Option<Self> {
         self.checked_add(1)
     }
+
+    fn before(self) -> Option<Self> {
+        self.checked_sub(1)
+    }
 }
 
 impl Address for u128 {
@@ -28,6 +34,10 @@ impl Address for u128 {
 
     fn next(self) -> Option<Self> {
         self.checked_add(1)
+    }
+
+    fn before(self) -> Option<Self> {
+        self.checked_sub(1)
     }
 }
 
@@ -70,6 +80,44 @@ impl<A: Address> Ranges<A> {
             ranges.end(inner, open.last(), default);
         }
         ranges
+    }
+
+    /// What `self` and `other` say together: `join` of both values, for each address.
+    pub(super) fn joined(&self, other: &Self, join: impl Fn(u8, u8) -> u8) -> Self {
+        let first = |ranges: &Self| ranges.values.first().copied().unwrap_or_default();
+        let mut values = [first(self), first(other)];
+        let mut all = Self {
+            starts: Vec::with_capacity(self.starts.len().saturating_add(other.starts.len())),
+            values: vec![join(values[0], values[1])],
+            prefixes: self.prefixes.saturating_add(other.prefixes),
+        };
+        let (mut ours, mut theirs) = (self.begun().peekable(), other.begun().peekable());
+        loop {
+            let next = ours.peek().into_iter().chain(theirs.peek()).map(|(start, _)| *start).min();
+            let Some(start) = next else { return all };
+            let [mine, its] = &mut values;
+            ours.next_if(|(at, _)| *at == start).into_iter().for_each(|(_, value)| *mine = value);
+            theirs.next_if(|(at, _)| *at == start).into_iter().for_each(|(_, value)| *its = value);
+            all.begin(start, join(*mine, *its));
+        }
+    }
+
+    /// Where each range but the first begins, and its value.
+    fn begun(&self) -> impl Iterator<Item = (A, u8)> {
+        self.starts.iter().copied().zip(self.values.iter().copied().skip(1))
+    }
+
+    /// The first and the last address of each range that has another value than `default`.
+    pub(super) fn others(&self, default: u8) -> impl Iterator<Item = (A, A)> {
+        // The first range begins at the lowest address; where another does too, it holds none, and has no last address.
+        let starts = std::iter::once(A::MIN).chain(self.starts.iter().copied());
+        let lasts = self.starts.iter().map(|next| next.before()).chain([Some(A::MAX)]);
+        let all = starts.zip(lasts).zip(&self.values);
+        all.filter_map(
+            move |((start, last), value)| {
+                if *value == default { None } else { Some((start, last?)) }
+            },
+        )
     }
 
     /// From `start` on, addresses have `value`.

@@ -4,6 +4,7 @@ use std::process::exit;
 
 use otherhalf_ab::pages::Pages;
 use otherhalf_ab::path::{Kind, Path, Settings};
+use otherhalf_ab::policed::Lists;
 use otherhalf_ab::traffic::{BURST, Rooms, SECRET, Traffic};
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
@@ -18,7 +19,7 @@ fn main() -> anyhow::Result<()> {
     let [case, rounds] = arguments.as_slice() else { usage() };
     let (kind, rest) = match case.split_once(':') {
         Some(("c", rest)) => (Kind::Yardstick, rest),
-        Some(("p", rest)) => (Kind::Policed, rest),
+        Some(("p", rest)) => (Kind::Policed(Lists::Away), rest),
         _ => (Kind::Engine, case.as_str()),
     };
     let (exchanges, family, protocol) = match rest {
@@ -31,7 +32,7 @@ fn main() -> anyhow::Result<()> {
         _ => usage(),
     };
     let rounds: u64 = rounds.parse()?;
-    let traffic = Traffic { family, protocol };
+    let traffic = Traffic::new(family, protocol);
     let mut bursts = Vec::new();
     for burst in 0..BURSTS {
         let mut pair = [Rooms::default(), Rooms::default()];

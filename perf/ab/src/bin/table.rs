@@ -163,7 +163,7 @@ impl Bench {
     fn workers(&self, name: &str, crossed: bool) -> anyhow::Result<()> {
         let table = self.table()?;
         let clock = Clock::new(self.hz).context("a clock of less than 1 kHz")?;
-        let traffic = Traffic { family: Family::V4, protocol: Protocol::Udp };
+        let traffic = Traffic::new(Family::V4, Protocol::Udp);
         let answered = Arc::default();
         let worker = |index| {
             let (table, answered) = (Arc::clone(&table), Arc::clone(&answered));
