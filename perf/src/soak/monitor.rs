@@ -49,7 +49,9 @@ impl Monitor {
         let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE)
             .with_context(|| format!("nobody listens at {}", self.address))?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address)?;
+        // In one piece: who answers the first of several and closes resets the connection.
+        let question = format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address);
+        stream.write_all(question.as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         let (head, body) = answer.split_once("\r\n\r\n").context("no answer of HTTP")?;
@@ -104,8 +106,12 @@ mod tests {
         let server = std::thread::spawn(move || {
             for answer in answers {
                 let (mut stream, _) = listener.accept().unwrap();
-                let mut asked = [0; 256];
-                let _ = stream.read(&mut asked).unwrap();
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\r\n\r\n") {
+                    let mut octet = [0];
+                    stream.read_exact(&mut octet).unwrap();
+                    asked.extend(octet);
+                }
                 write!(stream, "HTTP/1.0 200 OK\r\n\r\n{answer}").unwrap();
             }
         });
