@@ -109,10 +109,20 @@ struct Slot {
     sent: u64,
     probed: u64,
     answered: u64,
+    /// The request comes twice.
+    twice: bool,
 }
 
-const EMPTY: Slot =
-    Slot { state: State::Free, window: 0, number: 0, intended: 0, sent: 0, probed: 0, answered: 0 };
+const EMPTY: Slot = Slot {
+    state: State::Free,
+    window: 0,
+    number: 0,
+    intended: 0,
+    sent: 0,
+    probed: 0,
+    answered: 0,
+    twice: false,
+};
 
 /// How long the parts of a transaction took, in ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,6 +260,7 @@ impl Ledger {
             sent: now,
             probed: 0,
             answered: 0,
+            twice: false,
         };
         self.asked += 1;
         Some(wanted)
@@ -260,6 +271,18 @@ impl Ledger {
     #[inline]
     pub fn position(&self, wanted: &Transaction) -> u64 {
         self.plan.position(wanted.client, wanted.identifier)
+    }
+
+    /// Notes that the request of `wanted`, which is under way, comes twice: its round trip may be one that is not known.
+    pub fn comes_twice(&mut self, wanted: &Transaction) {
+        let place = self.place(self.position(wanted));
+        self.slots[place].twice = true;
+    }
+
+    /// Whether the request of `wanted`, which is under way, comes twice.
+    #[must_use]
+    pub fn is_twice(&self, wanted: &Transaction) -> bool {
+        self.slots[self.place(self.position(wanted))].twice
     }
 
     /// Ends the transaction whose number ends in `position`, and whose request or answer was not sent after all; whether it was under way.
@@ -375,15 +398,13 @@ impl Ledger {
         }
     }
 
-    /// Verifies `response`, which came in `packet` at `now`; its checksum too. `came_twice` says whether the request of a
-    /// transaction did: then its round trip may be one that is not known.
+    /// Verifies `response`, which came in `packet` at `now`; its checksum too.
     #[inline]
     pub fn response(
         &mut self,
         packet: &Packet<'_>,
         response: &Response<'_>,
         now: u64,
-        came_twice: impl Fn(&Transaction) -> bool,
     ) -> Result<Answered, Fault> {
         if !packet.upper_layer_sum().verifies() {
             return Err(Fault::Checksum);
@@ -431,7 +452,7 @@ impl Ledger {
             // "Or more": 32 bits hold no more.
             Some(rtt) if rtt == LONGEST_NS => most + slack >= rtt,
             Some(rtt) => rtt + slack >= least && rtt <= most + slack,
-            None => came_twice(&wanted),
+            None => slot.twice,
         };
         if !plausible {
             self.wrong_rtt = Some([rtt.ns().map_or(u64::MAX, u64::from), least, most]);

@@ -81,11 +81,6 @@ impl Unruly {
         self.later.is_empty()
     }
 
-    /// Whether this request came twice, not long ago.
-    pub(super) fn knows(&self, wanted: &Transaction) -> bool {
-        self.twins.iter().any(|twin| twin.wanted == *wanted)
-    }
-
     /// Takes the second probe of a duplicated request: the same as the first.
     fn take(&mut self, packet: &Packet<'_>, now: u64) -> bool {
         let family = packet.family();
@@ -151,6 +146,7 @@ impl Generator {
         let mut second = self.parts.mempool.alloc()?;
         second.write(request.data()).ok()?;
         unruly.note(*wanted, now, until);
+        self.ledger.comes_twice(wanted);
         let longest = unruly.longest;
         if longest == 0 || self.random_below(2) == 0 {
             return Some(second);
@@ -180,7 +176,7 @@ impl Generator {
     /// then be taken for one to that probe, for nothing in it says otherwise.
     pub(super) fn second_answer(&mut self, wanted: &Transaction, answer: &Mbuf) -> Option<Mbuf> {
         let unruly = self.unruly.as_mut()?;
-        if !unruly.answers.comes() || unruly.knows(wanted) || self.out.room() <= 4 {
+        if !unruly.answers.comes() || self.ledger.is_twice(wanted) || self.out.room() <= 4 {
             return None;
         }
         let mut second = self.parts.mempool.alloc()?;

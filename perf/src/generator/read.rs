@@ -73,9 +73,7 @@ impl Generator {
         now: u64,
     ) -> Result<Seen, Fault> {
         let response = Response::parse(message).map_err(|_| Fault::Malformed)?;
-        let unruly = self.unruly.as_deref();
-        let twice = |wanted: &_| unruly.is_some_and(|unruly| unruly.knows(wanted));
-        match self.ledger.response(packet, &response, now, twice)? {
+        match self.ledger.response(packet, &response, now)? {
             Answered::Right(latency) => {
                 self.tally.responses += 1;
                 self.latencies.note(Latency {

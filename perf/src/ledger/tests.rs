@@ -88,7 +88,7 @@ fn offer(ledger: &mut Ledger, bytes: &[u8], now: u64) -> Result<Answered, Fault>
     let packet = parse(bytes);
     let message = icmp::Message::parse(packet.family(), packet.payload).unwrap();
     let response = Response::parse(&message).unwrap();
-    ledger.response(&packet, &response, now, |_| false)
+    ledger.response(&packet, &response, now)
 }
 
 /// Transaction 1000 under way: asked at 0, probed at 20,000, answered at 60,000.
@@ -142,11 +142,11 @@ fn what_a_stall_made_long_may_differ_by_as_much_as_the_clocks_do() {
 fn only_of_a_request_that_came_twice_the_round_trip_need_not_be_known() {
     let offer = |rtt_ns: u64, twice: bool| {
         let (mut ledger, wanted) = under_way("v4");
-        let bytes = Reply { rtt_ns, ..Reply::to(&wanted) }.bytes();
-        let packet = parse(&bytes);
-        let message = icmp::Message::parse(packet.family(), packet.payload).unwrap();
-        let response = Response::parse(&message).unwrap();
-        ledger.response(&packet, &response, 70_000, |one| twice && *one == wanted).is_ok()
+        if twice {
+            ledger.comes_twice(&wanted);
+        }
+        assert_eq!(ledger.is_twice(&wanted), twice);
+        Reply { rtt_ns, ..Reply::to(&wanted) }.offer(&mut ledger, 70_000).is_ok()
     };
     assert!(offer(u64::MAX, true) && !offer(u64::MAX, false));
     // What is told must be right.
@@ -218,11 +218,7 @@ fn every_octet_of_a_response_message_counts() {
             let packet = parse(&bytes);
             let message = icmp::Message::parse(packet.family(), packet.payload).unwrap();
             let Ok(response) = Response::parse(&message) else { continue };
-            assert_eq!(
-                ledger.response(&packet, &response, 70_000, |_| false),
-                Err(Fault::Checksum),
-                "{at}"
-            );
+            assert_eq!(ledger.response(&packet, &response, 70_000), Err(Fault::Checksum), "{at}");
         }
     }
 }
