@@ -19,6 +19,10 @@ use crate::wheel::Wheel;
 /// Duplicated requests that are remembered at once.
 const TWINS: usize = 1024;
 
+/// For how many time-outs they are. The second probe is right whenever it comes: the request may lie in a full queue, or wait for a
+/// neighbour, and either program for its CPU.
+const REMEMBERED: u64 = 10;
+
 /// A request that came twice. Nobody answers the second probe: it is the same as the first.
 #[derive(Debug)]
 struct Twin {
@@ -138,7 +142,7 @@ impl Generator {
         request: &Mbuf,
         now: u64,
     ) -> Option<Mbuf> {
-        let until = now + 2 * self.timeout;
+        let until = now + REMEMBERED * self.timeout;
         let unruly = self.unruly.as_mut()?;
         if !unruly.requests.comes() {
             return None;
