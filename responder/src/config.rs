@@ -18,6 +18,7 @@ mod lists;
 mod document;
 mod read;
 mod check;
+mod load;
 mod rate;
 mod error;
 mod mistake;
@@ -27,18 +28,18 @@ pub mod print;
 pub mod pages;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use otherhalf_wire::ethernet::VlanId;
 use serde::{Deserialize, Serialize};
-use toml::de::DeTable;
 
 use crate::drain;
 
 pub use error::{Error, Invalid, Problem};
 pub use lists::{Access, OptOut};
+pub use load::Checked;
 pub use mistake::Mistake;
 pub use rate::{Rate, RateV4, RateV6};
 pub use values::{FlowRange, Level, Mode, Secret};
@@ -496,37 +497,5 @@ impl Drain {
             grace: Duration::from_millis(self.grace_ms),
             deadline: Duration::from_millis(self.deadline_ms),
         }
-    }
-}
-
-impl Config {
-    /// Reads and checks the file at `path`.
-    pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = file::read(path, "TOML file", file::LARGEST)
-            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
-        Self::parse(&text, path)
-    }
-
-    /// Checks what the file at `path` says; the error has all that is wrong.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, Error> {
-        let (document, errors) = DeTable::parse_recoverable(text);
-        let (mut mistakes, readable) = error::unreadable(&errors, text);
-        let read::Reading { mut config, mistakes: unread } = read::read(document.get_ref());
-        config.find_lists_beside(path);
-        let readable_too = |mistake: &Mistake| {
-            mistake.is_before(readable) && !mistakes.iter().any(|known| known.is_beside(mistake))
-        };
-        let unread: Vec<Mistake> = unread.into_iter().filter(readable_too).collect();
-        mistakes.extend(unread);
-        if errors.is_empty() && mistakes.len() < mistake::MOST {
-            let unfit = config.check_besides(&mistakes);
-            mistakes.extend(unfit.into_iter().map(|invalid| invalid.at(document.get_ref())));
-        }
-        if mistakes.is_empty() {
-            return Ok(config);
-        }
-        mistake::locate(&mut mistakes, text);
-        let report = mistake::render(&mistakes, path, text);
-        Err(Error::Wrong { path: path.to_owned(), mistakes, report })
     }
 }

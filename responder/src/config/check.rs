@@ -55,11 +55,10 @@ impl Config {
     pub(super) fn check_besides(&self, unread: &[Mistake]) -> Vec<Invalid> {
         let mut found = Findings { unread, invalid: Vec::new() };
         self.check_numbers(&mut found);
-        if let Err(problem) = self.check_size() {
-            found.add("port", problem);
-            return found.invalid;
+        let small = self.check_size().map_err(|problem| found.add("port", problem)).is_ok();
+        if small {
+            self.check_ports(&mut found);
         }
-        self.check_ports(&mut found);
         self.check_routes(&mut found);
         for Invalid { key, problem } in self.requests.mistakes() {
             found.add(key, problem);
@@ -70,7 +69,9 @@ impl Config {
             }
         }
         self.check_rates(&mut found);
-        self.check_network(&mut found);
+        if small {
+            self.check_network(&mut found);
+        }
         found.invalid
     }
 

@@ -185,6 +185,21 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// Whether it is one of a value that stands in the file, whatever else the file says.
+    pub(super) const fn is_of_one_value(&self) -> bool {
+        matches!(
+            self,
+            Self::Range { .. }
+                | Self::Amplification(_)
+                | Self::FilePrefix(_)
+                | Self::InterfaceName(_)
+                | Self::NoPciDomain(_)
+                | Self::NotAHost(_)
+                | Self::HostBits { .. }
+                | Self::NoSuchGroup(_)
+        )
+    }
+
     /// What to do about it, where it is with `key`.
     fn hint(&self, key: &str) -> Option<String> {
         let key = keys::key(key);

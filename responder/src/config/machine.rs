@@ -2,11 +2,8 @@
 //! elsewhere than it is used.
 
 use std::ops::RangeInclusive;
-use std::path::Path;
 
-use toml::de::DeTable;
-
-use super::{Config, Error, Invalid, Mistake, Problem, file, mistake};
+use super::{Config, Invalid, Problem};
 use crate::socket;
 
 /// The CPUs that the kernel runs, as ranges.
@@ -28,7 +25,7 @@ impl Machine {
     }
 
     /// What it lacks for `config`, and workers that share a CPU.
-    fn lacks(&self, config: &Config) -> Vec<Invalid> {
+    pub(super) fn lacks(&self, config: &Config) -> Vec<Invalid> {
         let mut found = Vec::new();
         let workers = &config.workers.cpus;
         for (place, cpu) in workers.iter().enumerate() {
@@ -76,28 +73,10 @@ fn ranges(text: &str) -> Option<Vec<RangeInclusive<usize>>> {
     text.trim().split(',').map(range).collect()
 }
 
-impl Config {
-    /// Reads and checks the file at `path`, and whether `machine` has what it names.
-    pub fn load_for(path: &Path, machine: &Machine) -> Result<Self, Error> {
-        let text = file::read(path, "TOML file", file::LARGEST)
-            .map_err(|source| Error::Read { path: path.to_owned(), source })?;
-        let config = Self::parse(&text, path)?;
-        let lacks = machine.lacks(&config);
-        if lacks.is_empty() {
-            return Ok(config);
-        }
-        let (document, _) = DeTable::parse_recoverable(&text);
-        let mut mistakes: Vec<Mistake> =
-            lacks.into_iter().map(|invalid| invalid.at(document.get_ref())).collect();
-        mistake::locate(&mut mistakes, &text);
-        let report = mistake::render(&mistakes, path, &text);
-        Err(Error::Wrong { path: path.to_owned(), mistakes, report })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Error;
 
     const FILE: &str = "
 [eal]
@@ -117,7 +96,8 @@ addresses = [\"192.0.2.2/24\"]
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.toml");
         std::fs::write(&path, FILE).unwrap();
-        let lacking = |machine: &Machine| match Config::load_for(&path, machine).unwrap_err() {
+        let checked = |machine: &Machine| Config::load_for(&path, Some(machine)).unwrap().good();
+        let lacking = |machine: &Machine| match checked(machine).unwrap_err() {
             Error::Wrong { mistakes, .. } => {
                 mistakes.iter().map(ToString::to_string).collect::<Vec<_>>()
             }
@@ -137,7 +117,20 @@ addresses = [\"192.0.2.2/24\"]
         assert_eq!(lacking(&Machine { cpus: None }).len(), 2);
         std::fs::write(&path, FILE.replace("[1, 2, 1, 9]", "[1, 2]").replace("no-such-group", "0"))
             .unwrap();
-        assert!(Config::load_for(&path, &Machine { cpus: ranges("0-4") }).is_ok());
+        assert!(checked(&Machine { cpus: ranges("0-4") }).is_ok());
+        // Beside what else is wrong, in the order of the file; of CPUs that could not be read, nothing is told.
+        let more = "entries = 0";
+        let file = FILE
+            .replace("[1, 2, 1, 9]", "[\"1\", 9]")
+            .replace("[control]", &format!("[pending]\n{more}\n[control]"));
+        std::fs::write(&path, file).unwrap();
+        let told = lacking(&Machine { cpus: ranges("0") });
+        let keys: Vec<&str> = told.iter().filter_map(|line| line.split(": ").nth(1)).collect();
+        assert_eq!(
+            keys,
+            ["eal.control_cpus[1]", "workers.cpus[0]", "pending.entries", "control.group"],
+            "{told:?}"
+        );
     }
 
     #[test]

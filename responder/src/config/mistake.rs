@@ -10,7 +10,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 pub struct Mistake {
     /// The path of the key, such as `route[0].via`, counted from 0; empty if the file itself can't be read.
     pub key: String,
-    /// The path of the key that is probably meant, if there is none of that name.
+    /// The path of the key that is probably meant, if there is none of that name, or whose value is no TOML.
     pub meant: Option<String>,
     /// What is wrong.
     pub what: String,
@@ -65,7 +65,7 @@ impl Mistake {
         if self.key.is_empty() { self.what.clone() } else { format!("{}: {}", self.key, self.what) }
     }
 
-    fn start(&self) -> usize {
+    pub(super) fn start(&self) -> usize {
         self.span.as_ref().map_or(0, |span| span.start)
     }
 }

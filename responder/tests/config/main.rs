@@ -454,7 +454,7 @@ fn what_does_not_fit_together_is_said_where_it_is() {
 #[test]
 fn all_mistakes_are_told_at_once() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/mistakes");
-    for name in ["many", "syntax"] {
+    for name in ["many", "syntax", "values"] {
         let file = format!("{name}.toml");
         let text = fs::read_to_string(folder.join(&file)).unwrap();
         let Error::Wrong { report, mistakes, .. } =

@@ -124,6 +124,23 @@ otherhalfd: {bad} has 1 mistake
     assert!(ended.log.ends_with("has 2 mistakes\n"), "{}", ended.log);
     assert_eq!(otherhalfd(&["check-config", "--elsewhere", "--config", lacking]).code, GOOD);
 
+    // All of it in one run: values, the machine, and lists of prefixes.
+    let (folder, text) = instance("check", ("cpus = [0]", "cpus = [70000]"));
+    let text = text.replace("entries = 1024", "entries = 0");
+    let all = file(folder.path(), &format!("{text}\n[access]\ndeny_files = [\"deny.txt\"]\n"));
+    fs::write(folder.path().join("deny.txt"), "192.0.2.0/24\nnobody\n").unwrap();
+    let ended = otherhalfd(&["check-config", "--config", all.to_str().unwrap()]);
+    assert_eq!(ended.code, CONFIG);
+    let told = [
+        "workers.cpus[0]: this machine has no CPU 70000",
+        "pending.entries: 0 is out",
+        "has 2 mistakes",
+        "deny.txt:2: ",
+        "the lists of prefixes have 1 mistake\n",
+    ];
+    let places: Vec<_> = told.iter().map(|said| ended.log.find(said)).collect();
+    assert!(places.iter().all(Option::is_some), "{told:?}: {}", ended.log);
+
     let ended = otherhalfd(&["--config", "no/such.toml"]);
     assert_eq!(ended.code, CONFIG);
     assert!(ended.log.starts_with("otherhalfd: can't read the configuration no/such.toml: "));

@@ -34,8 +34,8 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Reads and checks a configuration, and starts nothing. All mistakes are told, with line, column and a hint; CPUs and groups that this
-    /// machine does not have, too.
+    /// Reads and checks a configuration, and starts nothing. All mistakes are told at once, with line, column and a hint; CPUs and groups that
+    /// this machine does not have and what is wrong in lists of prefixes, too.
     CheckConfig {
         /// The file is for another machine: CPUs and groups are not looked for.
         #[arg(long)]

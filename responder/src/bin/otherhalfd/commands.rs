@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context;
 use clap::CommandFactory;
 use otherhalf_responder::config::machine::Machine;
-use otherhalf_responder::config::{Config, keys, pages, print};
+use otherhalf_responder::config::{Checked, Config, keys, pages, print};
 use otherhalf_responder::counters;
 use otherhalf_responder::explain::{self, Question};
 use otherhalf_responder::lists::{Lists, Sources};
@@ -21,12 +21,7 @@ use crate::{Failure, load};
 pub(crate) fn run(command: Command) -> Result<(), Failure> {
     let text = match command {
         Command::CheckConfig { elsewhere, config } => {
-            let read = if elsewhere {
-                load(&config)?
-            } else {
-                Config::load_for(&config, &Machine::this()).map_err(Failure::Config)?
-            };
-            Lists::load(&read)?;
+            check(&config, elsewhere)?;
             format!("{}: good\n", config.display())
         }
         Command::PrintConfig { config: path } => {
@@ -40,6 +35,18 @@ pub(crate) fn run(command: Command) -> Result<(), Failure> {
     };
     std::io::stdout().write_all(text.as_bytes()).context("can't write to the standard output")?;
     Ok(())
+}
+
+/// Checks the file at `path` and the lists that it names, unless it is for a machine `elsewhere` against this one, too.
+fn check(path: &Path, elsewhere: bool) -> Result<(), Failure> {
+    let machine = Machine::this();
+    let machine = (!elsewhere).then_some(&machine);
+    let Checked { config, wrong } = Config::load_for(path, machine).map_err(Failure::Config)?;
+    match (wrong, Lists::load(&config)) {
+        (None, lists) => Ok(lists.map(drop)?),
+        (Some(error), Ok(_)) => Err(Failure::Config(error)),
+        (Some(error), Err(lists)) => Err(Failure::Both(error, lists)),
+    }
 }
 
 /// Replays a file. What came before an error is written and counted.

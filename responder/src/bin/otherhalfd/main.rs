@@ -49,10 +49,11 @@ fn exit_code(done: Result<(), Failure>, tell: impl FnOnce(&anyhow::Error)) -> Ex
             ExitCode::from(EXIT_CONFIG)
         }
         Err(Failure::Lists(error)) => {
-            eprintln!(
-                "{error}\notherhalfd: the lists of prefixes have {}",
-                count(error.mistakes.len() + error.more)
-            );
+            eprintln!("{}", told_of_lists(&error));
+            ExitCode::from(EXIT_CONFIG)
+        }
+        Err(Failure::Both(error, lists)) => {
+            eprintln!("{}\n{}", told(&error), told_of_lists(&lists));
             ExitCode::from(EXIT_CONFIG)
         }
         Err(Failure::Other(error)) => {
@@ -68,6 +69,8 @@ enum Failure {
     Config(config::Error),
     /// A list of prefixes is.
     Lists(lists::Error),
+    /// Both are.
+    Both(config::Error, lists::Error),
     /// Anything else.
     Other(anyhow::Error),
 }
@@ -94,6 +97,12 @@ fn told(error: &config::Error) -> String {
             format!("{report}otherhalfd: {} has {}", path.display(), count(mistakes.len()))
         }
     }
+}
+
+/// The same of the lists of prefixes.
+fn told_of_lists(error: &lists::Error) -> String {
+    let mistakes = count(error.mistakes.len() + error.more);
+    format!("{error}\notherhalfd: the lists of prefixes have {mistakes}")
 }
 
 fn count(mistakes: usize) -> String {
