@@ -230,20 +230,24 @@ impl Case<'_> {
         let probe = is_probe(outcome);
         match outcome {
             Outcome::DropBogon => {
-                let sentence = format!(
-                    "{from} is no address of the Internet: see requests.bogons in the configuration"
-                );
+                let key = self.config.requests.said("bogons");
+                let sentence = format!("{from} is no address of the Internet: {key}");
                 steps.push(("source", sentence));
             }
             Outcome::DropWrongPort => {
-                let sentence =
-                    format!("{from} is routed by another interface: requests.strict_source = true");
+                let key = self.config.requests.said("strict_source");
+                let sentence = format!("{from} is routed by another interface: {key}");
                 steps.push(("source", sentence));
             }
             Outcome::RefusedPadding => {
                 steps.push(("protocol", format!("{name} is served: {section}.enabled = true")));
-                let sentence = "without padding it is too small: requests.max_amplification";
-                steps.push(("size", sentence.into()));
+                let least = self.policy.least_request.of(Family::of(from), protocol);
+                let [key, exempt] =
+                    ["max_amplification", "unpadded"].map(|key| self.config.requests.said(key));
+                let sentence = format!(
+                    "without padding it is too small, with its IP header it must have {least} octets: {key}; {exempt}"
+                );
+                steps.push(("size", sentence));
             }
             Outcome::RefusedTtl => {
                 let sentence =

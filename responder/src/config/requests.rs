@@ -62,6 +62,15 @@ impl Requests {
         invalid
     }
 
+    /// The key `name` with its value, and whether it has that unless a file says otherwise.
+    pub(crate) fn said(&self, name: &str) -> String {
+        let value = |requests: &Self| toml::Table::try_from(requests).ok()?.remove(name);
+        let (own, default) = (value(self), value(&Self::default()));
+        let is_default = if own == default { " (the default)" } else { "" };
+        let own = own.map_or(String::new(), |own| format!(" = {own}"));
+        format!("requests.{name}{own}{is_default}")
+    }
+
     /// As the engine has it.
     pub(super) const fn bogons(&self) -> Bogons {
         match self.bogons {
