@@ -268,9 +268,12 @@ fn what_waits_is_listed_while_it_comes_and_goes() {
     assert!(ages.is_sorted_by(|older, younger| older >= younger), "{ages:?}");
     let text = served.says(&["pending", "--limit", "1"]);
     let lines: Vec<&str> = text.lines().collect();
-    let [_, line, more] = lines.as_slice() else { panic!("three lines:\n{text}") };
+    let [_, head, line, more] = lines.as_slice() else { panic!("four lines:\n{text}") };
+    assert!(head.starts_with("listed by themselves; "), "{text}");
     assert!(line.starts_with("request ") && line.contains(" ago, given up in "), "{text}");
     assert_eq!(*more, "there may be more: see --limit");
+    // Whoever wants none gets the table's line alone.
+    assert_eq!(served.says(&["pending", "--limit", "0"]).lines().count(), 1);
     let none = served.json(&["pending", "--limit", "0"]);
     assert_eq!(none["probes"].as_array().unwrap().len(), 0);
     assert!(none["live"].as_u64().is_some());

@@ -95,15 +95,16 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             show(if *json { to_json(&status)? } else { text::stats(&status, *all, *workers) })?;
         }
         Command::Pending { limit } => {
-            let Status { pending: table, .. } = status(socket)?;
             let waiting = match ask(socket, Told::Pending { limit: *limit })? {
                 Reply::Waiting(waiting) => waiting,
                 other => return Err(Failure::Unexpected(Box::new(other))),
             };
+            // Behind the list, which may take seconds: the table's numbers are not to be older than they must.
+            let Status { pending: table, .. } = status(socket)?;
             show(if *json {
                 to_json(&Listed { table, waiting })?
             } else {
-                text::pending(&table) + &text::waiting(&waiting)
+                text::pending(&table) + &text::waiting(&waiting, *limit)
             })?;
         }
         Command::Neighbours => {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use otherhalf_control::capture::{Ended, Reason};
-use otherhalf_control::message::{Probe, Reloaded, Route, Waiting};
+use otherhalf_control::message::{MOST_WAITING, Probe, Reloaded, Route, Waiting};
 use otherhalf_control::status::{
     Counters, Neighbour, Pending, Port, Prefixes, Rate, Status, Worker,
 };
@@ -72,15 +72,23 @@ fn rate(rate: &Rate) -> String {
     }
 }
 
-/// Some of what waits, one probe a line.
-pub(crate) fn waiting(Waiting { probes, whole }: &Waiting) -> String {
-    let mut text = String::new();
+/// Some of what waits, one probe a line, where `limit` were asked for.
+pub(crate) fn waiting(Waiting { probes, whole }: &Waiting, limit: usize) -> String {
+    let mut text = match (limit, probes.len(), whole) {
+        // Who wants none is told nothing of any.
+        (0, ..) => return String::new(),
+        (_, 0, true) => "when the list was made none waited; the line above is of the last sweep\n",
+        (_, 0, false) => "none was found in time\n",
+        _ => "listed by themselves; the line above is of the last sweep:\n",
+    }
+    .to_owned();
     for Probe { request_id, age_us, left_us } in probes {
         let [age, left] = [age_us, left_us].map(|us| format!("{}.{:03} ms", us / 1000, us % 1000));
         let _ = writeln!(text, "request {request_id:<5} sent {age} ago, given up in {left}");
     }
     if !whole {
-        text += "there may be more: see --limit\n";
+        let more = if limit < MOST_WAITING { "see --limit" } else { "no list is longer" };
+        let _ = writeln!(text, "there may be more: {more}");
     }
     text
 }
@@ -174,10 +182,18 @@ mod tests {
     #[test]
     fn a_probe_that_waits_is_a_line() {
         let probe = Probe { request_id: 77, age_us: 1_234_005, left_us: 999 };
+        let head = "listed by themselves; the line above is of the last sweep:\n";
         let line = "request 77    sent 1234.005 ms ago, given up in 0.999 ms\n";
-        assert_eq!(waiting(&Waiting { probes: vec![probe], whole: true }), line);
-        let more = waiting(&Waiting { probes: vec![probe], whole: false });
-        assert_eq!(more, format!("{line}there may be more: see --limit\n"));
+        let listed = |probes: &[Probe], whole, limit| {
+            waiting(&Waiting { probes: probes.to_vec(), whole }, limit)
+        };
+        assert_eq!(listed(&[probe], true, 20), format!("{head}{line}"));
+        let more = format!("{head}{line}there may be more: ");
+        assert_eq!(listed(&[probe], false, 1), format!("{more}see --limit\n"));
+        assert_eq!(listed(&[probe], false, MOST_WAITING), format!("{more}no list is longer\n"));
+        assert!(listed(&[], true, 20).starts_with("when the list was made none waited;"));
+        // Whoever asks for none is not told that there may be more.
+        assert_eq!([listed(&[], true, 0), listed(&[], false, 0)], ["", ""]);
     }
 
     #[test]
