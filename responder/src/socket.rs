@@ -213,7 +213,7 @@ impl Desk {
                     let by = peer(stream);
                     // What comes of a reload has a line of its own.
                     if command.changes() && command != Command::Reload {
-                        info!(target: AUDIT, by, ?command, "told to");
+                        info!(target: AUDIT, by, command = command.to_string(), "told to");
                     }
                     if let Command::Capture(wish) = &command {
                         capture::serve(&self.shown.shared, wish, &mut answers)?;

@@ -1,6 +1,7 @@
 //! Questions and answers on the control socket: each one JSON document on a line of its own, one answer to each question;
 //! [`Command::Capture`] alone has several.
 
+use std::fmt;
 use std::io::{self, BufRead, Read, Write};
 use std::net::IpAddr;
 
@@ -84,6 +85,30 @@ impl Command {
             | Self::Pending { .. }
             | Self::Routes { .. }
             | Self::LogLevel { level: None } => false,
+        }
+    }
+}
+
+impl fmt::Display for Command {
+    /// As otherhalfctl is told it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status => write!(f, "status"),
+            Self::Reload => write!(f, "reload"),
+            Self::Drain { exit } => write!(f, "drain{}", if *exit { " --exit" } else { "" }),
+            Self::Undrain => write!(f, "undrain"),
+            Self::Pending { limit } => write!(f, "pending --limit {limit}"),
+            Self::Routes { to: None } => write!(f, "routes"),
+            Self::Routes { to: Some(address) } => write!(f, "routes {address}"),
+            Self::LogLevel { level: None } => write!(f, "log-level"),
+            Self::LogLevel { level: Some(level) } => write!(f, "log-level {level}"),
+            Self::Capture(Wish { outcomes, limit, seconds, snap_len }) => {
+                write!(f, "capture")?;
+                outcomes.iter().try_for_each(|outcome| write!(f, " --outcome {outcome}"))?;
+                write!(f, " --limit {limit}")?;
+                seconds.iter().try_for_each(|seconds| write!(f, " --seconds {seconds}"))?;
+                snap_len.iter().try_for_each(|octets| write!(f, " --snaplen {octets}"))
+            }
         }
     }
 }
@@ -229,6 +254,28 @@ mod tests {
             write(&mut line, &asked).unwrap();
             assert_eq!(String::from_utf8(line).unwrap(), format!("{text}\n"));
             assert_eq!(question(&format!("{text}\nmore")).unwrap(), Some(asked));
+        }
+    }
+
+    #[test]
+    fn a_command_reads_as_it_is_typed() {
+        let wish = Wish {
+            outcomes: vec!["forged".into(), "ping_reply".into()],
+            limit: 100,
+            seconds: Some(5),
+            snap_len: None,
+        };
+        for (command, text) in [
+            (Command::Drain { exit: false }, "drain"),
+            (Command::Drain { exit: true }, "drain --exit"),
+            (Command::LogLevel { level: Some("debug".into()) }, "log-level debug"),
+            (Command::Routes { to: Some([192, 0, 2, 1].into()) }, "routes 192.0.2.1"),
+            (
+                Command::Capture(wish),
+                "capture --outcome forged --outcome ping_reply --limit 100 --seconds 5",
+            ),
+        ] {
+            assert_eq!(command.to_string(), text);
         }
     }
 

@@ -130,6 +130,7 @@ fn forged_answers_are_captured_while_all_else_is_answered() {
     assert_eq!(kinds, HashSet::from(expected));
     let log = served.stop();
     assert!(log.contains("told to by=\"control socket, uid "), "{log}");
+    assert!(log.contains(" command=\"capture --outcome "), "{log}");
 }
 
 #[test]
