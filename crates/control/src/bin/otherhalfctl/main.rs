@@ -124,11 +124,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             other => return Err(Failure::Unexpected(Box::new(other))),
         },
         Command::Drain { exit, wait } => {
-            let mut said = done(ask(socket, Told::Drain { exit: *exit })?)?;
-            if *wait {
+            let begun = done(ask(socket, Told::Drain { exit: *exit })?)?;
+            let said = if *wait {
                 await_drained(socket, *exit)?;
-                said = if *exit { DRAINED_AND_ENDED } else { DRAINED }.to_owned();
-            }
+                if *exit { DRAINED_AND_ENDED } else { DRAINED }.to_owned()
+            } else {
+                begun
+            };
             show(if *json { to_json(&said)? } else { said + "\n" })?;
         }
         Command::Undrain => {
