@@ -16,6 +16,7 @@ use kit::drops::{frames_that_no_router_passes_on, what_routers_pass_on};
 use kit::exchange::{PROTOCOLS, choices_and_refusals, closed_ports, every_answer, ping};
 use kit::flood::Flood;
 use kit::packet::RESPONDER_MAC;
+use kit::refusals::{bogons_are_ignored, padding_is_demanded, the_other_port_is_ignored};
 use kit::routers::{
     make_silent_and_filtering, neighbours_forget_and_change, options_extension_headers_and_padding,
     silent_and_filtering,
@@ -316,6 +317,30 @@ fn layers(graph: &Value) -> Vec<Vec<String>> {
             layer.iter().map(ToString::to_string).collect()
         })
         .collect()
+}
+
+#[test]
+fn a_client_pads_when_it_is_told_to() {
+    let settings =
+        Settings { more: "\n[requests]\nmax_amplification = 1.0\n", ..Settings::default() };
+    padding_is_demanded(Bench::on_tap(&topology("line.toml"), &settings));
+}
+
+#[test]
+fn who_has_an_address_of_nobody_is_ignored() {
+    let settings = Settings { more: "\n[requests]\nbogons = \"drop\"\n", ..Settings::default() };
+    bogons_are_ignored(Bench::on_tap(&topology("line.toml"), &settings));
+}
+
+#[test]
+fn who_comes_in_by_the_wrong_port_is_ignored() {
+    let settings = Settings {
+        second: Second::TapThere,
+        routes_of: Some("www2"),
+        more: "\n[requests]\nstrict_source = true\n",
+        ..Settings::default()
+    };
+    the_other_port_is_ignored(Bench::on_tap(&topology("exchange.toml"), &settings));
 }
 
 /// Lists in files, which a reload compares by what they say.

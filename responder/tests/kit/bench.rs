@@ -174,11 +174,33 @@ impl Bench {
     /// Adds `text` to the responder's configuration, and has that read again.
     #[track_caller]
     pub(crate) fn reload(&mut self, text: &str) {
+        self.rewrite(|configuration| configuration + text);
+    }
+
+    /// Writes `new` for `old`, which must be there, in the responder's configuration, and has that read again.
+    #[track_caller]
+    pub(crate) fn change(&mut self, old: &str, new: &str) {
+        self.rewrite(|configuration| {
+            assert!(configuration.contains(old), "{configuration}");
+            configuration.replace(old, new)
+        });
+    }
+
+    #[track_caller]
+    fn rewrite(&mut self, edit: impl FnOnce(String) -> String) {
         let path = self.folder.path().join("otherhalfd.toml");
-        let configuration = fs::read_to_string(&path).unwrap() + text;
-        fs::write(&path, configuration).unwrap();
+        fs::write(&path, edit(fs::read_to_string(&path).unwrap())).unwrap();
         self.responder.signal(Signal::HUP);
         self.responder.wait_for("configuration read again");
+    }
+
+    /// What `otherhalfd explain` says of a request from `from` to `at`, by the configuration as it is now.
+    #[track_caller]
+    pub(crate) fn explain(&self, from: IpAddr, at: IpAddr) -> String {
+        let mut command = self.lab.command("www", env!("CARGO_BIN_EXE_otherhalfd"));
+        let config = self.folder.path().join("otherhalfd.toml");
+        command.args(["explain", "--protocol", "udp", &from.to_string(), "--at", &at.to_string()]);
+        output(command.arg("--config").arg(config))
     }
 
     /// Tells the responder to drain and end.

@@ -15,6 +15,7 @@ pub(crate) mod injector;
 pub(crate) mod machine;
 pub(crate) mod packet;
 pub(crate) mod process;
+pub(crate) mod refusals;
 pub(crate) mod routers;
 pub(crate) mod traces;
 
