@@ -144,7 +144,7 @@ fn run(
     let oldest = model.pending.values().map(|(_, sent, _)| now - sent).max().unwrap_or_default();
     prop_assert_eq!(again, Occupancy { live, expired: 0, oldest });
     let sorted = |mut entries: Vec<Entry>| {
-        entries.sort_unstable_by_key(|entry| (entry.age_ticks, entry.request_id));
+        entries.sort_unstable_by_key(|entry| (entry.age_ticks, entry.request_id, entry.again));
         entries
     };
     // In two parts, the second of which reaches past the end.
