@@ -52,7 +52,7 @@ pub struct Trial {
     pub served_per_s: f64,
     /// Whether nothing was lost in one of its tries.
     pub passed: bool,
-    /// Tries.
+    /// Tries of which enough counted.
     pub tries: usize,
     /// Windows that counted in the last of them.
     pub settled: usize,
@@ -92,8 +92,12 @@ pub struct Measured {
     pub load: String,
     /// The rates that were tried.
     pub trials: Vec<Trial>,
-    /// The highest that passed.
+    /// The most that was served when far more was offered, requests a second.
+    pub peak: f64,
+    /// What the loads are multiples of: the highest rate that passed, or the peak.
     pub no_drop: f64,
+    /// Whether it is a no-drop rate, and not the peak, which is higher.
+    pub found: bool,
     /// By round, and in it by [factor](curve::FACTORS). None: too little of it counted.
     pub rounds: Vec<Vec<Option<Slice>>>,
 }

@@ -145,8 +145,13 @@ fn or_nothing(text: &str) -> &str {
 
 fn show_curve(profile: &str, measured: &Measured, points: &[Point]) {
     println!(
-        "\n{} on {profile}: no-drop rate {:.0}/s after {} trials; medians and quartiles of {} rounds",
+        "\n{} on {profile}: {} {:.0}/s after {} trials; medians and quartiles of {} rounds",
         measured.load,
+        if measured.found {
+            "no-drop rate"
+        } else {
+            "no no-drop rate could be told, so multiples of the peak,"
+        },
         measured.no_drop,
         measured.trials.len(),
         measured.rounds.len()

@@ -169,7 +169,14 @@ mod tests {
         let round = |mood| FACTORS.iter().map(|factor| slice(*factor, mood)).collect();
         let mut rounds: Vec<Vec<_>> = [1.0, 1.2, 0.97, 1.1].map(round).into();
         rounds[3][5] = None;
-        Measured { load: "traces".to_owned(), trials: Vec::new(), no_drop: 1000.0, rounds }
+        Measured {
+            load: "traces".to_owned(),
+            trials: Vec::new(),
+            peak: 1100.0,
+            no_drop: 1000.0,
+            found: true,
+            rounds,
+        }
     }
 
     fn verdicts(measured: &Measured) -> Vec<&'static str> {
