@@ -8,10 +8,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use otherhalf_perf::EXIT_WRONG;
+use otherhalf_perf::addresses;
 use otherhalf_perf::attack::Attacked;
 use otherhalf_perf::report::Report;
+use otherhalf_wire::ethernet::{Link, Mac, ethertype};
+use otherhalf_wire::ip::{Family, Fields, protocol};
+use otherhalf_wire::trace::{REQUEST_LEN, Request};
+use pcap_file::pcap::{PcapPacket, PcapWriter};
 
 /// Both CPUs are for one run at a time.
 static CPUS: Mutex<()> = Mutex::new(());
@@ -85,6 +91,52 @@ fn a_promise_that_is_broken_is_named_and_fails_the_run() {
     assert!(said.contains("BROKEN: too-much: clients got "), "{said}");
     // It is full, and then empty again.
     assert!(attacked[0].outcomes["drop_table_full"] > 1000, "{attacked:?}");
+    assert_eq!(attacked[0].broken.len(), 1, "{attacked:?}");
+}
+
+/// A request in the name of a client that did not send it: what it is sent for it is wrong, whatever the responder thinks.
+fn spoofed(identifier: u16) -> Vec<u8> {
+    let (src, dst) = (addresses::client(Family::V4, 5), addresses::responder(Family::V4));
+    let [from, to] = [1, 2].map(|last| Mac([2, 0, 0, 0, 0, last]));
+    let link = Link { dst: to, src: from, vlan: None, ethertype: ethertype::IPV4 };
+    let fields = Fields {
+        src,
+        dst,
+        ttl: 64,
+        traffic_class: 0,
+        flow_label: 0,
+        identification: Some(0),
+        protocol: protocol::ICMP,
+    };
+    let request = Request { identifier, sequence: 0, ttl: 5, protocol: protocol::UDP, flow: 33434 };
+    let mut frame = vec![0; 128];
+    let packet = link.emit(&mut frame).unwrap();
+    let message = fields.emit(REQUEST_LEN, packet).unwrap();
+    request.emit(src, dst, &[], message).unwrap();
+    frame.truncate(link.len() + Family::V4.header_len() + REQUEST_LEN);
+    frame
+}
+
+#[test]
+fn frames_that_no_client_asked_for_are_named_and_fail_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = fs::File::create(folder.path().join("spoofed.pcap")).unwrap();
+    let mut capture = PcapWriter::new(capture).unwrap();
+    for frame in (1..100).map(spoofed) {
+        let len = frame.len().try_into().unwrap();
+        capture.write_packet(&PcapPacket::new(Duration::ZERO, len, &frame)).unwrap();
+    }
+    let path = folder.path().join("in-a-name.toml");
+    fs::write(&path, "about = \"x\"\nkind = \"replay\"\nfiles = [\"spoofed.pcap\"]\n").unwrap();
+    let (output, attacked) = attack("attack", &[path], "1");
+    assert_eq!(output.status.code(), Some(EXIT_WRONG.into()));
+    let said = String::from_utf8_lossy(&output.stdout);
+    let broken = |line: &str| {
+        line.starts_with("BROKEN: in-a-name: ")
+            && line.ends_with(" frames to clients were not as they have to be")
+    };
+    assert!(said.lines().any(broken), "{said}");
+    // The others lost nothing by it.
     assert_eq!(attacked[0].broken.len(), 1, "{attacked:?}");
 }
 
