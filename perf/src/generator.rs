@@ -165,6 +165,8 @@ impl Generator {
         let places = (4 * outstanding).next_power_of_two().max(1024);
         let places = places.min(usize::try_from(plan.span()).unwrap_or(usize::MAX));
         let timeout = clock.ticks_in_ms(scenario.timeout_ms.into());
+        let pending = scenario.pending_timeout_ms;
+        let pending = pending.map_or(u64::MAX, |ms| clock.ticks_in_ms(ms.into()));
         let (delay, jitter) = (us(scenario.delay_us), us(scenario.jitter_us));
         Self {
             requests: Requests::new(parts.own, parts.responder),
@@ -180,7 +182,7 @@ impl Generator {
                 Frames { own: parts.own, responder: parts.responder },
                 &plan,
             ),
-            ledger: Ledger::new(plan, clock, places, timeout),
+            ledger: Ledger::new(plan, clock, places, timeout).with_pending(pending),
             wheel: Wheel::new(if delay + jitter > 0 { places } else { 0 }, delay + jitter, tsc()),
             steer,
             out: Outbox::new(std::mem::take(&mut parts.tx), steer.asking()),

@@ -169,6 +169,8 @@ pub struct Ledger {
     window: u32,
     /// Transactions that ended as they should, by the window in which they were asked for.
     served: Vec<u64>,
+    /// How long a probe waits for its answer, in ticks.
+    pending: u64,
     /// The last wrong round-trip time, and the least and the most that it might have been, in nanoseconds.
     pub wrong_rtt: Option<[u64; 3]>,
 }
@@ -194,8 +196,15 @@ impl Ledger {
             late: 0,
             window: 0,
             served: Vec::new(),
+            pending: u64::MAX,
             wrong_rtt: None,
         }
+    }
+
+    /// The same, with a responder whose probes wait for `ticks`.
+    #[must_use]
+    pub fn with_pending(self, ticks: u64) -> Self {
+        Self { pending: ticks, ..self }
     }
 
     /// A step of at most `windows` windows begins, in which transactions are given up after `timeout` ticks.
@@ -445,8 +454,12 @@ impl Ledger {
         }
         // The responder's clock is ours: it took the probe's time after the request was sent and
         // before the probe came, and the answer's time likewise.
-        let least = self.clock.ns(slot.answered.saturating_sub(slot.probed));
-        let most = self.clock.ns(now.saturating_sub(slot.sent));
+        let whole = now.saturating_sub(slot.sent);
+        // Where the first probe's entry may have expired before the second request came, the answer to the first is taken for one to
+        // the second, which nothing tells apart (ADR 0040).
+        let anew = slot.twice && whole >= self.pending;
+        let answer = if anew { 0 } else { slot.answered.saturating_sub(slot.probed) };
+        let (least, most) = (self.clock.ns(answer), self.clock.ns(whole));
         let slack = SLACK_NS + (most >> DRIFT_LOG2);
         let plausible = match rtt.ns().map(u64::from) {
             // "Or more": 32 bits hold no more.

@@ -154,6 +154,20 @@ fn only_of_a_request_that_came_twice_the_round_trip_need_not_be_known() {
 }
 
 #[test]
+fn a_second_probe_that_waits_alone_has_a_time_of_its_own() {
+    let short = |twice: bool, pending: u64| {
+        let (ledger, wanted) = under_way("v4");
+        let mut ledger = ledger.with_pending(pending);
+        if twice {
+            ledger.comes_twice(&wanted);
+        }
+        Reply { rtt_ns: 20_000, ..Reply::to(&wanted) }.offer(&mut ledger, 70_000).is_ok()
+    };
+    // The whole took 69,900 ticks.
+    assert!(short(true, 69_900) && !short(true, 69_901) && !short(false, 69_900));
+}
+
+#[test]
 fn what_was_not_sent_after_all_is_not_under_way() {
     let (mut ledger, wanted) = under_way("v4");
     assert!(!ledger.withdraw(1001) && ledger.withdraw(1000));
