@@ -17,6 +17,8 @@ use super::ranges::{Address, Ranges};
 const GROUPS: usize = 1 << 16;
 /// Groups in a word.
 const IN_WORD: usize = 32;
+/// Blocks in a row among which is one of each group, wherever they begin.
+const ALL_GROUPS: u64 = 2 * GROUPS as u64;
 /// Wide blocks (/16 or /32) that are noted while a filter is made; one that would take more leaves nothing out.
 const MOST_WIDE: u64 = 1 << 22;
 /// Marks that are noted likewise. Ranges that need more than their share are noted by their wide blocks.
@@ -157,7 +159,10 @@ impl Filter {
         let mut left = MOST_WIDE;
         for range in ranges.others(default) {
             let (first, last) = (range.0.wide(), range.1.wide());
-            let Some(rest) = left.checked_sub(u64::from(last.saturating_sub(first))) else {
+            let blocks = u64::from(last.saturating_sub(first));
+            // So many in a row are of every group there is.
+            let rest = left.checked_sub(blocks).filter(|_| blocks < ALL_GROUPS);
+            let Some(rest) = rest else {
                 filter.groups.fill(u64::MAX);
                 return filter;
             };
