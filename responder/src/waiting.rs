@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use dpdk::tsc;
 use otherhalf_control::message::{MOST_WAITING, Probe, Waiting};
-use otherhalf_pending::{Entry, Table};
+use otherhalf_pending::{Entry, Table, Whose};
 
 use crate::worker::Prefetching;
 
@@ -48,12 +48,18 @@ impl Look {
         let whole = next >= buckets && found.len() <= limit;
         found.truncate(limit);
         found.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.age_ticks));
-        Waiting { probes: found.into_iter().map(|entry| self.shown(entry)).collect(), whole }
+        Waiting { probes: found.into_iter().filter_map(|entry| self.shown(entry)).collect(), whole }
     }
 
-    fn shown(&self, Entry { request_id, age_ticks, .. }: Entry) -> Probe {
+    /// An entry for people; none, if it was an indirect one that has been answered meanwhile.
+    fn shown(&self, Entry { whose, age_ticks, .. }: Entry) -> Option<Probe> {
+        let request_id = match whose {
+            Whose::Target(request_id) => request_id,
+            Whose::Seat(seat) => self.table.receiver(seat)?.request_id,
+        };
         let left = self.table.timeout_ticks().saturating_sub(age_ticks);
-        Probe { request_id, age_us: self.microseconds(age_ticks), left_us: self.microseconds(left) }
+        let (age_us, left_us) = (self.microseconds(age_ticks), self.microseconds(left));
+        Some(Probe { request_id, age_us, left_us })
     }
 
     fn microseconds(&self, ticks: u64) -> u64 {

@@ -15,10 +15,10 @@
 //!             ┌────────────────┴───────────────────────────────────┐
 //!             │   slot 0   │   slot 1   │   slot 2   │   slot 3    │   4 slots of 16 bytes
 //!             └─────┬──────────────────────────────────────────────┘
-//!       ┌───────────┴─────────────────────────────────────┐
-//!  tag  │ fingerprint 48 │again 1│version 13│ state 2 │   what is compared and swapped
-//!  data │ send time 48 bits     │ request identifier 16     │
-//!       └─────────────────────────────────────────────────┘
+//!       ┌───────────┴──────────────────────────────────────────┐
+//!  tag  │ fingerprint 48 │again 1│seated 1│version 12│ state 2 │   what is compared and swapped
+//!  data │ send time 48 bits     │ request identifier 16          │
+//!       └──────────────────────────────────────────────────────┘
 //! ```
 //!
 //! A key is an array of words and a tail of up to 56 bits, whatever the caller packs into them (addresses; protocol, flow, probe
@@ -27,6 +27,8 @@
 //! fingerprint, and the other 64 are a [cookie](Hash::cookie) for the probe. So IPv4 and IPv6 entries cost the same.
 //!
 //! `slot.rs` has the protocol of the two words: bits, writers, orderings, and why a torn read is never believed.
+//!
+//! `seats.rs` has what a probe needs whose response goes to another than its target: the entry then names a seat, and that the receiver.
 //!
 //! # What it costs, what it holds
 //!
@@ -88,6 +90,7 @@ mod error;
 mod siphash;
 mod ticks;
 mod slot;
+mod seats;
 mod survey;
 mod table;
 mod sweep;
@@ -95,8 +98,9 @@ mod waiting;
 mod sync;
 
 pub use error::Error;
+pub use seats::{Receiver, Seat};
 pub use sweep::{Occupancy, Sweep};
 pub use table::{
-    Bucket, Entry, Hash, Insert, Lines, Loads, MAX_ENTRIES, Prefetch, Settings, Table,
+    Bucket, Entry, Hash, Insert, Lines, Loads, MAX_ENTRIES, Prefetch, Settings, Table, Whose,
 };
 pub use ticks::MAX_TIMEOUT_TICKS;

@@ -1,9 +1,9 @@
 //! One slot: two atomic words, and the only places that write them.
 //!
 //! ```text
-//!          63                                     16  15    14        2 1   0
-//!   tag   | fingerprint of the key (48)             |again|version (13)| state |
-//!   data  | send time in ticks, low 48 bits         | request identifier (16)  |
+//!          63                                     16  15    14     13        2 1   0
+//!   tag   | fingerprint of the key (48)             |again|seated|version (12)| state |
+//!   data  | send time in ticks, low 48 bits         | request identifier, or seat (16) |
 //! ```
 //!
 //! | state | meaning | left by |
@@ -12,7 +12,8 @@
 //! | busy | one core is filling it in; the fingerprint is already that of the new key | that core's publication |
 //! | live | `data` belongs to the fingerprint | a release (take, or sweep of the expired), or a claim (replacement, or reuse of the expired) |
 //!
-//! *Again* is set by the claim that replaces a live entry by one of the same request, and cleared by any other.
+//! *Again* is set by the claim that replaces a live entry by one of the same request, and cleared by any other. *Seated* says that the
+//! data has the number of a [seat](crate::seats) in the place of a request's identifier.
 //!
 //! **Writers.** `tag`: [`Slot::claim`] and [`Slot::release`] by compare-and-swap from the exact tag seen, on any
 //! core; [`Claim::publish`] by a plain store, which only the core whose claim succeeded can reach. `data`:
@@ -31,7 +32,7 @@
 //! claim, which moves the version on. The exchange then fails and the data is thrown away. Where nothing is exchanged
 //! (a conflict is only reported), the tag is loaded once more and compared.
 //!
-//! **ABA.** The exchange would be fooled if the slot were claimed a multiple of 8,192 times meanwhile, the last
+//! **ABA.** The exchange would be fooled if the slot were claimed a multiple of 4,096 times meanwhile, the last
 //! time for the same fingerprint. That takes the same key, put in again and again within the few
 //! nanoseconds from a load to an exchange (or a preemption there), and would yield an older send time of that same key: an RTT too long by the
 //! length of that pause.
@@ -45,7 +46,8 @@ const BUSY: u64 = 1;
 const LIVE: u64 = 2;
 
 const VERSION_ONE: u64 = 1 << 2;
-const VERSION_MASK: u64 = ((1 << 13) - 1) << 2;
+const VERSION_MASK: u64 = ((1 << 12) - 1) << 2;
+const SEATED: u64 = 1 << 14;
 const AGAIN: u64 = 1 << 15;
 
 const FINGERPRINT_SHIFT: u32 = 16;
@@ -114,6 +116,12 @@ impl Tag {
     #[inline]
     pub(crate) fn is_again(self) -> bool {
         self.0 & AGAIN != 0
+    }
+
+    /// Whether the data has the number of a seat.
+    #[inline]
+    pub(crate) fn is_seated(self) -> bool {
+        self.0 & SEATED != 0
     }
 
     #[inline]
@@ -201,6 +209,13 @@ impl Slot {
         self.exchange(seen, tag).then_some(Claim { slot: self, tag })
     }
 
+    /// The same as [`claim`](Self::claim), for an entry whose data has the number of a seat.
+    #[inline]
+    pub(crate) fn claim_seated(&self, seen: Tag, fingerprint: Fingerprint) -> Option<Claim<'_>> {
+        let tag = Tag(seen.claimed_for(fingerprint).0 | SEATED);
+        self.exchange(seen, tag).then_some(Claim { slot: self, tag })
+    }
+
     /// Frees the slot. Of all who have seen the same live tag, one gets `true`.
     #[inline]
     pub(crate) fn release(&self, seen: Tag) -> bool {
@@ -268,5 +283,13 @@ mod tests {
         assert!(again.is_again() && again.is_live_of(key) && !again.emptied().is_again());
         slot.claim(again, key).unwrap().publish(Data::new(4, 2));
         assert!(!slot.tag().is_again());
+
+        // So is that it had a seat.
+        slot.claim_seated(slot.tag(), key).unwrap().publish(Data::new(5, 2));
+        let seated = slot.tag();
+        assert!(seated.is_seated() && seated.is_live_of(key) && !seated.is_again());
+        assert!(!seated.emptied().is_seated());
+        slot.claim(seated, key).unwrap().publish(Data::new(6, 2));
+        assert!(!slot.tag().is_seated());
     }
 }

@@ -1,7 +1,7 @@
 //! What an insert sees of a bucket, and what it does when that is not the common case.
 
 use crate::slot::{Fingerprint, Slot, Tag};
-use crate::table::{Bucket, Insert, SLOTS};
+use crate::table::{Bucket, Insert, SLOTS, Whose};
 use crate::ticks::Window;
 
 /// What an insert does about a key that seems to be there already, or a first bucket that fills.
@@ -10,7 +10,7 @@ pub(crate) fn rare<'a>(
     first: &Survey<'a>,
     secondary: &'a Bucket,
     key: Fingerprint,
-    request_id: u16,
+    whose: Whose,
     window: Window,
 ) -> Rare<'a> {
     let second = Survey::new(secondary, key, window);
@@ -20,7 +20,8 @@ pub(crate) fn rare<'a>(
             None => Rare::Refuse(Insert::Full),
         },
         Some((slot, seen)) if seen.is_live() => {
-            if slot.data().request_id() == request_id {
+            let same = Whose::Target(slot.data().request_id());
+            if whose == same && !seen.is_seated() {
                 Rare::Claim(Insert::Replaced, slot, seen)
             } else if slot.tag() == seen {
                 Rare::Refuse(Insert::Conflict)

@@ -6,8 +6,9 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 use crate::error::Error;
+use crate::seats::{Receiver, Seat, Seats};
 use crate::siphash::sip13_128;
-use crate::slot::{Data, Fingerprint, Slot};
+use crate::slot::{Data, Fingerprint, Slot, Tag};
 use crate::survey::{Rare, Survey, rare};
 use crate::ticks::Lifetime;
 
@@ -167,23 +168,45 @@ pub enum Insert {
     /// The key was pending for the same request identifier; its time is now the newer one, and the entry is one
     /// [`again`](Entry::again).
     Replaced,
-    /// The key is pending for another request identifier, or another core is just putting it in. Nothing was
+    /// The key is pending for another request identifier or for somebody's [seat](Table::seat), or another core is just putting it in. Nothing was
     /// changed: try another probe identifier.
     Conflict,
     /// Both buckets are full of live entries, none of which is given up. Nothing was changed.
     Full,
 }
 
+/// Who gets the response to a probe.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Whose {
+    /// The probe's target: it has asked. The identifier of its request, which the response must carry.
+    Target(u16),
+    /// Another, see [`Table::leave`].
+    Seat(Seat),
+}
+
 /// What was pending for a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// The identifier of the request, which the response must carry.
-    pub request_id: u16,
+    /// Who gets the response.
+    pub whose: Whose,
     /// Ticks from the insert to the take; 0 if the taker's clock reading is the older one.
     pub age_ticks: u64,
     /// It [replaced](Insert::Replaced) another one: there are two probes of this key, and nothing tells which of them is
     /// answered. Then the age says only since when there are two.
     pub again: bool,
+}
+
+impl Entry {
+    /// What tag and data of a live slot say.
+    #[inline]
+    pub(crate) fn of(tag: Tag, data: Data, age_ticks: u64) -> Self {
+        let whose = if tag.is_seated() {
+            Whose::Seat(Seat(data))
+        } else {
+            Whose::Target(data.request_id())
+        };
+        Self { whose, age_ticks, again: tag.is_again() }
+    }
 }
 
 /// The table of pending probes, shared by all workers. The crate's text draws it.
@@ -193,6 +216,7 @@ pub struct Table<P = Loads> {
     pub(crate) lifetime: Lifetime,
     secret: [u64; 2],
     entries: usize,
+    seats: Seats,
     prefetch: PhantomData<fn(P)>,
 }
 
@@ -258,7 +282,8 @@ impl<P: Prefetch> Table<P> {
         let Settings { entries, timeout_ticks, secret } = settings;
         let lifetime =
             Lifetime::new(timeout_ticks).ok_or(Error::Timeout { asked: timeout_ticks })?;
-        Ok(Self { buckets, lifetime, secret, entries, prefetch: PhantomData })
+        let seats = Seats::new();
+        Ok(Self { buckets, lifetime, secret, entries, seats, prefetch: PhantomData })
     }
 
     /// Entries that can be used, as set.
@@ -267,7 +292,7 @@ impl<P: Prefetch> Table<P> {
         self.entries
     }
 
-    /// The memory of the table: 32 bytes an entry, 128 at least.
+    /// The memory of the buckets: 32 bytes an entry, 128 at least. (Seats take 128 KiB besides.)
     #[must_use]
     pub fn bytes(&self) -> usize {
         size_of_val(&*self.buckets)
@@ -350,6 +375,17 @@ impl<P: Prefetch> Table<P> {
     /// slots are freed around them, two may get `New`, and the key is then pending twice.
     #[inline]
     pub fn insert(&self, hash: Hash, request_id: u16, now: u64) -> Insert {
+        self.insert_for(hash, Whose::Target(request_id), now)
+    }
+
+    /// The same for a probe whose response goes to whoever has `seat`, which was [given](Self::seat) at the same `now`. It replaces
+    /// nothing: what is pending for the key already is a [conflict](Insert::Conflict).
+    pub fn insert_seated(&self, hash: Hash, seat: Seat, now: u64) -> Insert {
+        self.insert_for(hash, Whose::Seat(seat), now)
+    }
+
+    #[inline(always)]
+    fn insert_for(&self, hash: Hash, whose: Whose, now: u64) -> Insert {
         // A pair there always is; who changes that gets refusals, not a panic.
         let Some([primary, secondary]) = self.pair(hash) else { return Insert::Full };
         let (key, window) = (hash.fingerprint(), self.lifetime.at(now));
@@ -360,23 +396,45 @@ impl<P: Prefetch> Table<P> {
                 if !(first.has_twin() | secondary.has_twin(key)) && first.can_spare() {
                     (Insert::New, first.vacant())
                 } else {
-                    match rare(&first, secondary, key, request_id, window) {
+                    match rare(&first, secondary, key, whose, window) {
                         Rare::Claim(outcome, slot, seen) => (outcome, Some((slot, seen))),
                         Rare::Refuse(outcome) => return outcome,
                         Rare::Changed => continue,
                     }
                 };
             let Some((slot, seen)) = vacant else { return Insert::Full };
-            let claim = if outcome == Insert::Replaced {
-                slot.claim_again(seen, key)
-            } else {
-                slot.claim(seen, key)
+            let (claim, data) = match whose {
+                Whose::Target(id) if outcome == Insert::Replaced => {
+                    (slot.claim_again(seen, key), Data::new(now, id))
+                }
+                Whose::Target(id) => (slot.claim(seen, key), Data::new(now, id)),
+                Whose::Seat(Seat(data)) => (slot.claim_seated(seen, key), data),
             };
             if let Some(claim) = claim {
-                claim.publish(Data::new(now, request_id));
+                claim.publish(data);
                 return outcome;
             }
         }
+    }
+
+    /// Gives `receiver` a seat, for a probe of its own to somebody else that is sent `now`; [`insert_seated`](Self::insert_seated) comes next.
+    /// `None`: too many are taken.
+    ///
+    /// It is free again when it is [left](Self::leave), or one time-out later.
+    #[must_use = "a seat that nobody leaves is taken for a time-out"]
+    pub fn seat(&self, receiver: Receiver, now: u64) -> Option<Seat> {
+        self.seats.claim(receiver, self.lifetime, now)
+    }
+
+    /// Frees a seat and tells whose it was: for whoever took its entry, or was refused one. `None`: it expired, and may be another's.
+    pub fn leave(&self, seat: Seat) -> Option<Receiver> {
+        self.seats.leave(seat)
+    }
+
+    /// Whose a seat is, without freeing it. What other cores do next is not known.
+    #[must_use]
+    pub fn receiver(&self, seat: Seat) -> Option<Receiver> {
+        self.seats.look(seat)
     }
 
     /// Takes out what is pending for the key. Of all cores that ask, one gets it; nobody gets what is expired.
@@ -396,11 +454,7 @@ impl<P: Prefetch> Table<P> {
                     let data = slot.data();
                     let Some(age_ticks) = self.lifetime.age(data.sent(), now) else { break };
                     if slot.release(seen) {
-                        return Some(Entry {
-                            request_id: data.request_id(),
-                            age_ticks,
-                            again: seen.is_again(),
-                        });
+                        return Some(Entry::of(seen, data, age_ticks));
                     }
                 }
             }

@@ -22,11 +22,7 @@ impl<P> Table<P> {
             let data = slot.data();
             let age_ticks = self.lifetime.age(data.sent(), now)?;
             // Nothing will be exchanged here, so a torn read is told by a second look.
-            (slot.tag() == seen).then(|| Entry {
-                request_id: data.request_id(),
-                age_ticks,
-                again: seen.is_again(),
-            })
+            (slot.tag() == seen).then(|| Entry::of(seen, data, age_ticks))
         })
     }
 }

@@ -8,9 +8,11 @@
 //! which keep a taker's load before the next owner's store, are argued in `slot.rs` alone.
 #![cfg(loom)]
 
+use std::cmp::Reverse;
+
 use loom::sync::Arc;
 use loom::thread;
-use otherhalf_pending::{Entry, Insert, Settings, Sweep, Table};
+use otherhalf_pending::{Entry, Insert, Receiver, Settings, Sweep, Table, Whose};
 
 const TIMEOUT: u64 = 100;
 const KEY: u64 = 1000;
@@ -69,12 +71,12 @@ fn take(table: &Table, key: u64, now: u64) -> Option<Entry> {
 }
 
 fn entry(request_id: u16, age_ticks: u64) -> Option<Entry> {
-    Some(Entry { request_id, age_ticks, again: false })
+    Some(Entry { whose: Whose::Target(request_id), age_ticks, again: false })
 }
 
 /// One that took the place of another of the same request.
 fn second(request_id: u16, age_ticks: u64) -> Option<Entry> {
-    Some(Entry { request_id, age_ticks, again: true })
+    Some(Entry { whose: Whose::Target(request_id), age_ticks, again: true })
 }
 
 #[test]
@@ -143,7 +145,7 @@ fn a_key_that_comes_back_is_another_entry() {
             assert_eq!(again, Insert::New);
             let third = take(table, KEY, 30);
             let mut out: Vec<_> = [first, second, third].into_iter().flatten().collect();
-            out.sort_unstable_by_key(|entry| entry.request_id);
+            out.sort_unstable_by_key(|entry| Reverse(entry.age_ticks));
             assert_eq!(out, [entry(7, 20).unwrap(), entry(8, 10).unwrap()]);
         },
     );
@@ -258,7 +260,12 @@ fn what_is_listed_was_there_once() {
         true,
         // The slot goes to another key, with another identifier and time.
         |table| (take(table, KEY, 15), insert(table, OTHER, 8, 12)),
-        |table| table.waiting(0..2, 15).filter(|entry| entry.request_id != 0).collect::<Vec<_>>(),
+        |table| {
+            table
+                .waiting(0..2, 15)
+                .filter(|entry| entry.whose != Whose::Target(0))
+                .collect::<Vec<_>>()
+        },
         |_, (taken, inserted), listed| {
             assert_eq!((taken, inserted), (entry(7, 5), Insert::New));
             let whole = |seen: &Entry| entry(7, 5) == Some(*seen) || entry(8, 3) == Some(*seen);
@@ -314,4 +321,94 @@ fn a_sweep_spares_what_reused_an_expired_slot() {
             assert_eq!(take(table, OTHER, 10 + TIMEOUT + 5), entry(8, 5));
         },
     );
+}
+
+/// The receiver of an indirect probe: all of it says who it is.
+fn receiver(id: u16) -> Receiver {
+    Receiver { words: [id.into(); 2], request_id: id }
+}
+
+/// Sends an indirect probe for the receiver `id`.
+fn insert_for(table: &Table, key: u64, id: u16, now: u64) -> Option<Insert> {
+    let seat = table.seat(receiver(id), now)?;
+    let inserted = table.insert_seated(table.hash(&[key], 0), seat, now);
+    if inserted != Insert::New {
+        assert_eq!(table.leave(seat), Some(receiver(id)), "nobody else had it");
+    }
+    Some(inserted)
+}
+
+/// The receiver that an answer's response goes to.
+fn take_for(table: &Table, key: u64, now: u64) -> Option<Receiver> {
+    match take(table, key, now)?.whose {
+        Whose::Target(id) => panic!("{id} had a seat"),
+        Whose::Seat(seat) => table.leave(seat),
+    }
+}
+
+#[test]
+fn a_receiver_is_told_whole_or_not_at_all() {
+    race(
+        0,
+        false,
+        |table| insert_for(table, KEY, 7, 10),
+        |table| take_for(table, KEY, 15),
+        |table, inserted, early| {
+            assert_eq!(inserted, Some(Insert::New));
+            let late = take_for(table, KEY, 15);
+            assert!(early.is_none() || late.is_none());
+            assert_eq!(early.or(late), Some(receiver(7)));
+        },
+    );
+}
+
+#[test]
+fn of_two_that_claim_seats_each_gets_one_of_its_own() {
+    race(
+        0,
+        false,
+        |table| insert_for(table, KEY, 7, 10),
+        |table| insert_for(table, OTHER, 8, 10),
+        |table, left, right| {
+            for (key, id, inserted) in [(KEY, 7, left), (OTHER, 8, right)] {
+                // Who finds a seat just being claimed goes on to the other one.
+                assert_eq!(inserted, Some(Insert::New));
+                assert_eq!(take_for(table, key, 15), Some(receiver(id)));
+            }
+        },
+    );
+}
+
+#[test]
+fn a_seat_that_expires_under_its_taker_is_nobody_elses_answer() {
+    /// All seats are taken, and expired for the inserter, whose clock is ahead, but not for the taker.
+    fn model(
+        left: impl Fn(&Table) + Sync + Send + Copy + 'static,
+        right: impl Fn(&Table) + Sync + Send + Copy + 'static,
+    ) {
+        loom::model(move || {
+            let settings = Settings { entries: 4, timeout_ticks: TIMEOUT, secret: [1, 2] };
+            let table = Arc::new(Table::new(settings).unwrap());
+            for key in [KEY, KEY + 1] {
+                assert_eq!(insert_for(&table, key, 7, 10), Some(Insert::New));
+            }
+            let other = thread::spawn({
+                let table = table.clone();
+                move || right(&table)
+            });
+            left(&table);
+            other.join().unwrap();
+            let mine = take_for(&table, OTHER, 10 + TIMEOUT);
+            assert_eq!(mine, Some(receiver(8)), "the inserter's own seat was taken from it");
+        });
+    }
+    let take = |table: &Table| {
+        let taken = take_for(table, KEY, 10 + TIMEOUT - 1);
+        assert!(taken.is_none_or(|taken| taken == receiver(7)), "{taken:?}");
+    };
+    let insert = |table: &Table| {
+        assert_eq!(insert_for(table, OTHER, 8, 10 + TIMEOUT), Some(Insert::New));
+    };
+    model(take, insert);
+    model(insert, take);
 }

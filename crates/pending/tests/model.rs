@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 
-use otherhalf_pending::{Entry, Insert, Lines, Occupancy, Settings, Sweep, Table};
+use otherhalf_pending::{
+    Entry, Hash, Insert, Lines, Occupancy, Receiver, Seat, Settings, Sweep, Table, Whose,
+};
 use proptest::prelude::*;
 
 const TIMEOUT: u64 = 100;
@@ -19,6 +21,8 @@ enum Step {
     Insert {
         key: u64,
         request_id: u16,
+        /// The response goes to another than the target.
+        indirect: bool,
     },
     Take {
         key: u64,
@@ -35,7 +39,8 @@ enum Step {
 
 fn steps(keys: u64) -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        8 => (0..keys, 0..3_u16).prop_map(|(key, request_id)| Step::Insert { key, request_id }),
+        8 => (0..keys, 0..3_u16, prop::bool::weighted(0.2))
+            .prop_map(|(key, request_id, indirect)| Step::Insert { key, request_id, indirect }),
         4 => (0..keys).prop_map(|key| Step::Take { key }),
         3 => (0..TIMEOUT / 4).prop_map(|ticks| Step::Wait { ticks }),
         1 => (TIMEOUT - 2..3 * TIMEOUT).prop_map(|ticks| Step::Wait { ticks }),
@@ -45,35 +50,70 @@ fn steps(keys: u64) -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..400)
 }
 
-/// The plain map: key to request identifier and time.
+/// The plain map.
 #[derive(Default)]
 struct Model {
-    pending: HashMap<u64, (u16, u64, bool)>,
+    pending: HashMap<u64, Known>,
+}
+
+/// What the map has of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Known {
+    sent: u64,
+    request_id: u16,
+    indirect: bool,
+    again: bool,
+}
+
+/// What `entry` says, with the receiver that `whose` tells of its seat.
+fn known(entry: Entry, now: u64, whose: impl Fn(Seat) -> Option<Receiver>) -> Option<Known> {
+    let (request_id, indirect) = match entry.whose {
+        Whose::Target(request_id) => (request_id, false),
+        Whose::Seat(taken) => {
+            let Receiver { words, request_id } = whose(taken)?;
+            assert_eq!(words, [request_id.into(); 2], "somebody else");
+            (request_id, true)
+        }
+    };
+    let sent = now - entry.age_ticks;
+    Some(Known { sent, request_id, indirect, again: entry.again })
+}
+
+/// Takes what is pending for `hash`, and its seat.
+fn take(table: &Table, hash: Hash, now: u64) -> Option<Known> {
+    let entry = table.take(hash, now)?;
+    let known = known(entry, now, |seat| table.leave(seat));
+    assert!(known.is_some(), "its seat was another's: {entry:?}");
+    known
+}
+
+/// Inserts for a receiver that is not the target; its seat is left if it is not needed.
+fn insert_for(table: &Table, hash: Hash, request_id: u16, now: u64) -> Insert {
+    let receiver = Receiver { words: [request_id.into(); 2], request_id };
+    let seat = table.seat(receiver, now).unwrap();
+    let inserted = table.insert_seated(hash, seat, now);
+    if inserted != Insert::New {
+        assert_eq!(table.leave(seat), Some(receiver));
+    }
+    inserted
 }
 
 impl Model {
     fn expire(&mut self, now: u64) {
-        self.pending.retain(|_, (_, sent, _)| now - *sent < TIMEOUT);
+        self.pending.retain(|_, known| now - known.sent < TIMEOUT);
     }
 
     /// The outcome if there is room.
-    fn insert(&mut self, key: u64, request_id: u16, now: u64) -> Insert {
-        match self.pending.get(&key) {
-            Some(&(other, ..)) if other != request_id => Insert::Conflict,
-            Some(_) => {
-                self.pending.insert(key, (request_id, now, true));
-                Insert::Replaced
+    fn insert(&mut self, key: u64, request_id: u16, indirect: bool, sent: u64) -> Insert {
+        let (again, outcome) = match self.pending.get(&key) {
+            Some(old) if indirect || old.indirect || old.request_id != request_id => {
+                return Insert::Conflict;
             }
-            None => {
-                self.pending.insert(key, (request_id, now, false));
-                Insert::New
-            }
-        }
-    }
-
-    fn take(&mut self, key: u64, now: u64) -> Option<Entry> {
-        let (request_id, sent, again) = self.pending.remove(&key)?;
-        Some(Entry { request_id, age_ticks: now - sent, again })
+            Some(_) => (true, Insert::Replaced),
+            None => (false, Insert::New),
+        };
+        self.pending.insert(key, Known { sent, request_id, indirect, again });
+        outcome
     }
 }
 
@@ -95,23 +135,28 @@ fn run(
     for step in steps {
         model.expire(now);
         match step {
-            Step::Insert { key, request_id } => {
+            Step::Insert { key, request_id, indirect } => {
                 let live = model.pending.len();
                 let known = model.pending.contains_key(&key);
-                let got = table.insert(table.hash(&[key, !key], 0), request_id, now);
+                let hash = table.hash(&[key, !key], 0);
+                let got = if indirect {
+                    insert_for(&table, hash, request_id, now)
+                } else {
+                    table.insert(hash, request_id, now)
+                };
                 if got == Insert::Full {
                     prop_assert!(!known, "a known key needs no room");
                     prop_assert!(full(live) != Some(false), "refused at {live} live entries");
                 } else {
                     prop_assert!(known || full(live) != Some(true), "room where there is none");
-                    prop_assert_eq!(got, model.insert(key, request_id, now));
+                    prop_assert_eq!(got, model.insert(key, request_id, indirect, now));
                 }
             }
             Step::Take { key } => {
                 let hash = table.hash(&[key, !key], 0);
                 let pending = table.is_pending(hash, now);
-                let got = table.take(hash, now);
-                prop_assert_eq!(got, model.take(key, now));
+                let got = take(&table, hash, now);
+                prop_assert_eq!(got, model.pending.remove(&key));
                 prop_assert_eq!(pending, got.is_some());
                 prop_assert!(!table.is_pending(hash, now));
             }
@@ -141,25 +186,22 @@ fn run(
     let found = table.sweep(&mut Sweep::new(), usize::MAX, now).unwrap();
     prop_assert_eq!(found.live, live);
     let again = table.sweep(&mut Sweep::new(), usize::MAX, now).unwrap();
-    let oldest = model.pending.values().map(|(_, sent, _)| now - sent).max().unwrap_or_default();
+    let oldest = model.pending.values().map(|known| now - known.sent).max().unwrap_or_default();
     prop_assert_eq!(again, Occupancy { live, expired: 0, oldest });
-    let sorted = |mut entries: Vec<Entry>| {
-        entries.sort_unstable_by_key(|entry| (entry.age_ticks, entry.request_id, entry.again));
-        entries
+    let sorted = |mut all: Vec<Known>| {
+        all.sort_unstable();
+        all
     };
     // In two parts, the second of which reaches past the end.
     let parts = [0..table.buckets() / 2, table.buckets() / 2..usize::MAX];
-    let listed = parts.into_iter().flat_map(|part| table.waiting(part, now)).collect();
-    let expected = model.pending.values();
-    let expected = expected
-        .map(|&(request_id, sent, again)| Entry { request_id, age_ticks: now - sent, again })
-        .collect();
-    prop_assert_eq!(sorted(listed), sorted(expected));
+    let waiting = parts.into_iter().flat_map(|part| table.waiting(part, now));
+    let listed = waiting.map(|entry| known(entry, now, |seat| table.receiver(seat)).unwrap());
+    prop_assert_eq!(sorted(listed.collect()), sorted(model.pending.values().copied().collect()));
     let mut keys: Vec<_> = model.pending.keys().copied().collect();
     keys.sort_unstable();
     for key in keys {
         let hash = table.hash(&[key, !key], 0);
-        prop_assert_eq!(table.take(hash, now), model.take(key, now));
+        prop_assert_eq!(take(&table, hash, now), model.pending.remove(&key));
         prop_assert_eq!(table.take(hash, now), None);
     }
     prop_assert_eq!(table.sweep(&mut Sweep::new(), usize::MAX, now), Some(Occupancy::default()));
@@ -247,6 +289,9 @@ fn prefetching_changes_nothing() {
     table.fetch([(hash, Lines::Both)]);
     assert_eq!(table.insert(hash, 9, 10), Insert::New);
     table.fetch([(hash, Lines::First)]);
-    assert_eq!(table.take(hash, 15), Some(Entry { request_id: 9, age_ticks: 5, again: false }));
+    assert_eq!(
+        table.take(hash, 15),
+        Some(Entry { whose: Whose::Target(9), age_ticks: 5, again: false })
+    );
     assert_eq!(table.take(hash, 15), None);
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use otherhalf_pending::{Entry, Insert, Settings, Sweep, Table};
+use otherhalf_pending::{Entry, Insert, Receiver, Settings, Sweep, Table, Whose};
 
 const THREADS: u64 = 4;
 const ROUNDS: u64 = 400_000;
@@ -17,6 +17,15 @@ const ENTRIES: usize = 12;
 
 /// Added to every taker's clock, so that no entry is newer than `now` and each age gives its insert away.
 const AHEAD: u64 = 1 << 30;
+
+/// One in eight goes to somebody else.
+fn is_indirect(ticket: u64) -> bool {
+    ticket % 8 == 3
+}
+
+fn receiver(ticket: u64) -> Receiver {
+    Receiver { words: [ticket, !ticket], request_id: request_id(ticket) }
+}
 
 struct Shared {
     table: Table,
@@ -43,20 +52,38 @@ impl Shared {
     fn insert(&self, key: u64) -> Insert {
         let ticket = self.tickets.fetch_add(1, Relaxed);
         // The key goes into the time, so that an entry under a wrong key is noticed.
-        self.table.insert(self.table.hash(&[key], 0), request_id(ticket), (ticket << 8) | key)
+        let (hash, now) = (self.table.hash(&[key], 0), (ticket << 8) | key);
+        if !is_indirect(ticket) {
+            return self.table.insert(hash, request_id(ticket), now);
+        }
+        let receiver = receiver(ticket);
+        let Some(seat) = self.table.seat(receiver, now) else { return Insert::Full };
+        let inserted = self.table.insert_seated(hash, seat, now);
+        if inserted != Insert::New {
+            assert_eq!(self.table.leave(seat), Some(receiver), "ticket {ticket} lost its seat");
+        }
+        inserted
     }
 
     fn take(&self, key: u64) -> bool {
         let now = (self.tickets.load(Relaxed) << 8) + AHEAD;
-        let Some(Entry { request_id: id, age_ticks, .. }) =
-            self.table.take(self.table.hash(&[key], 0), now)
+        let Some(Entry { whose, age_ticks, .. }) = self.table.take(self.table.hash(&[key], 0), now)
         else {
             return false;
         };
         let sent = now - age_ticks;
         let ticket = sent >> 8;
         assert_eq!(sent & 0xff, key, "an entry of another key");
-        assert_eq!(id, request_id(ticket), "the identifier of another entry");
+        match whose {
+            Whose::Target(id) => {
+                assert!(!is_indirect(ticket));
+                assert_eq!(id, request_id(ticket), "the identifier of another entry");
+            }
+            Whose::Seat(taken) => {
+                assert!(is_indirect(ticket));
+                assert_eq!(self.table.leave(taken), Some(receiver(ticket)), "of ticket {ticket}");
+            }
+        }
         let before = self.taken[usize::try_from(ticket).unwrap()].fetch_add(1, Relaxed);
         assert_eq!(before, 0, "ticket {ticket} was taken twice");
         true
