@@ -273,7 +273,7 @@ impl Replay {
             let mut room = [0; LEAST_ROOM];
             match reset.emit(&mut room).and_then(|len| room.get(..len)) {
                 Some(octets) => {
-                    send(Sent { port: to, octets, outcome: None })?;
+                    send(Sent { port: reset.port(), octets, outcome: None })?;
                     self.stats.resets_sent.add(1);
                 }
                 None => self.stats.own_dropped.add(1),

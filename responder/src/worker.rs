@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, Cache};
 use arrayvec::ArrayVec;
 use crossbeam_queue::ArrayQueue;
 use dpdk::{Burst, Checksums, Mbuf, Mempool, RxQueue, TxQueue, tsc};
-use otherhalf_engine::{BURST, Clock, Engine, Frame, Outcome, PortId, Vouched};
+use otherhalf_engine::{BURST, Clock, Engine, Frame, Outcome, PortId, ResetFrame, Vouched};
 use otherhalf_pending::Prefetch;
 
 use crate::capture::{Received, Sampler};
@@ -362,12 +362,18 @@ impl Turn<'_> {
         }
         outgoing.answer(mbuf, told.outcome, place, &self.own.stats);
         if let Some(Extra::Reset(reset)) = extra {
-            match own_frame(&self.mempool, |room| reset.emit(room)) {
-                Some(frame) => outgoing.reset(frame, &self.own.stats),
-                None => self.own.stats.own_dropped.add(1),
-            }
+            self.send_reset(reset);
         }
         Some(told.outcome)
+    }
+
+    /// Sends the RST that an answer called for.
+    fn send_reset(&mut self, reset: &ResetFrame) {
+        let outgoing = self.outgoing.get_mut(usize::from(reset.port().0));
+        match (outgoing, own_frame(&self.mempool, |room| reset.emit(room))) {
+            (Some(outgoing), Some(frame)) => outgoing.reset(frame, &self.own.stats),
+            _ => self.own.stats.own_dropped.add(1),
+        }
     }
 
     /// Counts a frame, and gives what it counts as.

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use otherhalf_pending::{Hash, Insert, Loads, Prefetch, Table};
+use otherhalf_pending::{Hash, Insert, Loads, Prefetch, Table, Whose};
 use otherhalf_policy::Limiter;
 use otherhalf_wire::probe::{Cookie, Protocol};
 use otherhalf_wire::trace::Rtt;
@@ -18,9 +18,10 @@ use crate::closed::Closed;
 use crate::emit::{self, Action, ResetFrame, write};
 use crate::frame::Frame;
 use crate::histogram::RoundTrips;
+use crate::indirect::AnyDetour;
 use crate::kernel;
 use crate::neighbour::{Neighbours, Notice};
-use crate::network::{Network, PortId};
+use crate::network::{InterfaceId, Network, PortId};
 use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::rate::{Counted, Limits, Rate};
@@ -85,7 +86,7 @@ impl Fate {
 /// The packet's way of one worker.
 #[derive(Debug)]
 pub struct Engine<P = Loads> {
-    table: Arc<Table<P>>,
+    pub(crate) table: Arc<Table<P>>,
     clock: Clock,
     budgets: Budgets,
     rate: Rate,
@@ -183,9 +184,11 @@ impl<P: Prefetch> Engine<P> {
         let limits = self.rate.limits(view.policy, &self.clock, now);
         for Job { place, ingress, task: ask, hash } in &traces.asks {
             let Some(frame) = group.get_mut(*place) else { continue };
-            let done = match ways.to(ask.requester, frame, *ingress) {
+            let done = match ways.to(ask.target, frame, *ingress) {
                 Ok(way) => match self.afford(limits.as_ref(), ask, now) {
-                    Ok(()) => self.probe(ask, *hash, now, way, frame),
+                    Ok(()) => self.probe(ask, *hash, way, frame, |hash| {
+                        self.table.insert(hash, ask.identifier, now)
+                    }),
                     Err(outcome) => Fate::dropped(outcome),
                 },
                 Err(blocked) => held(blocked),
@@ -198,7 +201,7 @@ impl<P: Prefetch> Engine<P> {
         for Job { place, ingress, task: found, hash } in &traces.matches {
             let Some(frame) = group.get_mut(*place) else { continue };
             let done = match ways.to(found.target, frame, *ingress) {
-                Ok(way) => self.respond(found, *hash, now, way, frame),
+                Ok(way) => self.respond(view, (found, *ingress), *hash, now, way, frame),
                 Err(Blocked::NoRoute) => held(Blocked::NoRoute),
                 // Whoever makes up answers must not fill the waiting room, or have us ask for neighbours.
                 Err(unresolved) => match self.expect(*hash, frame.received(now)) {
@@ -219,19 +222,19 @@ impl<P: Prefetch> Engine<P> {
         now: u64,
     ) -> Result<(), Outcome> {
         let Some(limits) = limits else { return Ok(()) };
-        let whose = (ask.requester, ask.bits, ask.protocol == Protocol::Tcp);
+        let whose = (ask.target, ask.bits, ask.protocol == Protocol::Tcp);
         limits.take(whose, &self.clock, now)
     }
 
-    /// The same of a `receiver` of either family, off the way of probes.
+    /// The same of a receiver of either family, and whether it gets a TCP probe, off the way of probes.
     pub(crate) fn afford_any(
         &self,
         policy: &Policy,
-        receiver: IpAddr,
+        whose: (IpAddr, bool),
         now: u64,
     ) -> Result<(), Outcome> {
         let limits = self.rate.limits(policy, &self.clock, now);
-        limits.map_or(Ok(()), |limits| limits.take_for(receiver, &self.clock, now))
+        limits.map_or(Ok(()), |limits| limits.take_for(whose, &self.clock, now))
     }
 
     /// Does what is not a trace.
@@ -254,7 +257,7 @@ impl<P: Prefetch> Engine<P> {
         };
         match task {
             Task::Refuse(refuse) => match way_to(ways, frame, refuse.requester) {
-                Ok(way) => match self.afford_any(policy, refuse.requester, now) {
+                Ok(way) => match self.afford_any(policy, (refuse.requester, false), now) {
                     Ok(()) => {
                         sent(refuse.outcome, &way, write(&Action::Refusal(refuse), &way, frame))
                     }
@@ -262,6 +265,12 @@ impl<P: Prefetch> Engine<P> {
                 },
                 Err(blocked) => held(blocked),
             },
+            Task::Detour(AnyDetour::V4(detour)) => {
+                self.detour(ways, policy, now, frame, (*ingress, detour))
+            }
+            Task::Detour(AnyDetour::V6(detour)) => {
+                self.detour(ways, policy, now, frame, (*ingress, detour))
+            }
             Task::Ping(ping) => match way_to(ways, frame, ping.pinger) {
                 Ok(_) if !self.budgets.take_ping(allowances, now) => {
                     Fate::dropped(Outcome::DropPingBudget)
@@ -304,19 +313,19 @@ impl<P: Prefetch> Engine<P> {
         }
     }
 
-    /// Finds a place and a name for the probe that `ask` deserves, and writes it.
+    /// Finds a name for the probe that `ask` deserves, by which `insert` has a place for it, and writes it.
     #[inline(always)]
-    fn probe<A: Address>(
+    pub(crate) fn probe<A: Address>(
         &self,
         ask: &Ask<A>,
         hash: Hash,
-        now: u64,
         way: &Way,
         frame: &mut Frame<'_>,
+        insert: impl Fn(Hash) -> Insert,
     ) -> Fate {
         let (mut identifier, mut hash) = (first_identifier(&self.table, ask), hash);
         for attempt in 1..=OTHER_IDENTIFIERS {
-            match self.table.insert(hash, ask.identifier, now) {
+            match insert(hash) {
                 Insert::New | Insert::Replaced => {
                     let outcome = match ask.protocol {
                         Protocol::Icmp => Outcome::ProbeIcmp,
@@ -340,7 +349,8 @@ impl<P: Prefetch> Engine<P> {
     #[inline(always)]
     fn respond<A: Address>(
         &self,
-        found: &Match<A>,
+        view: &View<'_>,
+        (found, ingress): (&Match<A>, InterfaceId),
         hash: Hash,
         now: u64,
         way: &Way,
@@ -364,7 +374,14 @@ impl<P: Prefetch> Engine<P> {
             self.round_trips.record(ns, 1);
             Rtt::from_ns(ns)
         };
-        let written = emit::response(found, entry.request_id, rtt, way, frame);
+        let identifier = match entry.whose {
+            Whose::Target(identifier) => identifier,
+            Whose::Seat(seat) => {
+                let ways = (&mut Ways::new(view), ingress);
+                return self.respond_to_another(found, (seat, rtt), way, ways, frame);
+            }
+        };
+        let written = emit::response(found, found.target, (identifier, rtt), way, frame);
         let mut fate = sent(found.outcome, way, written);
         if let (Some(reset), Verdict::Send(port)) = (found.reset(), fate.verdict) {
             fate.verdict = Verdict::SendAndReset(port, ResetFrame { reset, way: *way });
@@ -403,7 +420,7 @@ fn look<P: Prefetch>(
 
 /// The fate of a frame that was `written` over, if its buffer had the room.
 #[inline]
-fn sent(outcome: Outcome, way: &Way, written: Option<()>) -> Fate {
+pub(crate) fn sent(outcome: Outcome, way: &Way, written: Option<()>) -> Fate {
     match written {
         Some(()) => Fate { verdict: Verdict::Send(way.port), outcome, notice: None },
         None => Fate::dropped(Outcome::DropBuffer),
@@ -413,7 +430,7 @@ fn sent(outcome: Outcome, way: &Way, written: Option<()>) -> Fate {
 /// The fate of a frame whose answer has no way, not yet or not at all. It is as it was: when it is taken up again, it
 /// starts anew.
 #[inline]
-fn held(blocked: Blocked) -> Fate {
+pub(crate) fn held(blocked: Blocked) -> Fate {
     match blocked {
         Blocked::NoRoute => Fate::dropped(Outcome::DropNoRoute),
         Blocked::Unresolved(hop) => Fate {

@@ -14,6 +14,7 @@ use crate::answer::{self, Shown};
 use crate::burst::View;
 use crate::closed::{self, Closed};
 use crate::frame::{Frame, Vouched};
+use crate::indirect::AnyDetour;
 use crate::kernel;
 use crate::neighbour::{self, Notice};
 use crate::network::InterfaceId;
@@ -37,6 +38,8 @@ pub(crate) struct Entered<'a> {
 pub(crate) enum Task {
     /// A request that is refused.
     Refuse(Refuse),
+    /// A request for a probe to somebody else.
+    Detour(AnyDetour),
     /// A ping.
     Ping(Ping),
     /// Something for a port that nothing listens on.

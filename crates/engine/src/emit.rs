@@ -63,6 +63,12 @@ pub struct ResetFrame {
 }
 
 impl ResetFrame {
+    /// The port that it leaves by. Of an indirect trace, the response may leave by another.
+    #[must_use]
+    pub const fn port(&self) -> PortId {
+        self.way.port
+    }
+
     /// Writes the frame to the front of `room`; returns its octets, or `None` if it does not fit
     /// ([`LEAST_ROOM`](crate::frame::LEAST_ROOM) is enough).
     #[must_use]
@@ -82,7 +88,7 @@ pub(crate) fn probe<A: Address>(
 ) -> Option<()> {
     let fields = Fields {
         src: ask.own,
-        dst: ask.requester,
+        dst: ask.target,
         ttl: ask.ttl,
         traffic_class: ask.traffic_class,
         flow_label: ask.flow_label,
@@ -97,21 +103,21 @@ pub(crate) fn probe<A: Address>(
         cookie,
     };
     let rest = packet(way, &fields, ask.protocol.probe_len(), frame.least_room()?)?;
-    let len = probe.emit(ask.own, ask.requester, rest)?;
+    let len = probe.emit(ask.own, ask.target, rest)?;
     frame.set_len(reply_start(way, A::FAMILY).wrapping_add(len));
     Some(())
 }
 
-/// Makes of `frame` the response that `found` gives, to go `way`. `None` if the buffer is too small.
+/// Makes of `frame` the response to `requester` that `found` gives, to go `way`. `None` if the buffer is too small.
 #[inline(always)]
 pub(crate) fn response<A: Address>(
     found: &Match<A>,
-    identifier: u16,
-    rtt: Rtt,
+    requester: A,
+    (identifier, rtt): (u16, Rtt),
     way: &Way,
     frame: &mut Frame<'_>,
 ) -> Option<()> {
-    let (own, requester) = (found.own, found.target);
+    let own = found.own;
     let fields = response_fields(own, requester);
     let rest = packet(way, &fields, RESPONSE_LEN, frame.least_room()?)?;
     let len = emit_result(identifier, found.hop, rtt, own, requester, rest)?;

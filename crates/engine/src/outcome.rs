@@ -64,6 +64,10 @@ outcomes! {
     RefusedExtension = "refused_extension",
         advice: "Normal in small numbers: a client asked for more than is allowed here. A newer client may speak extensions that this \
             version does not know: look for an upgrade.",
+    /// A request to trace another than its sender was refused: the one may not ask for that, or the other is not probed.
+    RefusedIndirect = "refused_indirect",
+        advice: "Normal in small numbers. `otherhalfd explain` says why. If somebody should be allowed, see `indirect` in the \
+            configuration; many from one address are somebody who looks for a way to hit others.",
     /// A request smaller than what it asks for, measured by `requests.max_amplification`, was refused with the octets that it lacks.
     RefusedPadding = "refused_padding",
         advice: "Clients that do not pad, if the limit is below what they need (about 3.2), and each trace's first request of those that \
@@ -177,7 +181,8 @@ outcomes! {
     /// A request while the pending table had no room for it.
     DropTableFull = "drop_table_full",
         advice: "Requests are lost. Either the load is above what `pending.entries` allows for `pending.timeout_ms`, or somebody floods \
-            with spoofed addresses: look at the occupancy, make the table larger or the time-out shorter.",
+            with spoofed addresses: look at the occupancy, make the table larger or the time-out shorter. Of indirect requests no more \
+            than 4096 wait at a time.",
     /// A request while all identifiers tried were taken for its target.
     DropNoIdentifier = "drop_no_identifier",
         advice: "Many requests for one address at once, mostly a flood by or against it. Others are not affected.",

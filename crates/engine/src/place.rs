@@ -35,10 +35,10 @@ mod tests {
     use otherhalf_pending::Settings;
     use std::net::{Ipv4Addr, Ipv6Addr};
 
-    fn ask<A: Address>(own: A, requester: A, protocol: Protocol) -> Ask<A> {
+    fn ask<A: Address>(own: A, target: A, protocol: Protocol) -> Ask<A> {
         let (identifier, flow) = (77, 33_434);
         let (ttl, traffic_class, flow_label) = (3, 0, 0);
-        Ask { own, requester, identifier, ttl, protocol, flow, traffic_class, flow_label, bits: 0 }
+        Ask { own, target, identifier, ttl, protocol, flow, traffic_class, flow_label, bits: 0 }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::trace::RESPONSE_LEN;
 
 use crate::access::Access;
+use crate::indirect::Indirect;
 
 /// The flows that probes of one protocol may have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,6 +161,8 @@ pub struct Policy {
     pub draining: bool,
     /// Who may ask and who is never probed; none: everybody may, and everybody is.
     pub access: Option<Arc<Access>>,
+    /// Who may have others traced; none: an indirect target is an object that we do not know.
+    pub indirect: Option<Arc<Indirect>>,
     /// Whether UDP and TCP to our addresses are answered as by a host without services.
     pub closed_ports: bool,
     /// How many probes an address may cause; none: as many as it asks for.
@@ -188,6 +191,7 @@ impl Default for Policy {
             check_identification: true,
             draining: false,
             access: None,
+            indirect: None,
             closed_ports: true,
             rate: None,
             allowances: Allowances::default(),

@@ -99,18 +99,18 @@ impl Limits<'_> {
         }
     }
 
-    /// The same for a `receiver` of either family, off the way of probes.
+    /// The same for a receiver of either family, off the way of probes.
     #[cold]
     pub(crate) fn take_for(
         &self,
-        receiver: IpAddr,
+        (receiver, syn): (IpAddr, bool),
         clock: &Clock,
         now: u64,
     ) -> Result<(), Outcome> {
         let key = &self.counted.key;
         match receiver {
-            IpAddr::V4(v4) => self.take((v4, v4.line_bits(key), false), clock, now),
-            IpAddr::V6(v6) => self.take((v6, v6.line_bits(key), false), clock, now),
+            IpAddr::V4(v4) => self.take((v4, v4.line_bits(key), syn), clock, now),
+            IpAddr::V6(v6) => self.take((v6, v6.line_bits(key), syn), clock, now),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::access;
 use crate::bogon;
 use crate::classify::Task;
 use crate::extension;
+use crate::indirect::Detour;
 use crate::outcome::Outcome;
 use crate::work::{Address, Found, Look};
 
@@ -20,8 +21,8 @@ use crate::work::{Address, Found, Look};
 pub(crate) struct Ask<A> {
     /// The address that was asked: the probe's source.
     pub(crate) own: A,
-    /// Who asked: the probe's destination.
-    pub(crate) requester: A,
+    /// The probe's destination: who asked, unless it is a [detour](crate::indirect::Detour).
+    pub(crate) target: A,
     pub(crate) identifier: u16,
     pub(crate) ttl: u8,
     pub(crate) protocol: Protocol,
@@ -29,7 +30,7 @@ pub(crate) struct Ask<A> {
     /// Handed on to the probe, as the reference does: routers may hash on the label.
     pub(crate) traffic_class: u8,
     pub(crate) flow_label: u32,
-    /// Keyed bits of the requester's prefix, if [rates](crate::rate) are limited.
+    /// Keyed bits of the target's prefix, if [rates](crate::rate) are limited.
     pub(crate) bits: u64,
 }
 
@@ -74,13 +75,14 @@ pub(crate) fn read<A: Address, P: Prefetch>(
         if !flows.allow(flow) {
             break 'refused (Refusal::Flow, Outcome::RefusedFlow);
         }
-        if let Some(refused) = extension::check(look.view.policy, packet, protocol, trailer) {
-            break 'refused refused;
-        }
+        let target = match extension::check(look, packet, protocol, trailer) {
+            Ok(target) => target,
+            Err(refused) => break 'refused refused,
+        };
         let Packet { traffic_class, flow_label, .. } = *packet;
-        return look.ask(Ask {
+        let ask = |target| Ask {
             own,
-            requester,
+            target,
             identifier,
             ttl,
             protocol,
@@ -88,7 +90,11 @@ pub(crate) fn read<A: Address, P: Prefetch>(
             traffic_class,
             flow_label,
             bits: 0,
-        });
+        };
+        return match target {
+            None => look.ask(ask(requester)),
+            Some(target) => look.task(Task::Detour(A::any(Detour { ask: ask(target), requester }))),
+        };
     };
     let (own, requester) = (own.into(), requester.into());
     look.task(Task::Refuse(Refuse { own, requester, identifier, refusal, outcome }))
@@ -111,7 +117,7 @@ impl<A: Address> Ask<A> {
         // As `Identity` shows it.
         let folded = self.protocol == Protocol::Icmp && self.flow == 0xffff;
         let flow = if folded { 0 } else { self.flow };
-        A::key(table, self.own, self.requester, name(self.protocol, flow, identifier))
+        A::key(table, self.own, self.target, name(self.protocol, flow, identifier))
     }
 }
 

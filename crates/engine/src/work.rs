@@ -4,7 +4,7 @@
 //! out, and the common kinds do not wait for the rare ones. (Vector packet processing does the same: packets of one kind
 //! pass a node together.)
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use arrayvec::ArrayVec;
 use otherhalf_pending::{Hash, Lines, Prefetch, Table};
@@ -16,6 +16,7 @@ use crate::answer::{Match, Shown};
 use crate::bogon;
 use crate::burst::{BURST, View};
 use crate::classify::Task;
+use crate::indirect::{AnyDetour, Detour};
 use crate::network::{InterfaceId, Network, RouteId};
 use crate::outcome::Outcome;
 use crate::rate::{Counted, Limits};
@@ -113,6 +114,16 @@ impl Work {
 
 /// The address of a family, and where what belongs to the family is.
 pub(crate) trait Address: ip::Known {
+    /// `address`, if it is one of the family.
+    fn of(address: IpAddr) -> Option<Self>;
+    /// It as words, see [`Receiver`](otherhalf_pending::Receiver).
+    fn words(self) -> [u64; 2];
+    /// The address whose [`words`](Self::words) these are.
+    fn from_words(words: [u64; 2]) -> Self;
+    /// A detour of the family as one of either.
+    fn any(detour: Detour<Self>) -> AnyDetour;
+    /// Whether it has a meaning on its link alone (RFC 3927, RFC 4291 §2.5.6).
+    fn is_link_local(self) -> bool;
     /// See [`Network::owns`].
     fn is_owned(self, network: &Network, ingress: InterfaceId) -> bool;
     /// See [`Network::may_be_sent_to`].
@@ -140,6 +151,30 @@ pub(crate) trait Address: ip::Known {
 }
 
 impl Address for Ipv4Addr {
+    fn of(address: IpAddr) -> Option<Self> {
+        match address {
+            IpAddr::V4(v4) => Some(v4),
+            IpAddr::V6(_) => None,
+        }
+    }
+
+    fn words(self) -> [u64; 2] {
+        [0, self.to_bits().into()]
+    }
+
+    fn from_words([_, low]: [u64; 2]) -> Self {
+        let [_, _, _, _, octets @ ..] = low.to_be_bytes();
+        Self::from(octets)
+    }
+
+    fn any(detour: Detour<Self>) -> AnyDetour {
+        AnyDetour::V4(detour)
+    }
+
+    fn is_link_local(self) -> bool {
+        Self::is_link_local(&self)
+    }
+
     #[inline(always)]
     fn is_owned(self, network: &Network, _: InterfaceId) -> bool {
         network.owns_v4(self)
@@ -192,6 +227,29 @@ impl Address for Ipv4Addr {
 }
 
 impl Address for Ipv6Addr {
+    fn of(address: IpAddr) -> Option<Self> {
+        match address {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(v6) => Some(v6),
+        }
+    }
+
+    fn words(self) -> [u64; 2] {
+        halves(self)
+    }
+
+    fn from_words([high, low]: [u64; 2]) -> Self {
+        Self::from_bits(u128::from(high) << 64 | u128::from(low))
+    }
+
+    fn any(detour: Detour<Self>) -> AnyDetour {
+        AnyDetour::V6(detour)
+    }
+
+    fn is_link_local(self) -> bool {
+        self.is_unicast_link_local()
+    }
+
     #[inline(always)]
     fn is_owned(self, network: &Network, ingress: InterfaceId) -> bool {
         network.owns_v6(self, ingress)
@@ -282,7 +340,7 @@ impl<P: Prefetch> Look<'_, P> {
     #[inline(always)]
     pub(crate) fn ask<A: Address>(&mut self, mut ask: Ask<A>) -> Found {
         if let Some(Counted { key, .. }) = self.counted {
-            ask.bits = ask.requester.line_bits(key);
+            ask.bits = ask.target.line_bits(key);
         }
         let hash = ask.hash(self.table, request::first_identifier(self.table, &ask));
         let Self { place, ingress, counted, .. } = *self;

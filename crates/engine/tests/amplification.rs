@@ -9,11 +9,11 @@ use common::{
     Done, Ends, FAMILIES, Responder, echo_reply_packet, ends, error_packet, for_each, icmp_packet,
     packet_of, request, request_packet, request_with, routed, tcp_answer_packet, time_exceeded,
 };
-use otherhalf_engine::{LeastRequest, Outcome, Verdict};
+use otherhalf_engine::{Indirect, LeastRequest, Outcome, Verdict};
 use otherhalf_policy::Prefixes;
 use otherhalf_wire::extension::{self, Class, Object};
 use otherhalf_wire::icmp::Kind;
-use otherhalf_wire::ip::{Family, pseudo_header};
+use otherhalf_wire::ip::{self, Family, pseudo_header};
 use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::tcp;
 use otherhalf_wire::trace::{self, Refusal};
@@ -183,6 +183,10 @@ fn rows(family: Family) -> Vec<Row> {
     seen(ours, &refused(trace::Request { ttl: 0, ..base }, &[]));
     seen(ours, &refused(trace::Request { protocol: 99, ..base }, &[]));
     seen(ours, &refused(base, &[0x20, 0, 0, 0, 0, 4, 9, 9]));
+    let target = ip::to_mapped(hop).octets();
+    let target = Object { class: Class::INDIRECT_TARGET, payload: &target };
+    ours.policy.indirect = Some(Arc::new(Indirect::new([], true)));
+    seen(ours, &refused(base, &common::extensions(&[target])));
     ours.policy.least_request = LeastRequest::at_most(100);
     seen(ours, &refused(base, &[]));
     let mut udp = vec![0x80, 0, 0x80, 0, 0, 8, 0, 0];

@@ -3,14 +3,14 @@
 mod common;
 
 use common::{
-    Ends, FAMILIES, Responder, address, ends, framed, icmp_packet, ip, port_mac, read, request,
-    request_packet, request_with, routed, router_mac, sealed, vlan,
+    Ends, FAMILIES, Responder, address, ends, extensions, framed, icmp_packet, ip, port_mac, read,
+    request, request_packet, request_with, routed, router_mac, sealed, vlan,
 };
 use otherhalf_engine::policy::Flows;
 use otherhalf_engine::{Network, Outcome, PortId, Verdict};
 use otherhalf_wire::checksum::Sum;
 use otherhalf_wire::ethernet::{Link, Mac, ethertype};
-use otherhalf_wire::extension::{self, Class, Object};
+use otherhalf_wire::extension::{Class, Object};
 use otherhalf_wire::icmp::Kind;
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
@@ -96,14 +96,6 @@ fn what_the_policy_forbids() {
             assert_refused(&mut ours, family, &frame(53), expected);
         }
     }
-}
-
-/// An extension structure of `objects`.
-fn extensions(objects: &[Object<'_>]) -> Vec<u8> {
-    let mut out = vec![0; 200];
-    let len = extension::emit(objects, &mut out).unwrap();
-    out.truncate(len);
-    out
 }
 
 #[test]

@@ -259,6 +259,7 @@ impl Config {
             draining: false,
             // Of lists in files, which are read apart.
             access: None,
+            indirect: None,
             closed_ports: self.reply.closed_ports,
             bogons: self.requests.bogons(),
             strict_source: self.requests.strict_source,

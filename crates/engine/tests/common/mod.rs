@@ -18,6 +18,7 @@ use otherhalf_engine::{
 use otherhalf_pending::{Settings, Table};
 use otherhalf_wire::arp::{Arp, Operation};
 use otherhalf_wire::ethernet::{Link, Mac, VlanId, ethertype};
+use otherhalf_wire::extension::{self, Object};
 use otherhalf_wire::icmp::{self, Kind};
 use otherhalf_wire::ip::{Family, Fields, Packet, protocol, pseudo_header};
 use otherhalf_wire::ndp;
@@ -437,6 +438,14 @@ pub(crate) fn discovery_frame(
     let packet = ip_with(src.into(), dst.into(), hop_limit, protocol::ICMPV6, &payload);
     let dst_mac = if dst.is_multicast() { ndp::multicast_mac(dst) } else { port_mac(0) };
     framed(src_mac, dst_mac, None, &packet)
+}
+
+/// An extension structure of `objects`.
+pub(crate) fn extensions(objects: &[Object<'_>]) -> Vec<u8> {
+    let mut out = vec![0; 200];
+    let len = extension::emit(objects, &mut out).unwrap();
+    out.truncate(len);
+    out
 }
 
 /// The octets of frame `n` of a captured file, with the file's name.

@@ -8,7 +8,7 @@ use otherhalf_wire::arp::Operation;
 use otherhalf_wire::ethernet::{Link, Mac, ethertype};
 use otherhalf_wire::extension::{self, Class, Object};
 use otherhalf_wire::icmp::Kind;
-use otherhalf_wire::ip::{Family, protocol};
+use otherhalf_wire::ip::{Family, protocol, to_mapped};
 use otherhalf_wire::ndp::{self, Message};
 use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::tcp::flag::{ACK, RST, SYN};
@@ -110,8 +110,24 @@ impl Generator {
             protocol: if random.one_in(16) { random.octet() } else { protocol },
             flow: if random.one_in(4) { random.short() } else { random.pick(&[0, 53, 4321]) },
         };
-        let trailer = if random.one_in(8) { trailer(random) } else { Vec::new() };
+        let trailer = match random.below(16) {
+            0 => trailer(random),
+            1 => self.detour(random),
+            _ => Vec::new(),
+        };
         request_with(ends, request, &trailer)
+    }
+
+    /// An indirect target, mostly one that there is.
+    fn detour(&self, random: &mut Random) -> Vec<u8> {
+        let Ends { own, client, hop } = self.ends(random);
+        let target = random.pick(&[client, hop, own, client, hop]);
+        let payload = to_mapped(target).octets();
+        let mut out = vec![0; 64];
+        let object = Object { class: Class::INDIRECT_TARGET, payload: &payload };
+        let len = extension::emit(&[object], &mut out).unwrap();
+        out.truncate(len);
+        out
     }
 
     fn ping(&self, random: &mut Random) -> Vec<u8> {

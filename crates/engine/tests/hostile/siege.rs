@@ -7,12 +7,13 @@ use crate::common::{
     self, FAMILIES, SECOND, TIMEOUT, ends, engine, error_packet, interfaces, neighbours, network,
     packet_of, read, request, request_packet, routed,
 };
-use otherhalf_engine::access::{Access, DENY};
+use otherhalf_engine::access::{ALLOW, Access, DENY};
 use otherhalf_engine::frame::LEAST_ROOM;
 use otherhalf_engine::kernel::Exceptions;
 use otherhalf_engine::policy::{Allowances, Bogons, Flows, LeastRequest, RateLimit, Reply};
 use otherhalf_engine::{
-    Counters, Engine, Fate, Frame, Neighbours, Network, Outcome, Policy, PortId, View, Vouched,
+    Counters, Engine, Fate, Frame, Indirect, Neighbours, Network, Outcome, Policy, PortId, View,
+    Vouched,
 };
 use otherhalf_policy::{Limiter, Limits, Rates};
 use otherhalf_wire::icmp::Kind;
@@ -74,6 +75,9 @@ fn settings() -> Vec<Setting> {
     };
     let hairpin = Policy { reply: Reply::Hairpin, ..Policy::default() };
     let draining = Policy { draining: true, ..Policy::default() };
+    let allow = ["10.0.0.0/14", "2001:db8::/32"].map(|text| (text.parse().unwrap(), ALLOW));
+    let indirect = Some(Arc::new(Indirect::new(allow, true)));
+    let detours = Policy { indirect, ..Policy::default() };
     let kernel = Exceptions {
         addresses: common::KERNEL.map(common::address).to_vec(),
         tcp: vec![179, 80],
@@ -95,6 +99,7 @@ fn settings() -> Vec<Setting> {
         Setting { network: network(), neighbours: neighbours(), policy: guarded },
         Setting { network: network(), neighbours: neighbours(), policy: limited },
         Setting { network: network(), neighbours: neighbours(), policy: draining },
+        Setting { network: partial(), neighbours: neighbours(), policy: detours },
     ]
 }
 

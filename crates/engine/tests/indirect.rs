@@ -1,0 +1,391 @@
+//! Indirect tracing (PROTOCOL §5): the probe goes to a target that has not asked, the response to who has.
+
+mod common;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{
+    Done, Ends, FAMILIES, Responder, address, echo_reply_packet, ends, error_packet, extensions,
+    packet_of, read, request, request_with, routed, tcp_answer_packet,
+};
+use ipnet::IpNet;
+use otherhalf_engine::access::{ALLOW, Access, DENY};
+use otherhalf_engine::policy::RateLimit;
+use otherhalf_engine::{Indirect, LeastRequest, Neighbours, Notice, Outcome, PortId, Verdict};
+use otherhalf_policy::{Limiter, Limits, Rates};
+use otherhalf_wire::extension::{Class, Object};
+use otherhalf_wire::icmp::Kind;
+use otherhalf_wire::ip::{Family, to_mapped};
+use otherhalf_wire::probe::Protocol;
+use otherhalf_wire::tcp::flag::{ACK, RST, SYN};
+use otherhalf_wire::trace::{self, Refusal};
+
+/// How many seats there are.
+const SEATS: u16 = 4096;
+
+/// A host behind router 3, which nobody else here is behind: port 1.
+fn far(family: Family) -> IpAddr {
+    address(match family {
+        Family::V4 => "10.3.0.9",
+        Family::V6 => "2001:db8:f3::9",
+    })
+}
+
+fn host(address: IpAddr) -> IpNet {
+    address.into()
+}
+
+/// A responder where the client may have others traced.
+fn ours(family: Family) -> Responder {
+    let mut ours = Responder::new();
+    let client = ends(family).client;
+    ours.policy.indirect = Some(Arc::new(Indirect::new([(host(client), ALLOW)], true)));
+    ours
+}
+
+/// Objects that name `targets`.
+fn towards(targets: &[IpAddr]) -> Vec<u8> {
+    let payloads: Vec<_> = targets.iter().map(|target| to_mapped(*target).octets()).collect();
+    let object = |payload| Object { class: Class::INDIRECT_TARGET, payload };
+    extensions(&payloads.iter().map(|payload| object(&payload[..])).collect::<Vec<_>>())
+}
+
+/// A frame of the client that asks for a probe to `target`.
+fn asking(family: Family, protocol: Protocol, identifier: u16, target: IpAddr) -> Vec<u8> {
+    let wanted = request(family, protocol, identifier, 4321);
+    routed(&request_with(ends(family), wanted, &towards(&[target])))
+}
+
+fn probed(protocol: Protocol) -> Outcome {
+    match protocol {
+        Protocol::Icmp => Outcome::ProbeIcmp,
+        Protocol::Tcp => Outcome::ProbeTcp,
+        Protocol::Udp => Outcome::ProbeUdp,
+    }
+}
+
+fn for_each(mut check: impl FnMut(Responder, Family, Protocol)) {
+    for family in FAMILIES {
+        for protocol in Protocol::ALL {
+            check(ours(family), family, protocol);
+        }
+    }
+}
+
+/// The response in `done` goes to the client, as `expected` says, with the identifier of its request.
+fn assert_told(done: &Done, family: Family, expected: (Outcome, u16, IpAddr)) {
+    let Ends { own, client, .. } = ends(family);
+    let (outcome, identifier, hop) = expected;
+    assert_eq!(done.fate.outcome, outcome, "{done:?}");
+    let (port, link, packet) = done.sent();
+    assert_eq!((port, link.dst), (PortId(0), common::router_mac(1)));
+    assert_eq!((packet.src, packet.dst), (own, client));
+    let response = done.response();
+    assert_eq!(response.identifier, identifier);
+    let trace::Verdict::Hop { address, .. } = response.verdict else { panic!("{response:?}") };
+    assert_eq!(address, hop);
+}
+
+#[test]
+fn the_probe_goes_to_the_target_and_the_response_to_who_asked() {
+    for_each(|mut ours, family, protocol| {
+        let done = ours.play(&asking(family, protocol, 9, far(family)));
+        assert_eq!(done.fate.outcome, probed(protocol));
+        let (port, link, probe) = done.sent();
+        assert_eq!((port, link.dst), (PortId(1), common::router_mac(3)));
+        let Ends { own, hop, .. } = ends(family);
+        assert_eq!((probe.src, probe.dst, probe.ttl), (own, far(family), 5));
+        let quote = &packet_of(&done.frame)[..family.header_len() + 8];
+        let error = routed(&error_packet(hop, Kind::TimeExceeded, 0, quote));
+        ours.now += 1_000_000;
+        let told = ours.play(&error);
+        assert_told(&told, family, (Outcome::ResponseTimeExceeded, 9, hop));
+        assert_eq!(ours.dropped(&error), Outcome::DropUnmatched, "it was answered once");
+    });
+}
+
+#[test]
+fn the_targets_own_answer_goes_to_who_asked() {
+    for family in FAMILIES {
+        let mut ours = ours(family);
+        let probe = ours.play(&asking(family, Protocol::Icmp, 9, far(family))).frame;
+        let told = ours.play(&routed(&echo_reply_packet(&probe)));
+        assert_told(&told, family, (Outcome::ResponseEchoReply, 9, far(family)));
+        let probe = ours.play(&asking(family, Protocol::Tcp, 10, far(family))).frame;
+        let told = ours.play(&routed(&tcp_answer_packet(&probe, RST | ACK)));
+        assert_told(&told, family, (Outcome::ResponseReset, 10, far(family)));
+    }
+}
+
+/// The target's connection must not stay half open: its RST leaves by the target's port, the response by the client's.
+#[test]
+fn an_open_ports_target_gets_its_reset() {
+    for family in FAMILIES {
+        let mut ours = ours(family);
+        let probe = ours.play(&asking(family, Protocol::Tcp, 9, far(family))).frame;
+        let answer = routed(&tcp_answer_packet(&probe, SYN | ACK));
+        let told = ours.play(&answer);
+        assert_told(&told, family, (Outcome::ResponseSynAck, 9, far(family)));
+        let Verdict::SendAndReset(_, reset) = told.fate.verdict else { panic!("{told:?}") };
+        assert_eq!(reset.port(), PortId(1));
+        let reset = told.reset();
+        let (link, packet) = read(&reset);
+        assert_eq!((link.dst, packet.dst), (common::router_mac(3), far(family)));
+        // Once more: nothing waits any more, and the target is reset all the same.
+        let stray = ours.play(&answer);
+        assert_eq!(stray.fate.outcome, Outcome::StraySynAckReset);
+        assert_eq!(stray.sent().2.dst, far(family));
+    }
+}
+
+fn assert_refused(ours: &mut Responder, family: Family, frame: &[u8], outcome: Outcome) {
+    let done = ours.play(frame);
+    assert_eq!(done.fate.outcome, outcome, "{done:?}");
+    let refusal = Refusal::Extension(0x0500);
+    let verdict = trace::Verdict::Refused { refusal, text: &[] };
+    assert_eq!(done.response(), trace::Response { identifier: 9, verdict });
+    assert_eq!(done.sent().2.dst, ends(family).client);
+    assert!(packet_of(&done.frame).len() <= packet_of(frame).len());
+}
+
+#[test]
+fn nobody_may_unless_he_is_named() {
+    for family in FAMILIES {
+        let frame = asking(family, Protocol::Udp, 9, far(family));
+        let mut ours = Responder::new();
+        assert_refused(&mut ours, family, &frame, Outcome::RefusedExtension);
+        let client = ends(family).client;
+        let net = |length| IpNet::new(client, length).unwrap();
+        for (requesters, expected) in [
+            (&[][..], Outcome::RefusedIndirect),
+            (&[(host(far(family)), ALLOW)], Outcome::RefusedIndirect),
+            (&[(net(8), ALLOW), (net(24), DENY)], Outcome::RefusedIndirect),
+            (&[(net(24), ALLOW), (net(24), DENY)], Outcome::RefusedIndirect),
+            (&[(net(8), DENY), (net(24), ALLOW)], Outcome::ProbeUdp),
+        ] {
+            let indirect = Indirect::new(requesters.iter().copied(), true);
+            assert_eq!(indirect.allows(client), expected == Outcome::ProbeUdp);
+            ours.policy.indirect = Some(Arc::new(indirect));
+            if expected == Outcome::ProbeUdp {
+                assert_eq!(ours.play(&frame).fate.outcome, expected);
+            } else {
+                assert_refused(&mut ours, family, &frame, expected);
+            }
+        }
+    }
+}
+
+/// Whoever may ask: what is no one host's, what is ours, and what has a meaning on its link alone.
+#[test]
+fn some_are_never_a_target() {
+    let targets: [&[&str]; 2] = [
+        &[
+            "224.0.0.5",
+            "255.255.255.255",
+            "192.0.2.255",
+            "192.0.2.0",
+            "127.0.0.1",
+            "0.0.0.0",
+            "240.0.0.1",
+            "169.254.1.1",
+            "192.0.2.2",
+            "203.0.113.2",
+        ],
+        &["ff02::1", "ff0e::1", "::1", "::", "fe80::9", "2001:db8::2", "2001:db8:2::2"],
+    ];
+    for (family, targets) in FAMILIES.into_iter().zip(targets) {
+        let other = if family == Family::V4 { Family::V6 } else { Family::V4 };
+        let targets = targets.iter().map(|text| address(text)).chain([far(other)]);
+        for target in targets {
+            let mut ours = ours(family);
+            let frame = asking(family, Protocol::Udp, 9, target);
+            assert_refused(&mut ours, family, &frame, Outcome::RefusedIndirect);
+        }
+    }
+}
+
+#[test]
+fn private_targets_only_where_they_are_allowed() {
+    let cases = [
+        (Family::V4, "10.3.0.9", "9.9.9.9"),
+        (Family::V4, "192.168.7.7", "203.0.112.9"),
+        (Family::V6, "fd00::9", "2620:fe::9"),
+        (Family::V6, "2001:db8:f3::9", "2001:db7::9"),
+    ];
+    for (family, private, public) in cases {
+        let mut ours = ours(family);
+        let [private, public] =
+            [private, public].map(|text| asking(family, Protocol::Udp, 9, address(text)));
+        assert_eq!(ours.play(&private).fate.outcome, Outcome::ProbeUdp);
+        let allow = [(host(ends(family).client), ALLOW)];
+        ours.policy.indirect = Some(Arc::new(Indirect::new(allow, false)));
+        assert_refused(&mut ours, family, &private, Outcome::RefusedIndirect);
+        assert_eq!(ours.play(&public).fate.outcome, Outcome::ProbeUdp);
+    }
+}
+
+#[test]
+fn who_opted_out_is_no_target() {
+    for family in FAMILIES {
+        let mut ours = ours(family);
+        let opt_out = [(host(far(family)), DENY)];
+        ours.policy.access = Some(Arc::new(Access::new([], opt_out)));
+        let frame = asking(family, Protocol::Udp, 9, far(family));
+        assert_refused(&mut ours, family, &frame, Outcome::RefusedIndirect);
+        // What may not ask may be a target: that list is about who asks.
+        ours.policy.access = Some(Arc::new(Access::new(opt_out, [])));
+        assert_eq!(ours.play(&frame).fate.outcome, Outcome::ProbeUdp);
+        // And who may not ask at all gets no refusal either.
+        let denied = [(host(ends(family).client), DENY)];
+        ours.policy.access = Some(Arc::new(Access::new(denied, [])));
+        assert_eq!(ours.dropped(&frame), Outcome::DropDenied);
+    }
+}
+
+#[test]
+fn one_target_and_padding_but_nothing_else() {
+    for family in FAMILIES {
+        let mut ours = ours(family);
+        let asked = request(family, Protocol::Udp, 9, 4321);
+        let two = request_with(ends(family), asked, &towards(&[far(family), far(family)]));
+        assert_refused(&mut ours, family, &routed(&two), Outcome::RefusedExtension);
+        let payload = to_mapped(far(family)).octets();
+        let target = Object { class: Class::INDIRECT_TARGET, payload: &payload };
+        let padding = Object { class: Class::PADDING, payload: &[7; 60] };
+        ours.policy.least_request = LeastRequest::at_most(100);
+        for objects in [[target, padding], [padding, target]] {
+            let packet = request_with(ends(family), asked, &extensions(&objects));
+            assert_eq!(ours.play(&routed(&packet)).fate.outcome, Outcome::ProbeUdp);
+        }
+        let bare = asking(family, Protocol::Udp, 9, far(family));
+        assert_eq!(ours.play(&bare).fate.outcome, Outcome::RefusedPadding);
+    }
+}
+
+/// Two probes to one target that differ in nothing but who asked: each response goes to its own requester.
+#[test]
+fn a_probe_of_the_targets_own_is_another() {
+    for_each(|mut ours, family, protocol| {
+        let Ends { own, hop, .. } = ends(family);
+        let target = Ends { own, client: far(family), hop };
+        let wanted = request(family, protocol, 9, 4321);
+        let its_own = routed(&request_with(target, wanted, &[]));
+        for detour_first in [true, false] {
+            let indirect = asking(family, protocol, 9, far(family));
+            let frames = if detour_first {
+                [indirect, its_own.clone()]
+            } else {
+                [its_own.clone(), indirect]
+            };
+            let probes = frames.map(|frame| {
+                let done = ours.play(&frame);
+                assert_eq!(done.fate.outcome, probed(protocol));
+                done.frame
+            });
+            assert_ne!(packet_of(&probes[0]), packet_of(&probes[1]));
+            for (place, probe) in probes.iter().enumerate() {
+                let quote = &packet_of(probe)[..family.header_len() + 8];
+                let done = ours.play(&routed(&error_packet(hop, Kind::TimeExceeded, 0, quote)));
+                let by_detour = (place == 0) == detour_first;
+                let asker = if by_detour { ends(family).client } else { far(family) };
+                assert_eq!(done.sent().2.dst, asker);
+                assert_eq!(done.response().identifier, 9);
+            }
+        }
+    });
+}
+
+#[test]
+fn no_more_wait_than_there_are_seats() {
+    for family in FAMILIES {
+        let mut ours = ours(family);
+        ours.engine = common::engine(usize::from(SEATS) * 4);
+        let asked = |identifier| asking(family, Protocol::Udp, identifier, far(family));
+        for identifier in 1..=SEATS {
+            assert_eq!(ours.play(&asked(identifier)).fate.outcome, Outcome::ProbeUdp);
+        }
+        assert_eq!(ours.dropped(&asked(SEATS + 1)), Outcome::DropTableFull);
+        // Direct requests need none.
+        ours.probe(family, request(family, Protocol::Udp, 7, 4321));
+        ours.now += common::TIMEOUT;
+        assert_eq!(ours.play(&asked(SEATS + 1)).fate.outcome, Outcome::ProbeUdp);
+    }
+}
+
+/// A target that is asked about by too many is as safe as one that is asked for by itself.
+#[test]
+fn the_rates_of_both_ends_are_charged() {
+    for family in FAMILIES {
+        for (wide, protocol) in
+            [(false, Protocol::Udp), (true, Protocol::Udp), (true, Protocol::Tcp)]
+        {
+            let mut ours = ours(family);
+            ours.engine = common::engine(8192).limited_by(Arc::new(Limiter::new(1024)));
+            let limits = Limits { address: 20, narrow: [100, 200], wide: 1000, syn: 5 };
+            let rates = Rates::new(Duration::from_secs(1), &limits, &limits).unwrap();
+            ours.policy.rate =
+                Some(RateLimit { rates, leak: 0, leak_per_second: 0, dry_run: false });
+            // One target, or so many that the requester alone is charged twice.
+            let last = |n: u16| if wide && protocol == Protocol::Udp { n } else { 9 };
+            let target = |n| match far(family) {
+                IpAddr::V4(v4) => {
+                    let [a, b, _, _] = v4.octets();
+                    IpAddr::from([a, b, last(n).to_be_bytes()[1], 1])
+                }
+                IpAddr::V6(v6) => {
+                    let [a, b, c, rest @ ..] = v6.segments();
+                    IpAddr::from([a, b, c, last(n), rest[1], rest[2], rest[3], 1])
+                }
+            };
+            let sent = (1..=100).filter(|n| {
+                let done = ours.play(&asking(family, protocol, *n, target(*n)));
+                matches!(done.fate.verdict, Verdict::Send(_))
+            });
+            let (sent, most) = (sent.count(), if protocol == Protocol::Tcp { 5 } else { 20 });
+            assert!((most - 1..=most).contains(&sent), "{family:?} {protocol:?} {wide}: {sent}");
+        }
+    }
+}
+
+/// A response can't wait for its neighbour, whose entry is taken; so the request does.
+#[test]
+fn a_request_waits_until_both_ways_are_known() {
+    for family in FAMILIES {
+        let mut ours = ours(family);
+        let frame = asking(family, Protocol::Udp, 9, far(family));
+        let routers = match family {
+            Family::V4 => ["192.0.2.1", "203.0.113.1"],
+            Family::V6 => ["2001:db8::1", "2001:db8:2::1"],
+        };
+        let known = |routers: &[(u16, &str, u8)]| {
+            Neighbours::new(routers.iter().map(|(interface, text, mac)| {
+                (common::neighbour(*interface, text), common::router_mac(*mac))
+            }))
+        };
+        let both = [(0, routers[0], 1), (2, routers[1], 3)];
+        for (there, wanted) in [(&[][..], both[0]), (&both[..1], both[1]), (&both[1..], both[0])] {
+            ours.neighbours = known(there);
+            let done = ours.play(&frame);
+            assert_eq!(done.fate.verdict, Verdict::Hold);
+            let hop = common::neighbour(wanted.0, wanted.1);
+            assert_eq!(done.fate.notice, Some(Notice::Wanted(hop)));
+            assert_eq!(done.frame, frame);
+        }
+        ours.neighbours = known(&both);
+        let probe = ours.play(&frame).frame;
+        // The requester's router falls silent: its response is lost, and the target is told to end a connection all the same.
+        ours.neighbours = known(&both[1..]);
+        let hop = ends(family).hop;
+        let quote = &packet_of(&probe)[..family.header_len() + 8];
+        let error = routed(&error_packet(hop, Kind::TimeExceeded, 0, quote));
+        assert_eq!(ours.dropped(&error), Outcome::DropNeighbourUnresolved);
+        ours.neighbours = known(&both);
+        let probe = ours.play(&asking(family, Protocol::Tcp, 9, far(family))).frame;
+        ours.neighbours = known(&both[1..]);
+        let done = ours.play(&routed(&tcp_answer_packet(&probe, SYN | ACK)));
+        assert_eq!(done.fate.outcome, Outcome::StraySynAckReset);
+        assert_eq!(done.sent().2.dst, far(family));
+    }
+}
