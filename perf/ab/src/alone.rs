@@ -1,5 +1,7 @@
 //! A variant at work without a port: frames in buffers, and a clock of which a tick is a request.
 
+use anyhow::bail;
+
 use crate::case::{ENTRIES, LIVE, Load, Side};
 use crate::pages::Pages;
 use crate::path::{Kind, Path, Settings};
@@ -32,6 +34,7 @@ impl Alone {
         let timeout_ticks = match side.load {
             Load::Requests => LIVE,
             Load::Answers => 4 * LIVE,
+            Load::Traces => bail!("whole traces are timed on a port"),
         };
         let settings = Settings { entries: ENTRIES, timeout_ticks, secret: SECRET, hz };
         let path = Path::new(side.kind, &settings, pages)?;
@@ -79,7 +82,7 @@ impl Timed for Alone {
     fn refill(&mut self) -> anyhow::Result<()> {
         match self.side.load {
             Load::Requests => self.side.traffic.requests(self.next, &mut self.rooms)?,
-            Load::Answers => {
+            Load::Answers | Load::Traces => {
                 let before = self.path.answered();
                 self.fill()?;
                 self.answered_aside += self.path.answered() - before;

@@ -21,6 +21,8 @@ pub enum Load {
     Requests,
     /// Answers to the oldest of a million probes.
     Answers,
+    /// Bursts of both by turns, as whole traces are: a request and its answer each. On a port alone.
+    Traces,
 }
 
 /// A variant, its load and its traffic.
@@ -64,11 +66,16 @@ const fn side<Kind: Copy>(
     Side { kind, load, traffic: Traffic::new(family, protocol) }
 }
 
-/// A worker under all policy with these lists, and one without any, asked by these clients.
-fn policy(name: &'static str, family: Family, lists: Lists, clients: Clients) -> Case {
+/// A worker under all policy with these lists, and one without any, given this by these clients.
+fn policy(
+    name: &'static str,
+    load: Load,
+    family: Family,
+    (lists, clients): (Lists, Clients),
+) -> Case {
     let side = |kind| {
         let traffic = Traffic { family, protocol: Protocol::Udp, clients };
-        Side { kind, load: Load::Requests, traffic }
+        Side { kind, load, traffic }
     };
     let pair = Pair::Port([side(port::Kind::Policed(lists)), side(port::Kind::Worker)]);
     Case { name, pair, target: 1.25, budget: false }
@@ -77,8 +84,9 @@ fn policy(name: &'static str, family: Family, lists: Lists, clients: Clients) ->
 /// Of the whole path, on a port.
 #[must_use]
 pub fn path() -> Vec<Case> {
-    use Load::{Answers, Requests};
-    use port::Kind::{Floor, Policed, Worker, Yardstick};
+    use Clients::Scattered;
+    use Load::{Answers, Requests, Traces};
+    use port::Kind::{Floor, Worker, Yardstick};
     const V4: (Family, Protocol) = (Family::V4, Protocol::Udp);
     const V6: (Family, Protocol) = (Family::V6, Protocol::Udp);
     const TCP: (Family, Protocol) = (Family::V4, Protocol::Tcp);
@@ -100,15 +108,17 @@ pub fn path() -> Vec<Case> {
         case("path/requests-v6/v4", [Worker; 2], Requests, [V6, V4], 1.25),
         case("path/answers-v6/v4", [Worker; 2], Answers, [V6, V4], 1.25),
         // All policy, and none.
-        policy("path/policy-requests-v4/off", Family::V4, Lists::Away, Clients::Many),
-        policy("path/policy-requests-v6/off", Family::V6, Lists::Away, Clients::Many),
-        case("path/policy-answers-v4/off", [Policed(Lists::Away), Worker], Answers, [V4; 2], 1.25),
+        policy("path/policy-traces-v4/off", Traces, Family::V4, (Lists::Away, Clients::Many)),
+        policy("path/policy-traces-v6/off", Traces, Family::V6, (Lists::Away, Clients::Many)),
+        policy("path/policy-requests-v4/off", Requests, Family::V4, (Lists::Away, Clients::Many)),
+        policy("path/policy-requests-v6/off", Requests, Family::V6, (Lists::Away, Clients::Many)),
+        policy("path/policy-answers-v4/off", Answers, Family::V4, (Lists::Away, Clients::Many)),
         // As it is on most days, and as it is at worst.
-        policy("path/policy-usual-v4/off", Family::V4, Lists::Small, Clients::Few),
-        policy("path/policy-usual-v6/off", Family::V6, Lists::Small, Clients::Few),
-        policy("path/policy-scattered-v6/off", Family::V6, Lists::Away, Clients::Scattered),
-        policy("path/policy-worst-v4/off", Family::V4, Lists::Near, Clients::Scattered),
-        policy("path/policy-worst-v6/off", Family::V6, Lists::Near, Clients::Scattered),
+        policy("path/policy-usual-v4/off", Requests, Family::V4, (Lists::Small, Clients::Few)),
+        policy("path/policy-usual-v6/off", Requests, Family::V6, (Lists::Small, Clients::Few)),
+        policy("path/policy-scattered-v6/off", Requests, Family::V6, (Lists::Away, Scattered)),
+        policy("path/policy-worst-v4/off", Requests, Family::V4, (Lists::Near, Scattered)),
+        policy("path/policy-worst-v6/off", Requests, Family::V6, (Lists::Near, Scattered)),
         case("path/requests-v4/c", [Worker, Yardstick], Requests, [V4; 2], 1.1),
         case("path/answers-v4/c", [Worker, Yardstick], Answers, [V4; 2], 1.1),
         case("path/requests-v6/c", [Worker, Yardstick], Requests, [V6; 2], 1.1),

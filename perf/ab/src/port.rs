@@ -263,6 +263,9 @@ impl OnPort {
         let first = match load {
             Load::Requests => &mut self.next,
             Load::Answers => &mut self.oldest,
+            // More wait than there were: it is the answers' turn.
+            Load::Traces if self.next - self.oldest > LIVE => return self.offer(Load::Answers),
+            Load::Traces => return self.offer(Load::Requests),
         };
         let clients = *first..;
         *first += BURST as u64;
