@@ -251,7 +251,8 @@ impl Traffic {
                 Ipv4Addr::from_bits(CLIENTS_V4 | spread).into()
             }
             (Family::V6, Clients::Many) => {
-                Ipv6Addr::from_bits(0x2001_0db8_000f_u128 << 80 | u128::from(spread) << 20 | 9)
+                // As those of the Internet: a documentation address would be looked at twice by policy.
+                Ipv6Addr::from_bits(u128::from(CLIENTS_V6) << 80 | u128::from(spread) << 20 | 9)
                     .into()
             }
             (Family::V6, Clients::Few | Clients::Scattered) => {
