@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 use crate::drain;
 
 pub use error::{Error, Invalid, Problem};
-pub use lists::{Access, OptOut};
+pub use lists::{Access, Indirect, OptOut};
 pub use load::Checked;
 pub use mistake::Mistake;
 pub use rate::{Rate, RateV4, RateV6};
@@ -81,6 +81,9 @@ pub struct Config {
     /// Who is never probed.
     #[serde(default)]
     pub opt_out: OptOut,
+    /// Who may have others traced, and whom.
+    #[serde(default)]
+    pub indirect: Indirect,
     /// How many probes requests may cause, and how much is answered besides.
     #[serde(default)]
     pub rate: Rate,

@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use otherhalf_engine::access::{Access, DENY};
+use otherhalf_engine::access::{ALLOW, Access, DENY};
+use otherhalf_engine::{Indirect, Policy};
 use otherhalf_policy::list::Entry;
 
-use crate::config::Config;
+use crate::config::{Config, Invalid};
 use source::{Part, read};
 
 /// Mistakes that are told at most, as of a configuration.
@@ -27,6 +28,8 @@ pub enum Purpose {
     Access,
     /// Who is never probed.
     OptOut,
+    /// Who may have others traced.
+    Indirect,
 }
 
 impl Purpose {
@@ -36,6 +39,7 @@ impl Purpose {
         match self {
             Self::Access => "access",
             Self::OptOut => "opt_out",
+            Self::Indirect => "indirect",
         }
     }
 }
@@ -47,8 +51,12 @@ pub struct Lists {
     pub access: List,
     /// See [`Purpose::OptOut`].
     pub opt_out: List,
-    /// Both for workers; none: there is nothing to look at.
+    /// See [`Purpose::Indirect`].
+    pub indirect: List,
+    /// The first two for workers; none: there is nothing to look at.
     workers: Option<Arc<Access>>,
+    /// The third for workers; none: nobody may.
+    requesters: Option<Arc<Indirect>>,
 }
 
 /// A list, whatever it is from.
@@ -117,7 +125,11 @@ pub struct Deciding {
 }
 
 /// All lists of a configuration, with the places that their prefixes are from.
-pub struct Sources(Vec<Part>);
+pub struct Sources {
+    parts: Vec<Part>,
+    /// `indirect.private_targets`.
+    private_targets: bool,
+}
 
 impl Sources {
     /// Reads all lists of `config`.
@@ -126,20 +138,28 @@ impl Sources {
     ///
     /// All that is wrong in the files, or the first hundred of it.
     pub fn read(config: &Config) -> Result<Self, Error> {
-        read(config).map(Self)
+        let private_targets = config.indirect.private_targets;
+        Ok(Self { parts: read(config)?, private_targets })
     }
 
     /// The lists.
     #[must_use]
     pub fn lists(&self) -> Lists {
-        let of = |purpose| List::new(self.0.iter().filter(|part| part.purpose == purpose));
-        Lists::new(of(Purpose::Access), of(Purpose::OptOut))
+        let of = |purpose| List::new(self.parts.iter().filter(|part| part.purpose == purpose));
+        let [access, opt_out, indirect] =
+            [Purpose::Access, Purpose::OptOut, Purpose::Indirect].map(of);
+        let any = !access.is_empty() || !opt_out.is_empty();
+        let workers = any.then(|| Arc::new(Access::new(access.iter(), opt_out.iter())));
+        let somebody = indirect.iter().any(|(_, value)| value == ALLOW);
+        let requesters =
+            somebody.then(|| Arc::new(Indirect::new(indirect.iter(), self.private_targets)));
+        Lists { access, opt_out, indirect, workers, requesters }
     }
 
     /// The prefix of the list `purpose` that decides for `address`, if one holds it.
     #[must_use]
     pub fn deciding(&self, purpose: Purpose, address: IpAddr) -> Option<Deciding> {
-        let entries = self.0.iter().filter(|part| part.purpose == purpose).flat_map(|part| {
+        let entries = self.parts.iter().filter(|part| part.purpose == purpose).flat_map(|part| {
             let holding = part.entries.iter().filter(|entry| entry.prefix.contains(&address));
             holding.map(move |entry| (entry, part))
         });
@@ -157,12 +177,6 @@ impl Sources {
 }
 
 impl Lists {
-    fn new(access: List, opt_out: List) -> Self {
-        let any = !access.is_empty() || !opt_out.is_empty();
-        let workers = any.then(|| Arc::new(Access::new(access.iter(), opt_out.iter())));
-        Self { access, opt_out, workers }
-    }
-
     /// Reads all lists of `config`.
     ///
     /// # Errors
@@ -172,10 +186,24 @@ impl Lists {
         Ok(Sources::read(config)?.lists())
     }
 
-    /// What workers go by; none: there is nothing to look at.
-    #[must_use]
-    pub fn access(&self) -> Option<Arc<Access>> {
-        self.workers.clone()
+    /// The policy of `config`, with these lists.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::policy`].
+    pub fn policy(&self, config: &Config) -> Result<Policy, Invalid> {
+        let (access, indirect) = (self.workers.clone(), self.requesters.clone());
+        Ok(Policy { access, indirect, ..config.policy()? })
+    }
+
+    /// Takes from `old` what workers went by there and would go by here, so that it stays in their caches.
+    pub fn keep(&mut self, old: &Self) {
+        if self.workers == old.workers {
+            self.workers.clone_from(&old.workers);
+        }
+        if self.requesters == old.requesters {
+            self.requesters.clone_from(&old.requesters);
+        }
     }
 
     /// How each differs from that of `old`, if it does.
@@ -184,6 +212,7 @@ impl Lists {
         let pairs = [
             (Purpose::Access, self.access.difference(&old.access)),
             (Purpose::OptOut, self.opt_out.difference(&old.opt_out)),
+            (Purpose::Indirect, self.indirect.difference(&old.indirect)),
         ];
         pairs.into_iter().filter(|(_, difference)| *difference != Difference::default()).collect()
     }
@@ -191,7 +220,8 @@ impl Lists {
     /// Bytes that workers' part of it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.workers.as_ref().map_or(0, |access| access.bytes())
+        let access = self.workers.as_ref().map_or(0, |access| access.bytes());
+        access + self.requesters.as_ref().map_or(0, |indirect| indirect.bytes())
     }
 }
 

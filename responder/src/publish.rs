@@ -64,6 +64,7 @@ impl Control {
             prefixes: Prefixes {
                 access: self.lists.access.len() as u64,
                 opt_out: self.lists.opt_out.len() as u64,
+                indirect: self.lists.indirect.len() as u64,
                 bytes: self.lists.bytes() as u64,
             },
             rate: self.rate_state(),

@@ -24,7 +24,7 @@ use arrayvec::ArrayVec;
 use otherhalf_engine::frame::LEAST_ROOM;
 use otherhalf_engine::neighbour::Neighbours;
 use otherhalf_engine::{
-    BURST, Claim, Clock, Engine, Fate, Frame, NextHop, Notice, Outcome, Policy, PortId, Verdict,
+    BURST, Claim, Clock, Engine, Fate, Frame, NextHop, Notice, Outcome, PortId, Verdict,
 };
 use otherhalf_pending::{Settings, Sweep, Table};
 use otherhalf_policy::Limiter;
@@ -127,7 +127,7 @@ impl Replay {
             snapshot: Snapshot {
                 network,
                 neighbours: Neighbours::default(),
-                policy: Policy { access: Lists::load(config)?.access(), ..config.policy()? },
+                policy: Lists::load(config)?.policy(config)?,
             },
             held: Held::new(clock.ticks_in_ms(HOLD_MS)),
             stats: WorkerStats::default(),

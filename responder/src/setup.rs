@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use dpdk::{Eal, LcoreId, Memory, Mempool, MempoolConfig, MempoolError, Port, PortConfig};
 use otherhalf_engine::neighbour::Neighbours;
-use otherhalf_engine::{BURST, Clock, Engine, Policy, PortId};
+use otherhalf_engine::{BURST, Clock, Engine, PortId};
 use otherhalf_pending::{Settings, Table};
 use otherhalf_policy::Limiter;
 use otherhalf_wire::ethernet::{self, Mac};
@@ -116,7 +116,7 @@ impl Responder {
             network.routers(),
             Instant::now(),
         );
-        let policy = Policy { access: lists.access(), ..config.policy()? };
+        let policy = lists.policy(config)?;
         let snapshot = Snapshot { network, neighbours: Neighbours::default(), policy };
         let kernel = Paths::new(config.port.iter().map(|port| port.kernel.is_some()));
         let shared = Arc::new(

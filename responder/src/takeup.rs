@@ -78,12 +78,9 @@ impl Running {
             let Difference { came, went } = difference;
             format!("{} ({came} prefixes came, {went} went)", purpose.name())
         }));
-        if differences.is_empty() {
-            // What workers have in their caches stays there.
-            lists = self.lists.clone();
-        }
+        lists.keep(&self.lists);
         let network = plan.config.network(&self.macs)?;
-        let policy = Policy { access: lists.access(), ..plan.config.policy()? };
+        let policy = lists.policy(&plan.config)?;
         Ok(Ready { plan, network, policy, lists })
     }
 }

@@ -231,6 +231,9 @@ pub struct Prefixes {
     pub access: u64,
     /// Those that are never probed.
     pub opt_out: u64,
+    /// Those that say who may have others traced.
+    #[serde(default)]
+    pub indirect: u64,
     /// Bytes that they take for the packet path.
     pub bytes: u64,
 }

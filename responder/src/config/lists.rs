@@ -36,6 +36,24 @@ pub struct OptOut {
     pub files: Vec<PathBuf>,
 }
 
+/// Who may have others traced, and whom.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Indirect {
+    /// Prefixes that may.
+    #[serde(deserialize_with = "prefixes")]
+    pub allow: Vec<IpNet>,
+    /// Files of such.
+    pub allow_files: Vec<PathBuf>,
+    /// Prefixes that may not.
+    #[serde(deserialize_with = "prefixes")]
+    pub deny: Vec<IpNet>,
+    /// Files of such.
+    pub deny_files: Vec<PathBuf>,
+    /// Whether targets may be addresses that nobody on the Internet has.
+    pub private_targets: bool,
+}
+
 impl Config {
     /// Lets files of lists that have no whole path be in the folder of the configuration, which is at `path`.
     pub(super) fn find_lists_beside(&mut self, path: &Path) {
@@ -43,9 +61,11 @@ impl Config {
         let Self {
             access: Access { allow_files, deny_files, .. },
             opt_out: OptOut { files, .. },
+            indirect,
             ..
         } = self;
-        for file in allow_files.iter_mut().chain(deny_files).chain(files) {
+        let indirect = indirect.allow_files.iter_mut().chain(&mut indirect.deny_files);
+        for file in allow_files.iter_mut().chain(deny_files).chain(files).chain(indirect) {
             *file = folder.join(&file);
         }
     }

@@ -41,9 +41,10 @@ enum Says<'a> {
 }
 
 /// All keys of `config` that are lists.
-fn keys(config: &Config) -> [(Purpose, u8, &'static str, Says<'_>); 6] {
+fn keys(config: &Config) -> [(Purpose, u8, &'static str, Says<'_>); 10] {
     let config::Access { allow, allow_files, deny, deny_files } = &config.access;
     let config::OptOut { prefixes, files } = &config.opt_out;
+    let indirect = &config.indirect;
     [
         (Purpose::Access, ALLOW, "allow", Says::Prefixes(allow)),
         (Purpose::Access, ALLOW, "allow_files", Says::Files(allow_files)),
@@ -51,6 +52,10 @@ fn keys(config: &Config) -> [(Purpose, u8, &'static str, Says<'_>); 6] {
         (Purpose::Access, DENY, "deny_files", Says::Files(deny_files)),
         (Purpose::OptOut, DENY, "prefixes", Says::Prefixes(prefixes)),
         (Purpose::OptOut, DENY, "files", Says::Files(files)),
+        (Purpose::Indirect, ALLOW, "allow", Says::Prefixes(&indirect.allow)),
+        (Purpose::Indirect, ALLOW, "allow_files", Says::Files(&indirect.allow_files)),
+        (Purpose::Indirect, DENY, "deny", Says::Prefixes(&indirect.deny)),
+        (Purpose::Indirect, DENY, "deny_files", Says::Files(&indirect.deny_files)),
     ]
 }
 

@@ -16,6 +16,11 @@ fn config(text: &str, files: &[(&str, &str)]) -> (tempfile::TempDir, Config) {
     (folder, config)
 }
 
+/// Who may ask and who is probed, as workers have it.
+fn access(lists: &Lists, config: &Config) -> Option<Arc<Access>> {
+    lists.policy(config).unwrap().access
+}
+
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
@@ -24,7 +29,9 @@ fn ip(text: &str) -> IpAddr {
 fn without_lists_there_is_nothing_to_look_at() {
     let (_folder, config) = config("", &[]);
     let lists = Lists::load(&config).unwrap();
-    assert!(lists.access().is_none() && lists.access.is_empty() && lists.opt_out.is_empty());
+    assert!(lists.access.is_empty() && lists.opt_out.is_empty() && lists.indirect.is_empty());
+    let policy = lists.policy(&config).unwrap();
+    assert!(policy.access.is_none() && policy.indirect.is_none());
     let sources = Sources::read(&config).unwrap();
     assert!(sources.deciding(Purpose::Access, ip("192.0.2.1")).is_none());
 }
@@ -42,7 +49,7 @@ fn keys_and_files_are_one_list_and_the_longest_prefix_decides() {
     let sources = Sources::read(&config).unwrap();
     let lists = sources.lists();
     assert_eq!((lists.access.len(), lists.opt_out.len()), (6, 2));
-    let workers = lists.access().unwrap();
+    let workers = access(&lists, &config).unwrap();
     let file = |name: &str| folder.path().join(name).display().to_string();
     for (address, prefix, place) in [
         ("198.51.100.1", "198.51.100.0/24", "access.deny[0]".to_owned()),
@@ -69,6 +76,71 @@ fn keys_and_files_are_one_list_and_the_longest_prefix_decides() {
     assert_eq!((found.place.as_str(), found.denied), ("opt_out.prefixes[1]", true));
     assert!(workers.spares(ip("2001:db8:7::9")));
     assert!(!workers.spares(ip("192.0.2.8")));
+}
+
+#[test]
+fn nobody_may_have_others_traced_whom_no_prefix_allows() {
+    let indirect = |text: &str| {
+        let files = [("friends", "203.0.113.0/24 # ours\n"), ("none", "# of them\n")];
+        let (_folder, config) = config(&format!("[indirect]\n{text}"), &files);
+        let lists = Lists::load(&config).unwrap();
+        (lists.indirect.len(), lists.policy(&config).unwrap().indirect, lists)
+    };
+    for text in [
+        "",
+        "private_targets = true",
+        "deny = [\"192.0.2.0/24\"]",
+        "allow_files = [\"none\"]",
+        // The denial decides.
+        "allow = [\"192.0.2.0/24\"]\ndeny = [\"192.0.2.0/24\"]",
+    ] {
+        assert!(indirect(text).1.is_none(), "{text}");
+    }
+    let text = "allow_files = [\"friends\"]\nallow = [\"2001:db8::/32\"]\ndeny = [\"203.0.113.7\"]";
+    let (len, workers, lists) = indirect(text);
+    let expected = |private| {
+        let prefixes =
+            [("203.0.113.0/24", ALLOW), ("2001:db8::/32", ALLOW), ("203.0.113.7/32", DENY)];
+        let prefixes = prefixes.map(|(prefix, value)| (prefix.parse().unwrap(), value));
+        Arc::new(Indirect::new(prefixes, private))
+    };
+    assert_eq!((len, workers), (3, Some(expected(false))));
+    assert!(lists.bytes() > 0);
+    let (_, workers, with_private) = indirect(&format!("{text}\nprivate_targets = true"));
+    assert_eq!(workers, Some(expected(true)));
+    // That is no difference of lists, and yet another policy.
+    assert_eq!(with_private.differences(&lists), []);
+    assert_ne!(with_private, lists);
+}
+
+/// What is the same stays the very same memory, each part for itself.
+#[test]
+fn what_workers_have_in_their_caches_stays_there() {
+    let load = |text: &str| {
+        let (_folder, config) = config(text, &[]);
+        let lists = Lists::load(&config).unwrap();
+        (lists, config)
+    };
+    let text = "[access]\ndeny = [\"192.0.2.0/24\"]\n[indirect]\nallow = [\"203.0.113.0/24\"]\n";
+    let (old, config) = load(text);
+    let before = old.policy(&config).unwrap();
+    for (text, same) in [
+        (text.to_owned(), [true, true]),
+        (text.replace("192.0.2.0/24", "192.0.3.0/24"), [false, true]),
+        (text.replace("203.0.113.0/24", "203.0.113.0/25"), [true, false]),
+        (format!("{text}private_targets = true\n"), [true, false]),
+    ] {
+        let (mut new, config) = load(&text);
+        let meant = new.policy(&config).unwrap();
+        new.keep(&old);
+        let kept = new.policy(&config).unwrap();
+        assert_eq!(kept, meant, "{text}");
+        let is_same = [
+            Arc::ptr_eq(&kept.access.unwrap(), before.access.as_ref().unwrap()),
+            Arc::ptr_eq(&kept.indirect.unwrap(), before.indirect.as_ref().unwrap()),
+        ];
+        assert_eq!(is_same, same, "{text}");
+    }
 }
 
 #[test]
@@ -123,6 +195,9 @@ fn what_came_and_what_went() {
     let denied = list("192.0.2.0/24\n");
     let turned = [(Purpose::Access, Difference { came: 1, went: 1 })];
     assert_eq!(allowed.differences(&denied), turned);
+    let (_folder, config) = config("[indirect]\nallow = [\"192.0.2.0/24\"]\n", &[]);
+    let came = [(Purpose::Indirect, Difference { came: 1, went: 0 })];
+    assert_eq!(Lists::load(&config).unwrap().differences(&none), came);
 }
 
 /// Not timed here: how long it takes stands in docs/adr/0031, measured. What is shown is that it works at that size.
@@ -136,7 +211,7 @@ fn a_hundred_thousand_prefixes_of_both_families() {
     let (_folder, config) = config("[access]\ndeny_files = [\"a\"]\n", &[("a", &text)]);
     let lists = Lists::load(&config).unwrap();
     assert_eq!(lists.access.len(), 100_000);
-    let workers = lists.access().unwrap();
+    let workers = access(&lists, &config).unwrap();
     assert!(workers.denies(ip("10.0.195.79")));
     assert!(!workers.denies(ip("10.0.195.80")));
     assert!(workers.denies(ip("2001:db8:c34f::1")));

@@ -104,6 +104,13 @@ deny_files = ["deny.txt"]
 prefixes = ["203.0.113.0/25"]
 files = ["opt-out.txt"]
 
+[indirect]
+allow = ["192.0.2.0/25", "2001:db8:1:2::/64"]
+allow_files = ["indirect.txt"]
+deny = ["192.0.2.7"]
+deny_files = ["/etc/otherhalf/not-indirect.txt"]
+private_targets = true
+
 [neighbours]
 entries = 100
 reachable_s = 5
@@ -202,6 +209,12 @@ fn every_key_is_taken_and_means_what_it_says() {
     assert_eq!(whole, Path::new("/etc/otherhalf/allow.txt"));
     assert!(config.access.deny_files[0].ends_with("deny.txt"));
     assert!(config.opt_out.files[0].ends_with("opt-out.txt"));
+    let indirect = &config.indirect;
+    assert_eq!(prefixes(&indirect.allow), "192.0.2.0/25 2001:db8:1:2::/64");
+    assert_eq!(prefixes(&indirect.deny), "192.0.2.7/32");
+    assert_eq!(indirect.allow_files, [beside.with_file_name("indirect.txt")]);
+    assert_eq!(indirect.deny_files, [Path::new("/etc/otherhalf/not-indirect.txt")]);
+    assert!(indirect.private_targets);
 
     let policy = config.policy().unwrap();
     assert_eq!(policy.reply, Reply::Hairpin);
@@ -235,6 +248,7 @@ fn what_is_left_out_has_a_default() {
     assert_eq!((config.pending.entries, config.pending.timeout_ms), (1 << 20, 5000));
     assert!(config.pending.secret.is_none());
     assert_eq!(config.neighbours.entries, 4096);
+    assert!(!config.indirect.private_targets);
     let policy = config.policy().unwrap();
     assert!(policy.rate.is_some(), "a public responder is limited");
     assert_eq!(policy, otherhalf_engine::Policy { rate: policy.rate, ..Default::default() });
@@ -267,6 +281,7 @@ fn keys_that_do_not_exist_are_refused_with_their_line() {
         ("[probe.udp]", 3, "[probe.udp] has default_flow, enabled, flows"),
         ("[access]", 3, "[access] has allow, allow_files, deny, deny_files"),
         ("[opt_out]", 3, "[opt_out] has files, prefixes"),
+        ("[indirect]", 3, "[indirect] has allow, allow_files, deny, deny_files, private_targets"),
         ("[neighbours]", 3, "[neighbours] has entries, reachable_s"),
         ("[requests]", 3, "[requests] has bogons, max_amplification, strict_source, unpadded"),
         ("[drain]", 3, "[drain] has deadline_ms, grace_ms"),
@@ -333,6 +348,10 @@ fn values_of_another_kind_are_refused_with_their_line() {
             "11: pending.entries: invalid type: string \"many\" (entries takes probes, 1 to 1073741824)",
         ),
         (
+            "[indirect]\nprivate_targets = \"no\"",
+            "19: indirect.private_targets: invalid type: string \"no\" (private_targets takes true or false)",
+        ),
+        (
             "[log]\nlevel = \"inf\"",
             "9: log.level: \"inf\" is no level of the log (\"inf\" is not known): error, warn, info, debug or trace",
         ),
@@ -371,7 +390,13 @@ fn values_of_another_kind_are_refused_with_their_line() {
         ),
         ("any", "is no prefix: write it as 192.0.2.0/24 or 2001:db8::/32; comments stand behind #"),
     ] {
-        for (section, key) in [("access", "allow"), ("access", "deny"), ("opt_out", "prefixes")] {
+        for (section, key) in [
+            ("access", "allow"),
+            ("access", "deny"),
+            ("opt_out", "prefixes"),
+            ("indirect", "allow"),
+            ("indirect", "deny"),
+        ] {
             let text = with(&format!("[{section}]\n{key} = [\"192.0.2.0/24\", {prefix:?}]"));
             let at = format!("9:{}", key.len() + 21);
             assert_eq!(text, format!("{at}: {section}.{key}[1]: {prefix:?} {message}"));

@@ -38,9 +38,12 @@ pub(crate) fn status(status: &Status) -> String {
         let _ = writeln!(text, "worker {index} on CPU {cpu}: {received} frames{alive}");
     }
     text += &pending(&status.pending);
-    let Prefixes { access, opt_out, bytes } = status.prefixes;
-    let _ =
-        writeln!(text, "prefixes: {access} of access, {opt_out} of opt_out ({} KiB)", bytes / 1024);
+    let Prefixes { access, opt_out, indirect, bytes } = status.prefixes;
+    let _ = writeln!(
+        text,
+        "prefixes: {access} of access, {opt_out} of opt_out, {indirect} of indirect ({} KiB)",
+        bytes / 1024
+    );
     text += &rate(&status.rate);
     let known = status.neighbours.iter().filter(|neighbour| neighbour.mac.is_some()).count();
     let _ = writeln!(text, "neighbours: {known} known of {}", status.neighbours.len());
