@@ -1,6 +1,8 @@
 //! What would happen to a request: it is made, and given to the very engine that workers ask, on the network and by the policy of a
 //! configuration. What the engine decides is then put into words, with the key that it goes by.
 
+mod indirect;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,9 +15,10 @@ use otherhalf_engine::{
 };
 use otherhalf_pending::{Settings, Table};
 use otherhalf_wire::ethernet::{Link, Mac, ethertype};
-use otherhalf_wire::ip::{Family, Fields};
+use otherhalf_wire::extension::{Class, Object};
+use otherhalf_wire::ip::{Family, Fields, to_mapped};
 use otherhalf_wire::probe::Protocol;
-use otherhalf_wire::trace::{ANY_FLOW, REQUEST_LEN, Request};
+use otherhalf_wire::trace::{ANY_FLOW, Request};
 
 use crate::config::{Config, Invalid};
 use crate::lists::{Deciding, Purpose, Sources};
@@ -39,6 +42,8 @@ pub struct Question {
     pub flow: Option<u16>,
     /// Its TTL.
     pub ttl: u8,
+    /// Whom it shall go to; none: to who asks.
+    pub towards: Option<IpAddr>,
 }
 
 /// Why a question can't be answered.
@@ -89,15 +94,14 @@ pub fn explain(
 ) -> Result<Explanation, Error> {
     let macs: Vec<Mac> = (0..).take(config.port.len()).map(|n| Mac([2, 0, 0, 0, 1, n])).collect();
     let network = config.network(&macs)?;
-    let policy = Policy { access: lists.lists().access(), ..config.policy()? };
+    let policy = lists.lists().policy(config)?;
     let (at, ingress, key) = asked(config, question)?;
     let case = Case { config, lists, network: &network, policy: &policy, question, ingress };
-    let (fate, hop) = case.decide(at)?;
+    let (fate, hops) = case.decide(at)?;
     let mut steps = vec![("request", case.request(at, &key))];
     case.why(fate, &mut steps);
     if !matches!(fate.verdict, Verdict::Drop | Verdict::Kernel) {
-        steps.push(("way", case.way(fate.outcome, hop)));
-        steps.push(("rate", config.rate.explain(question.from)));
+        case.ways(fate.outcome, &hops, &mut steps);
     }
     Ok(Explanation { steps, outcome: fate.outcome })
 }
@@ -147,19 +151,23 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    /// Has the engine decide on the request to `at`. Who the answer goes to it says by asking for its hardware address first.
-    fn decide(&self, at: IpAddr) -> Result<(Fate, Option<NextHop>), Error> {
+    /// Has the engine decide on the request to `at`. Whom it sends to, now and later, it says by asking for their hardware addresses first.
+    fn decide(&self, at: IpAddr) -> Result<(Fate, Vec<NextHop>), Error> {
         let settings = Settings { entries: 64, timeout_ticks: HZ, secret: [1, 2] };
         let table = Table::new(settings).map_err(|_| Error::Silent)?;
         let clock = Clock::new(HZ).ok_or(Error::Silent)?;
         let engine = Engine::new(Arc::new(table), clock);
-        let first = self.offer(&engine, at, &Neighbours::default())?;
-        match first {
-            Fate { verdict: Verdict::Hold, notice: Some(Notice::Wanted(hop)), .. } => {
-                let fate = self.offer(&engine, at, &Neighbours::new([(hop, NEXT)]))?;
-                Ok((fate, Some(hop)))
+        let mut hops = Vec::new();
+        loop {
+            let known = Neighbours::new(hops.iter().map(|hop| (*hop, NEXT)));
+            match self.offer(&engine, at, &known)? {
+                Fate { verdict: Verdict::Hold, notice: Some(Notice::Wanted(hop)), .. }
+                    if !hops.contains(&hop) =>
+                {
+                    hops.push(hop);
+                }
+                fate => return Ok((fate, hops)),
             }
-            fate => Ok((fate, None)),
         }
     }
 
@@ -176,8 +184,12 @@ impl Case<'_> {
 
     /// Writes the request as it comes in; its length.
     fn write(&self, at: IpAddr, interface: &network::Interface, out: &mut [u8]) -> Option<usize> {
-        let Question { from, protocol, flow, ttl, .. } = *self.question;
+        let Question { from, protocol, flow, ttl, towards, .. } = *self.question;
         let family = Family::of(at);
+        let target = towards.map(|target| to_mapped(target).octets());
+        let target =
+            target.as_ref().map(|payload| Object { class: Class::INDIRECT_TARGET, payload });
+        let objects = target.as_slice();
         let request = Request {
             identifier: 1,
             sequence: 0,
@@ -200,18 +212,20 @@ impl Case<'_> {
             protocol: family.icmp(),
         };
         let packet = link.emit(out)?;
-        let message = fields.emit(REQUEST_LEN, packet)?;
-        request.emit(from, at, &[], message)?;
-        Some(link.len() + family.header_len() + REQUEST_LEN)
+        let mut message = [0; LEAST_ROOM];
+        let len = request.emit(from, at, objects, &mut message)?;
+        fields.emit(len, packet)?.get_mut(..len)?.copy_from_slice(message.get(..len)?);
+        Some(link.len() + family.header_len() + len)
     }
 
     fn request(&self, at: IpAddr, key: &str) -> String {
-        let Question { from, protocol, ttl, flow, .. } = self.question;
+        let Question { from, protocol, ttl, flow, towards, .. } = self.question;
         let flow = flow.map_or("no wish for a flow".to_owned(), |flow| format!("flow {flow}"));
         let name = self.interface_name(self.ingress);
         let protocol = word(*protocol);
+        let towards = towards.map(|target| format!(" towards {target}")).unwrap_or_default();
         format!(
-            "from {from} for a probe by {protocol}, TTL {ttl}, {flow}; to {at}, in by {name:?} ({key})"
+            "from {from} for a probe by {protocol}{towards}, TTL {ttl}, {flow}; to {at}, in by {name:?} ({key})"
         )
     }
 
@@ -221,7 +235,7 @@ impl Case<'_> {
         let (name, section) = (word(protocol), section(protocol));
         let outcome = fate.outcome;
         if outcome == Outcome::DropBadSource {
-            steps.push(("source", self.bad_source()));
+            steps.push(("source", self.never_sent_to(from)));
             return;
         }
         if !self.may_ask(steps) {
@@ -263,6 +277,9 @@ impl Case<'_> {
                 steps
                     .push(("flow", format!("{flow} is refused: it is not within {section}.flows")));
             }
+            Outcome::RefusedExtension | Outcome::RefusedIndirect => {
+                self.refused_target(outcome, steps);
+            }
             _ if probe || outcome == Outcome::DropNoRoute => {
                 steps.push(("source", format!("{from} may be answered: it is one host elsewhere")));
                 steps.push(("protocol", format!("{name} is served: {section}.enabled = true")));
@@ -272,8 +289,10 @@ impl Case<'_> {
                     |flow| format!("{flow} is within {section}.flows"),
                 );
                 steps.push(("flow", sentence));
+                self.taken_target(steps);
                 if !probe {
-                    steps.push(("way", format!("no route leads to {from}: add a [[route]]")));
+                    let to = self.without_route();
+                    steps.push(("way", format!("no route leads to {to}: add a [[route]]")));
                 }
             }
             other => steps.push(("advice", other.advice().to_owned())),
@@ -300,57 +319,87 @@ impl Case<'_> {
         opt_out.is_none()
     }
 
-    /// Why nothing is sent to who asks.
-    fn bad_source(&self) -> String {
-        let from = self.question.from;
+    /// Why nothing is ever sent to `address`.
+    fn never_sent_to(&self, address: IpAddr) -> String {
+        if let Some(sentence) = self.own(address) {
+            return sentence;
+        }
+        if network::is_unicast(address) {
+            format!("{address} is a link-local address of this responder itself")
+        } else {
+            format!(
+                "{address} is never answered: it is not the address of one host (unspecified, loopback, multicast, broadcast or reserved)"
+            )
+        }
+    }
+
+    /// Which key makes `address` one of this machine, or of its networks as a whole.
+    fn own(&self, address: IpAddr) -> Option<String> {
         for (port_place, port) in self.config.port.iter().enumerate() {
-            let kernel = port.kernel.iter().flat_map(|kernel| &kernel.addresses);
-            if let Some(place) = kernel.clone().position(|address| *address == from) {
-                return format!(
-                    "{from} is the kernel's: port[{port_place}].kernel.addresses[{place}]"
-                );
+            let mut kernel = port.kernel.iter().flat_map(|kernel| &kernel.addresses);
+            if let Some(place) = kernel.position(|own| *own == address) {
+                let key = format!("port[{port_place}].kernel.addresses[{place}]");
+                return Some(format!("{address} is the kernel's: {key}"));
             }
             for (place, interface) in port.interface.iter().enumerate() {
                 for (address_place, prefix) in interface.addresses.iter().enumerate() {
                     let key =
                         format!("port[{port_place}].interface[{place}].addresses[{address_place}]");
-                    if prefix.addr() == from {
-                        return format!("{from} is an address of this responder itself: {key}");
+                    if prefix.addr() == address {
+                        return Some(format!(
+                            "{address} is an address of this responder itself: {key}"
+                        ));
                     }
-                    if from.is_ipv4() && [prefix.broadcast(), prefix.network()].contains(&from) {
-                        return format!("{from} is the network or the broadcast address of {key}");
+                    let all = [prefix.broadcast(), prefix.network()];
+                    if address.is_ipv4() && all.contains(&address) {
+                        return Some(format!(
+                            "{address} is the network or the broadcast address of {key}"
+                        ));
                     }
                 }
             }
         }
-        if network::is_unicast(from) {
-            format!("{from} is a link-local address of this responder itself")
-        } else {
-            format!(
-                "{from} is never answered: it is not the address of one host (unspecified, loopback, multicast, broadcast or reserved)"
-            )
+        None
+    }
+
+    /// Which way goes what is sent now and later, and how much of it may be asked for; `hops` are whom the engine asked for.
+    fn ways(&self, outcome: Outcome, hops: &[NextHop], steps: &mut Vec<(&'static str, String)>) {
+        let Question { from, towards, .. } = *self.question;
+        let (what, apart) = match towards {
+            _ if !is_probe(outcome) => ("the refusal", None),
+            None => ("probe and replies", None),
+            Some(target) => ("the response", Some(target)),
+        };
+        if let Some(target) = apart {
+            steps.push(("way", self.way("the probe", target, hops)));
+        }
+        steps.push(("way", self.way(what, from, hops)));
+        for address in apart.into_iter().chain([from]) {
+            steps.push(("rate", self.config.rate.explain(address)));
         }
     }
 
-    /// Which way what is sent goes, and later all replies; `hop` is whom the engine asked for.
-    fn way(&self, outcome: Outcome, hop: Option<NextHop>) -> String {
-        let what = if is_probe(outcome) { "probe and replies" } else { "the refusal" };
-        let Some(NextHop { interface, address }) = hop else {
+    /// Which way `what` goes to `address`.
+    fn way(&self, what: &str, address: IpAddr, hops: &[NextHop]) -> String {
+        let next = self.network.next_hop(address, self.ingress);
+        let Some(hop) = next.filter(|hop| hops.contains(hop)) else {
             return format!(
                 "{what} by the neighbour that the request came from: reply.path = \"hairpin\""
             );
         };
-        let from = self.question.from;
-        let name = self.interface_name(interface);
-        let route = self.network.routes().find(|route| route.to.contains(&from));
+        let name = self.interface_name(hop.interface);
+        let route = self.network.routes().find(|route| route.to.contains(&address));
         // A link-local address is a neighbour whatever the routes say.
-        let route = route.filter(|route| route.via.unwrap_or(from) == address);
+        let route = route.filter(|route| route.via.unwrap_or(address) == hop.address);
         let by = match route {
             Some(network::Route { to, via: Some(via), .. }) => self.routes_to(to, via),
             Some(network::Route { to, .. }) => format!("{to} is on the link"),
-            None => format!("{from} is link-local"),
+            None => format!("{address} is link-local"),
         };
-        format!("{what} by {name:?} and its neighbour {address}: {by} (reply.path = \"route\")")
+        format!(
+            "{what} by {name:?} and its neighbour {}: {by} (reply.path = \"route\")",
+            hop.address
+        )
     }
 
     /// The route to `to` by the router `via`, and those that stand in for it.

@@ -80,6 +80,9 @@ pub(crate) struct Explain {
     /// Its TTL.
     #[arg(long, default_value_t = 1)]
     pub(crate) ttl: u8,
+    /// Whom the probe shall go to, as an indirect trace asks; by default back to who asks.
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) towards: Option<IpAddr>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

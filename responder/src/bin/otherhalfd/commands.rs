@@ -64,7 +64,7 @@ fn replayed(arguments: &replay::Arguments) -> Result<(), Failure> {
 fn explained(arguments: &Explain) -> Result<String, Failure> {
     let config = load(&arguments.config)?;
     let lists = Sources::read(&config)?;
-    let Explain { from, at, flow, ttl, .. } = *arguments;
+    let Explain { from, at, flow, ttl, towards, .. } = *arguments;
     let protocols = match arguments.protocol {
         None => Protocol::ALL.to_vec(),
         Some(cli::Protocol::Icmp) => vec![Protocol::Icmp],
@@ -74,7 +74,7 @@ fn explained(arguments: &Explain) -> Result<String, Failure> {
     let explained: Result<Vec<String>, explain::Error> = protocols
         .into_iter()
         .map(|protocol| {
-            let question = Question { from, at, protocol, flow, ttl };
+            let question = Question { from, at, protocol, flow, ttl, towards };
             Ok(explain::explain(&config, &lists, &question)?.to_string())
         })
         .collect();
