@@ -15,6 +15,7 @@ use kit::crowd::Crowds;
 use kit::drops::{frames_that_no_router_passes_on, what_routers_pass_on};
 use kit::exchange::{PROTOCOLS, choices_and_refusals, closed_ports, every_answer, ping};
 use kit::flood::Flood;
+use kit::indirect;
 use kit::packet::RESPONDER_MAC;
 use kit::refusals::{bogons_are_ignored, padding_is_demanded, the_other_port_is_ignored};
 use kit::routers::{
@@ -341,6 +342,47 @@ fn who_comes_in_by_the_wrong_port_is_ignored() {
         ..Settings::default()
     };
     the_other_port_is_ignored(Bench::on_tap(&topology("exchange.toml"), &settings));
+}
+
+/// The configuration of a responder that has others traced for the clients of the networks here, whose addresses are of documentation prefixes.
+const INDIRECT: &str =
+    "\n[indirect]\nallow = [\"198.51.100.0/24\", \"2001:db8:a::/48\"]\nprivate_targets = true\n";
+
+#[test]
+fn others_are_traced_for_who_may() {
+    let settings = Settings { more: INDIRECT, ..Settings::default() };
+    let mut bench = Bench::on_tap(&topology("third.toml"), &settings);
+    indirect::every_answer(&mut bench, &["R2", "R3", "R4"]);
+    bench.finish();
+}
+
+/// Probes leave by the one port, the responses to them by the other one.
+#[test]
+fn others_are_traced_by_another_port() {
+    let more = format!(
+        "{INDIRECT}[[route]]\nto = \"203.0.113.128/25\"\nvia = \"203.0.113.1\"\n\
+         [[route]]\nto = \"2001:db8:d::/48\"\nvia = \"2001:db8:c::1\"\n"
+    );
+    let settings = Settings { second: Second::TapThere, more: more.leak(), ..Settings::default() };
+    let mut bench = Bench::on_tap(&topology("third.toml"), &settings);
+    indirect::every_answer(&mut bench, &["R3", "R4"]);
+    // At the address of that port, which the answers come in by.
+    bench.ask_at("www2");
+    indirect::every_answer(&mut bench, &["R3", "R4"]);
+    bench.finish();
+}
+
+#[test]
+fn others_are_not_traced_for_who_may_not() {
+    let mut bench = Bench::on_tap(&topology("third.toml"), &Settings::default());
+    indirect::who_may_not_and_whom(&mut bench);
+    bench.finish();
+}
+
+#[test]
+fn the_client_has_others_traced() {
+    let settings = Settings { more: INDIRECT, ..Settings::default() };
+    indirect::by_the_program(Bench::on_tap(&topology("third.toml"), &settings));
 }
 
 /// Lists in files, which a reload compares by what they say.

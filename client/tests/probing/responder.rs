@@ -1,6 +1,6 @@
 //! A responder for tests: it keeps to the protocol's requests and responses, but knows its paths and sends no probes.
 //!
-//! What ours does not do, since none of its users asked for it, can be had of this one: demands for padding, indirect traces.
+//! What ours does only if its configuration says so, this one does as a test wants it: demands for padding, indirect traces.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;

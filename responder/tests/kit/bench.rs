@@ -197,9 +197,21 @@ impl Bench {
     /// What `otherhalfd explain` says of a request from `from` to `at`, by the configuration as it is now.
     #[track_caller]
     pub(crate) fn explain(&self, from: IpAddr, at: IpAddr) -> String {
+        self.explain_towards(from, at, None)
+    }
+
+    /// The same for a probe towards `target`.
+    #[track_caller]
+    pub(crate) fn explain_towards(
+        &self,
+        from: IpAddr,
+        at: IpAddr,
+        target: Option<IpAddr>,
+    ) -> String {
         let mut command = self.lab.command("www", env!("CARGO_BIN_EXE_otherhalfd"));
         let config = self.folder.path().join("otherhalfd.toml");
         command.args(["explain", "--protocol", "udp", &from.to_string(), "--at", &at.to_string()]);
+        command.args(target.map(|target| format!("--towards={target}")));
         output(command.arg("--config").arg(config))
     }
 
@@ -257,6 +269,22 @@ impl Bench {
         self.hop_by(family, probe, node, outcome, request, Client::send);
     }
 
+    /// The same for a probe towards `target`.
+    #[track_caller]
+    pub(crate) fn hop_towards(
+        &mut self,
+        family: Family,
+        probe: Probe,
+        target: IpAddr,
+        node: &str,
+        outcome: Outcome,
+    ) {
+        let request = self.request(family, probe);
+        self.hop_by(family, probe, node, outcome, request, |client, request| {
+            client.send_towards(request, target);
+        });
+    }
+
     /// The same for a request that is sent by `send`.
     #[track_caller]
     pub(crate) fn hop_by(
@@ -306,7 +334,19 @@ impl Bench {
         let client = self.client(family);
         let request = client.request(protocol, ttl, flow);
         client.send(request);
-        let heard = client.receive();
+        self.hear_refusal(family, request, refusal, outcome);
+    }
+
+    /// Checks that `request`, which was sent, is refused.
+    #[track_caller]
+    pub(crate) fn hear_refusal(
+        &mut self,
+        family: Family,
+        request: Request,
+        refusal: Refusal,
+        outcome: Outcome,
+    ) {
+        let heard = self.client(family).receive();
         assert_eq!(heard.identifier, request.identifier, "{heard:?} to {request:?}");
         assert_eq!(heard.said, Said::Refused(refusal), "{request:?}");
         self.expect(outcome, 1);

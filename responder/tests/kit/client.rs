@@ -75,6 +75,13 @@ impl Client {
         self.send_to(&self.icmp, &message);
     }
 
+    /// Sends a request for a probe towards `target`.
+    #[track_caller]
+    pub(crate) fn send_towards(&self, request: Request, target: IpAddr) {
+        let message = packet::request_towards(request, [self.own, self.responder], target);
+        self.send_to(&self.icmp, &message);
+    }
+
     /// Sends a packet as it is, except for an IPv4 header's total length and checksum, which the kernel writes.
     #[track_caller]
     pub(crate) fn send_packet(&self, packet: &[u8]) {

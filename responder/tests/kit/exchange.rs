@@ -38,35 +38,41 @@ pub(crate) fn every_answer(bench: &mut Bench) {
                 bench.hop(family, Probe { protocol, ttl, flow }, node, outcome);
             }
         }
-        open_port(bench, family);
+        open_port(bench, family, "client", |bench, probe, outcome| {
+            bench.hop(family, Probe { ttl: 3, ..probe }, "client", outcome);
+        });
     }
 }
 
-/// A TCP port that is open: its SYN+ACK is an answer, and the connection is reset before anybody accepts it.
+/// A TCP port of `node` that is open, which `hop` has probed: its SYN+ACK is an answer, and the connection is reset before anybody accepts it.
 #[track_caller]
-fn open_port(bench: &mut Bench, family: Family) {
-    let address = bench.address("client", family);
-    let listener = bench.lab.within("client", || TcpListener::bind((address, 0))).unwrap().unwrap();
+pub(crate) fn open_port(
+    bench: &mut Bench,
+    family: Family,
+    node: &str,
+    hop: impl FnOnce(&mut Bench, Probe, Outcome),
+) {
+    let address = bench.address(node, family);
+    let listener = bench.lab.within(node, || TcpListener::bind((address, 0))).unwrap().unwrap();
     listener.set_nonblocking(true).unwrap();
     let flow = listener.local_addr().unwrap().port();
-    let resets = resets_of_half_open_connections(&bench.lab);
-    let probe = Probe { protocol: Protocol::Tcp, ttl: 3, flow };
-    bench.hop(family, probe, "client", Outcome::ResponseSynAck);
+    let resets = resets_of_half_open_connections(&bench.lab, node);
+    hop(bench, Probe { protocol: Protocol::Tcp, ttl: 30, flow }, Outcome::ResponseSynAck);
     // The reset left the responder before the answer to this.
     bench.barrier(family);
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
-    assert_eq!(resets_of_half_open_connections(&bench.lab), resets + 1);
+    assert_eq!(resets_of_half_open_connections(&bench.lab, node), resets + 1);
     let sockets =
-        output(bench.lab.command("client", "ss").args(["-Htan", &format!("sport = :{flow}")]));
+        output(bench.lab.command(node, "ss").args(["-Htan", &format!("sport = :{flow}")]));
     let states: Vec<_> =
         sockets.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(states, ["LISTEN"], "{sockets}");
 }
 
-/// How many connections a RST ended at the client before they were open (`EmbryonicRsts` of the kernel's netstat).
-fn resets_of_half_open_connections(lab: &Lab) -> u64 {
+/// How many connections a RST ended at `node` before they were open (`EmbryonicRsts` of the kernel's netstat).
+fn resets_of_half_open_connections(lab: &Lab, node: &str) -> u64 {
     let read = || fs::read_to_string("/proc/thread-self/net/netstat");
-    let text = lab.within("client", read).unwrap().unwrap();
+    let text = lab.within(node, read).unwrap().unwrap();
     let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
     let (names, values) = (lines.next().unwrap(), lines.next().unwrap());
     let mut counters = names.split_whitespace().zip(values.split_whitespace());

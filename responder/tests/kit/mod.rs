@@ -11,6 +11,7 @@ pub(crate) mod counters;
 pub(crate) mod drops;
 pub(crate) mod exchange;
 pub(crate) mod flood;
+pub(crate) mod indirect;
 pub(crate) mod injector;
 pub(crate) mod machine;
 pub(crate) mod packet;

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use otherhalf_wire::checksum::Sum;
 use otherhalf_wire::ethernet::{Link, Mac, VlanId, ethertype};
-use otherhalf_wire::ip::{Family, Fields, protocol, pseudo_header};
+use otherhalf_wire::extension::{Class, Object};
+use otherhalf_wire::ip::{Family, Fields, protocol, pseudo_header, to_mapped};
 use otherhalf_wire::ipv4;
 use otherhalf_wire::ipv6;
 use otherhalf_wire::tcp;
@@ -20,6 +21,20 @@ const SENDER_MAC: Mac = Mac([2, 0, 0, 0, 0, 0x99]);
 pub(crate) fn request(request: Request, src: IpAddr, dst: IpAddr) -> Vec<u8> {
     let mut message = vec![0; REQUEST_LEN];
     assert_eq!(request.emit(src, dst, &[], &mut message), Some(REQUEST_LEN));
+    message
+}
+
+/// The same for a probe towards `target`.
+pub(crate) fn request_towards(
+    request: Request,
+    [src, dst]: [IpAddr; 2],
+    target: IpAddr,
+) -> Vec<u8> {
+    let target = to_mapped(target).octets();
+    let object = Object { class: Class::INDIRECT_TARGET, payload: &target };
+    let mut message = vec![0; 64];
+    let len = request.emit(src, dst, &[object], &mut message).unwrap();
+    message.truncate(len);
     message
 }
 

@@ -5,13 +5,14 @@ use otherhalf_lab::Family;
 
 use super::bench::{Bench, program};
 
-/// The exit codes of `otherhalf`: reached, and no answer.
-const REACHED: i32 = 0;
+/// The exit codes of `otherhalf`: reached, no answer, and refused.
+pub(crate) const REACHED: i32 = 0;
 const NO_ANSWER: i32 = 4;
+pub(crate) const REFUSED: i32 = 6;
 
 /// Runs `otherhalf` at the client; what it wrote, on both its outputs. It must end with `code`.
 #[track_caller]
-fn otherhalf(bench: &Bench, arguments: &[&str], code: i32) -> String {
+pub(crate) fn otherhalf(bench: &Bench, arguments: &[&str], code: i32) -> String {
     let program = program("otherhalf", "otherhalf-client");
     let mut command = bench.lab.command("client", program.to_str().unwrap());
     let output = command.args(arguments).output().unwrap();

@@ -49,7 +49,7 @@ pub(crate) fn every_router(bench: Bench) -> Counters {
 
 /// The addresses of a trace's hops, each checked to be shown by every query, with a time.
 #[track_caller]
-fn hops(trace: &Value) -> Vec<String> {
+pub(crate) fn hops(trace: &Value) -> Vec<String> {
     assert_eq!(trace["reached"], true, "{trace}");
     let hop = |hop: &Value| {
         let probes = hop["probes"].as_array().unwrap();
