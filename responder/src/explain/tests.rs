@@ -245,139 +245,89 @@ fn the_line_that_denies_or_allows_is_named() {
     }
 }
 
-#[test]
-fn a_target_is_taken_or_refused_by_a_key() {
-    let towards = |from: &str, target: &str| Question {
-        towards: Some(target.parse().unwrap()),
-        ..self::from(from)
-    };
-    let none = explained(FILE, &towards("203.0.113.7", "198.51.100.77"));
-    assert_eq!(none.outcome, Outcome::RefusedExtension);
-    assert!(none.to_string().contains("no request may name a target"), "{none}");
-
+/// A file by which those of a file of prefixes may have others traced, and that file.
+fn with_friends() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("friends");
     std::fs::write(&file, "203.0.113.0/24 # ours\n").unwrap();
     let text = format!(
-        "{FILE}\n[indirect]\nallow_files = [{file:?}]\nallow = [\"2001:db8:1::/48\"]\ndeny = [\"203.0.113.9\"]\n\
-         [opt_out]\nprefixes = [\"198.51.100.78\"]\n"
+        "{FILE}\n[indirect]\nprivate_targets = true\nallow_files = [{file:?}]\nallow = [\"2001:db8:1::/48\"]\n\
+         deny = [\"203.0.113.9\"]\n[opt_out]\nprefixes = [\"198.51.100.78\"]\n"
     );
-    let private = text.replace("[indirect]", "[indirect]\nprivate_targets = true");
-    let friend =
-        format!("it is in 203.0.113.0/24, by {}:1 (indirect.allow_files[0])", file.display());
-    let (probe, refused) = (Outcome::ProbeUdp, Outcome::RefusedIndirect);
-    let key = "port[0].interface[0].addresses[0]";
-    for (file, from, target, outcome, said) in [
-        (
-            &private,
-            "203.0.113.7",
-            "198.51.100.77",
-            probe,
-            &[
-                "from 203.0.113.7 for a probe by UDP towards 198.51.100.77, TTL 5, ",
-                &format!("\nindirect  203.0.113.7 may have others traced: {friend}\n"),
-                "\ntarget    198.51.100.77 may be probed: it is one host elsewhere\n",
-                "\nway       the probe by \"net_null0.7\" and its neighbour 198.51.100.77: 198.51.100.0/24 is on the link",
-                "\nway       the response by \"uplink\" and its neighbour 192.0.2.1: route[0], to 203.0.113.0/24",
-                "500 to 198.51.100.77/32 (rate.ipv4.address)",
-                "500 to 203.0.113.7/32 (rate.ipv4.address)",
-            ][..],
-        ),
-        // By one neighbour both ways.
-        (
-            &private,
-            "203.0.113.7",
-            "203.0.113.8",
-            probe,
-            &[
-                "the probe by \"uplink\" and its neighbour 192.0.2.1: route[0]",
-                "the response by \"uplink\" and its neighbour 192.0.2.1: route[0]",
-            ],
-        ),
-        (&private, "2001:db8:1::5", "2001:db8:1::6", probe, &["by indirect.allow[0]"]),
-        (
-            &private,
-            "203.0.113.9",
-            "198.51.100.77",
-            refused,
-            &[
-                "203.0.113.9 may not have others traced: it is in 203.0.113.9/32, by indirect.deny[0]",
-            ],
-        ),
-        (
-            &private,
-            "192.0.2.7",
-            "198.51.100.77",
-            refused,
-            &["192.0.2.7 may not have others traced: no prefix of indirect.allow holds it"],
-        ),
-        (
-            &private,
-            "203.0.113.7",
-            "198.51.100.78",
-            refused,
-            &[
-                &friend,
-                "198.51.100.78 is never probed: it is in 198.51.100.78/32, by opt_out.prefixes[0]",
-            ],
-        ),
-        (
-            &private,
-            "203.0.113.7",
-            "192.0.2.2",
-            refused,
-            &[&format!("192.0.2.2 is an address of this responder itself: {key}")],
-        ),
-        (
-            &private,
-            "203.0.113.7",
-            "192.0.2.9",
-            refused,
-            &["192.0.2.9 is the kernel's: port[0].kernel.addresses[0]"],
-        ),
-        (
-            &private,
-            "203.0.113.7",
-            "192.0.2.255",
-            refused,
-            &[&format!("192.0.2.255 is the network or the broadcast address of {key}")],
-        ),
-        (&private, "203.0.113.7", "224.0.0.5", refused, &["not the address of one host elsewhere"]),
-        (
-            &private,
-            "203.0.113.7",
-            "169.254.3.3",
-            refused,
-            &["not the address of one host elsewhere"],
-        ),
-        (&private, "2001:db8:1::5", "fe80::7", refused, &["not the address of one host elsewhere"]),
-        (
-            &private,
-            "203.0.113.7",
-            "2001:db8:1::6",
-            refused,
-            &["of another family than the request"],
-        ),
-        (
-            &text,
-            "203.0.113.7",
-            "198.51.100.77",
-            refused,
-            &["198.51.100.77 is no address of the Internet: indirect.private_targets = false"],
-        ),
-        (
-            &private,
-            "203.0.113.7",
-            "192.0.3.1",
-            Outcome::DropNoRoute,
-            &["no route leads to 192.0.3.1: add a [[route]]"],
-        ),
-    ] {
-        let explanation = explained(file, &towards(from, target));
-        assert_eq!(explanation.outcome, outcome, "{explanation}");
-        let text = explanation.to_string();
-        for sentence in said {
-            assert!(text.contains(sentence), "no {sentence:?} in\n{text}");
-        }
+    (folder, text)
+}
+
+/// Checks what becomes of the request from `from` for a probe to `target`, and that all of `said` is said of it.
+#[track_caller]
+fn assert_target(file: &str, [from, target]: [&str; 2], outcome: Outcome, said: &[&str]) {
+    let question = Question { towards: Some(target.parse().unwrap()), ..self::from(from) };
+    let explanation = explained(file, &question);
+    assert_eq!(explanation.outcome, outcome, "{explanation}");
+    let text = explanation.to_string();
+    for sentence in said {
+        assert!(text.contains(sentence), "no {sentence:?} in\n{text}");
     }
+}
+
+#[test]
+fn a_target_that_is_taken_is_told_with_both_ways() {
+    let (folder, file) = with_friends();
+    let by = format!("by {} (indirect.allow_files[0])", folder.path().join("friends:1").display());
+    let said = [
+        "from 203.0.113.7 for a probe by UDP towards 198.51.100.77, TTL 5, ",
+        &format!("\nindirect  203.0.113.7 may have others traced: it is in 203.0.113.0/24, {by}\n"),
+        "\ntarget    198.51.100.77 may be probed: it is one host elsewhere\n",
+        "\nway       the probe by \"net_null0.7\" and its neighbour 198.51.100.77: 198.51.100.0/24 is on the link",
+        "\nway       the response by \"uplink\" and its neighbour 192.0.2.1: route[0], to 203.0.113.0/24",
+        "500 to 198.51.100.77/32 (rate.ipv4.address)",
+        "500 to 203.0.113.7/32 (rate.ipv4.address)",
+    ];
+    assert_target(&file, ["203.0.113.7", "198.51.100.77"], Outcome::ProbeUdp, &said);
+    // By one neighbour both ways.
+    let said = [
+        "the probe by \"uplink\" and its neighbour 192.0.2.1: route[0]",
+        "the response by \"uplink\" and its neighbour 192.0.2.1: route[0]",
+    ];
+    assert_target(&file, ["203.0.113.7", "203.0.113.8"], Outcome::ProbeUdp, &said);
+    let ends = ["2001:db8:1::5", "2001:db8:1::6"];
+    assert_target(&file, ends, Outcome::ProbeUdp, &["2001:db8:1::/48, by indirect.allow[0]"]);
+    let said = ["no route leads to 192.0.3.1: add a [[route]]"];
+    assert_target(&file, ["203.0.113.7", "192.0.3.1"], Outcome::DropNoRoute, &said);
+    let hairpin = format!("{file}\n[reply]\npath = \"hairpin\"");
+    let said = ["the probe by the neighbour that", "the response by the neighbour that"];
+    assert_target(&hairpin, ["203.0.113.7", "192.0.3.1"], Outcome::ProbeUdp, &said);
+}
+
+#[test]
+fn what_refuses_a_target_is_named() {
+    let refused = Outcome::RefusedIndirect;
+    let said = ["no request may name a target"];
+    assert_target(FILE, ["203.0.113.7", "198.51.100.77"], Outcome::RefusedExtension, &said);
+
+    let (_folder, file) = with_friends();
+    let own = "port[0].interface[0].addresses[0]";
+    for (from, said) in [
+        ("203.0.113.9", "traced: it is in 203.0.113.9/32, by indirect.deny[0]"),
+        ("192.0.2.7", "192.0.2.7 may not have others traced: no prefix of indirect.allow holds it"),
+    ] {
+        assert_target(&file, [from, "198.51.100.77"], refused, &[said]);
+    }
+    for (target, said) in [
+        ("198.51.100.78", "is never probed: it is in 198.51.100.78/32, by opt_out.prefixes[0]"),
+        ("192.0.2.2", &format!("is an address of this responder itself: {own}")),
+        ("192.0.2.9", "is the kernel's: port[0].kernel.addresses[0]"),
+        ("192.0.2.255", &format!("is the network or the broadcast address of {own}")),
+        ("224.0.0.5", "not the address of one host elsewhere"),
+        ("169.254.3.3", "not the address of one host elsewhere"),
+        ("2001:db8:1::6", "of another family than the request"),
+    ] {
+        let said =
+            ["203.0.113.7 may have others traced", &format!("\ntarget    {target} is"), said];
+        assert_target(&file, ["203.0.113.7", target], refused, &said);
+    }
+    let said = ["not the address of one host elsewhere"];
+    assert_target(&file, ["2001:db8:1::5", "fe80::7"], refused, &said);
+    let public = file.replace("private_targets = true", "private_targets = false");
+    let said = ["198.51.100.77 is no address of the Internet: indirect.private_targets = false"];
+    assert_target(&public, ["203.0.113.7", "198.51.100.77"], refused, &said);
 }

@@ -379,6 +379,27 @@ fn values_of_another_kind_are_refused_with_their_line() {
         let text = with(&format!("[probe.udp]\nflows = {flows}"));
         assert_eq!(text, format!("9:10: probe.udp.flows[0]: {message}"));
     }
+    for vlan in ["0", "4095"] {
+        assert_eq!(
+            with(&format!("vlan = {vlan}")),
+            format!("8:8: port[0].interface[0].vlan: {vlan} is no VLAN: they are 1 to 4094")
+        );
+    }
+    assert_eq!(
+        error("[[port]]\n[[port.interface]]\naddresses = [\"192.0.2.2/24\"]"),
+        "1:1: port[0].device: it is missing, and can't be left out \
+         (add device = \"net_tap0,iface=otherhalf0\")"
+    );
+    let text = error("[[port]]\ndevice = \"x\"\n[[port.interface]]\naddresses = [\"192.0.2.2\"]");
+    assert!(
+        text == "4:14: port[0].interface[0].addresses[0]: 192.0.2.2 lacks the length of its prefix: \
+                 write it as 192.0.2.2/24",
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_no_prefix_is_refused_with_its_place() {
     for (prefix, message) in [
         (
             "192.0.2.1/24",
@@ -402,23 +423,6 @@ fn values_of_another_kind_are_refused_with_their_line() {
             assert_eq!(text, format!("{at}: {section}.{key}[1]: {prefix:?} {message}"));
         }
     }
-    for vlan in ["0", "4095"] {
-        assert_eq!(
-            with(&format!("vlan = {vlan}")),
-            format!("8:8: port[0].interface[0].vlan: {vlan} is no VLAN: they are 1 to 4094")
-        );
-    }
-    assert_eq!(
-        error("[[port]]\n[[port.interface]]\naddresses = [\"192.0.2.2/24\"]"),
-        "1:1: port[0].device: it is missing, and can't be left out \
-         (add device = \"net_tap0,iface=otherhalf0\")"
-    );
-    let text = error("[[port]]\ndevice = \"x\"\n[[port.interface]]\naddresses = [\"192.0.2.2\"]");
-    assert!(
-        text == "4:14: port[0].interface[0].addresses[0]: 192.0.2.2 lacks the length of its prefix: \
-                 write it as 192.0.2.2/24",
-        "{text}"
-    );
 }
 
 #[test]
