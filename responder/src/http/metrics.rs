@@ -7,7 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use hyper::header::HeaderValue;
-use otherhalf_control::status::{Mempool, Neighbour, Pending, Port, Rate, Step, Times, Worker};
+use otherhalf_control::status::{
+    Mempool, Neighbour, Pending, Port, Prefixes, Rate, Step, Times, Worker,
+};
 use otherhalf_control::{State, Status};
 use otherhalf_engine::Outcome;
 use prometheus_client::collector::Collector;
@@ -47,6 +49,7 @@ impl Collector for Scrape {
         out.ports(&status.ports)?;
         out.pending(&status.pending)?;
         out.rate(&status.rate)?;
+        out.prefixes(&status.prefixes)?;
         out.neighbours(&status.neighbours)?;
         out.mempool(&status.mempool)
     }
@@ -325,6 +328,14 @@ impl Out<'_> {
             help,
             why.map(|(why, n)| ([("why", why.to_owned())], n)),
         )
+    }
+
+    fn prefixes(&mut self, prefixes: &Prefixes) -> fmt::Result {
+        let Prefixes { access, opt_out, indirect, .. } = *prefixes;
+        let lists = [("access", access), ("opt_out", opt_out), ("indirect", indirect)];
+        let help = "Prefixes in each list of the configuration.";
+        let labelled = lists.map(|(list, n)| ([("list", list.to_owned())], float(n)));
+        self.gauge("prefixes", help, labelled)
     }
 
     fn neighbours(&mut self, neighbours: &[Neighbour]) -> fmt::Result {
