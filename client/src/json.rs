@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::printable::is_shown;
+use otherhalf_printable::is_shown;
 
 /// `value` over several lines.
 pub fn pretty(value: &impl Serialize) -> serde_json::Result<String> {

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use otherhalf_wire::ip::Family;
 
 pub use crate::names::Names;
-use crate::printable::printable;
+use crate::printable;
 
 /// Why a target has no address.
 #[derive(Debug, thiserror::Error)]

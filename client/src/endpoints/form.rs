@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{Endpoint, Error};
-use crate::printable::printable;
+use crate::printable;
 
 /// The first line of the reference's form.
 const HEADER: &str = "address;asnumber;email_contact";

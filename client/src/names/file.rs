@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Error;
-use crate::printable::printable;
+use crate::printable;
 
 /// So much of a wrong line is shown.
 const SHOWN: usize = 60;

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::document::Host;
-use crate::printable::printable;
+use crate::printable;
 use dns::{Answer, Oracle, Question};
 
 pub use as_file::{AsTable, System};

@@ -63,13 +63,15 @@ fn a_refusal_without_a_question_is_heard() {
     let server = thread::spawn(move || {
         for _ in 0..50 {
             let (mut stream, _) = listener.accept().unwrap();
-            std::io::Write::write_all(&mut stream, b"{\"error\":\"too many\"}\n").unwrap();
+            // What is not meant for eyes is no order to the terminal.
+            std::io::Write::write_all(&mut stream, b"{\"error\":\"too\\u001b[2J\\nmany\"}\n")
+                .unwrap();
         }
     });
     for _ in 0..50 {
         assert_eq!(
             says(1, &["--socket", path.to_str().unwrap(), "reload"]),
-            "otherhalfctl: too many\n"
+            "otherhalfctl: too\\u{1b}[2J\nmany\n"
         );
     }
     server.join().unwrap();

@@ -15,6 +15,7 @@ use otherhalf_control::client::{self, Client};
 use otherhalf_control::message::Waiting;
 use otherhalf_control::status::Pending;
 use otherhalf_control::{Command as Told, Reply, State, Status};
+use otherhalf_printable::printable_lines;
 use pcap_file::PcapError;
 use serde::Serialize;
 
@@ -65,7 +66,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("otherhalfctl: {error}");
+            eprintln!("otherhalfctl: {}", printable_lines(&error.to_string()));
             ExitCode::from(EXIT_FAILURE)
         }
     }
@@ -73,8 +74,10 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Arguments { socket, json, command } = arguments;
+    // Names and sentences are the daemon's, or of whoever answers in its place. JSON is for programs, and has escapes of its own.
+    let fit = |said: String| if *json { said } else { printable_lines(&said) };
     let show =
-        |text: String| -> Result<(), Failure> { Ok(io::stdout().write_all(text.as_bytes())?) };
+        |said: String| -> Result<(), Failure> { Ok(io::stdout().write_all(fit(said).as_bytes())?) };
     match command {
         Command::Status => {
             let status = status(socket)?;
@@ -149,7 +152,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             let ended = capture::run(socket, wish)?;
             let said = if *json { to_json(&ended)? } else { text::captured(&ended) };
             // Not among the packets.
-            if wish.file == Path::new("-") { eprint!("{said}") } else { show(said)? }
+            if wish.file == Path::new("-") { eprint!("{}", fit(said)) } else { show(said)? }
         }
         Command::Generate { what } => generate(what)?,
     }

@@ -1,4 +1,4 @@
-//! Text from the network, made fit for a terminal.
+//! Text from others, the network or another program, made fit for a terminal.
 
 use std::fmt::Write as _;
 
@@ -18,8 +18,15 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// The same for a `text` of several lines, whose ends stay as they are.
+#[must_use]
+pub fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
 /// Whether a terminal shows `c`, rather than to obey it or to hide it.
-pub(crate) fn is_shown(c: char) -> bool {
+#[must_use]
+pub fn is_shown(c: char) -> bool {
     !c.is_control() && !is_invisible(c)
 }
 
@@ -40,5 +47,7 @@ mod tests {
         assert_eq!(printable("\x1b[2Jgone\r\n\u{9b}m"), r"\u{1b}[2Jgone\u{d}\u{a}\u{9b}m");
         assert_eq!(printable("a\u{202e}b"), r"a\u{202e}b");
         assert_eq!(printable("\u{ffff}"), r"\u{ffff}");
+        assert_eq!(printable_lines("a\x1bc\r\n\nb\n"), "a\\u{1b}c\\u{d}\n\nb\n");
+        assert_eq!(printable_lines(""), "");
     }
 }
