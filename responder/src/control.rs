@@ -210,6 +210,9 @@ impl Control {
                 published = Some(now);
                 self.look_at_links(now);
                 self.publish(self.state());
+                if let Some(logs) = &self.logs {
+                    logs.tell_left_out(now);
+                }
                 service::alive();
             }
             std::thread::sleep(TURN);

@@ -1,6 +1,6 @@
 //! The log: what is worth a line, for people and for the journal. Written by control threads alone, never by a worker.
 //!
-//! Nothing in it tells of a single requester. Lines that nobody takes are lost (`patient.rs`). Lines that the outside can cause again and again are limited (`limit.rs`); one that tells of a
+//! Nothing in it tells of a single requester. Lines that nobody takes are lost (`patient.rs`). Lines that the outside can cause again and again are limited (`limit.rs`), and how many were left out is told; one that tells of a
 //! change of the configuration never is.
 
 mod limit;
@@ -11,6 +11,7 @@ use std::io::{IsTerminal, stderr};
 use std::os::unix::fs::MetadataExt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::format::{DefaultFields, JsonFields};
@@ -19,6 +20,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use crate::config::{Log, LogFormat, LogTarget};
+use limit::Limits;
 use lines::Lines;
 use patient::Patient;
 
@@ -28,9 +30,12 @@ pub const AUDIT: &str = "otherhalf_responder::audit";
 /// The name of events below a warning that the outside can cause again and again; warnings are limited without it.
 pub const REPEATS: &str = "repeats";
 
-/// The log's level, which can be changed while it runs.
+/// The log's level, which can be changed while it runs, and its limits.
 #[derive(Debug, Clone)]
-pub struct Logs(Arc<reload::Handle<EnvFilter, Registry>>);
+pub struct Logs {
+    filter: Arc<reload::Handle<EnvFilter, Registry>>,
+    limits: Arc<Limits>,
+}
 
 impl Logs {
     /// Begins to log to stderr as `config` says, from the level on that `RUST_LOG` says, if it is set.
@@ -44,40 +49,50 @@ impl Logs {
             LogTarget::Stderr => false,
             LogTarget::Journald => true,
         };
+        let limits = Arc::default();
         let lines: Box<dyn Layer<_> + Send + Sync> = match config.format {
             LogFormat::Text => {
                 let ansi = !journal && stderr().is_terminal();
                 let text = fmt::format().with_target(false).with_ansi(ansi);
                 let lines = fmt::layer().with_writer(Patient::new).fmt_fields(DefaultFields::new());
                 if journal {
-                    lines.event_format(Lines::journal(text.without_time())).boxed()
+                    lines.event_format(Lines::journal(text.without_time(), &limits)).boxed()
                 } else {
-                    lines.event_format(Lines::plain(text)).boxed()
+                    lines.event_format(Lines::plain(text, &limits)).boxed()
                 }
             }
             LogFormat::Json => {
                 let json = fmt::format().json().flatten_event(true).with_current_span(false);
                 let json = json.with_span_list(false);
                 let lines = fmt::layer().with_writer(Patient::new).fmt_fields(JsonFields::new());
-                let format =
-                    if journal { Lines::journal(json) } else { Lines::plain(json) }.of_json();
-                lines.event_format(format).boxed()
+                let form = if journal { Lines::journal } else { Lines::plain };
+                lines.event_format(form(json, &limits).of_json()).boxed()
             }
         };
         tracing_subscriber::registry().with(filter).with(lines).init();
-        Self(Arc::new(handle))
+        Self { filter: Arc::new(handle), limits }
+    }
+
+    /// Tells how many lines were left out of kinds of which none has come to tell it, though it could have been written by `now`.
+    pub fn tell_left_out(&self, now: Instant) {
+        self.limits.tell(Some(now));
+    }
+
+    /// The same at the end, when no more lines of such kinds come.
+    pub fn tell_left_out_at_end(&self) {
+        self.limits.tell(None);
     }
 
     /// The level, as a filter.
     #[must_use]
     pub fn level(&self) -> String {
-        self.0.with_current(ToString::to_string).unwrap_or_default()
+        self.filter.with_current(ToString::to_string).unwrap_or_default()
     }
 
     /// Logs from `level` on; the sentence says why it can't be one.
     pub fn set(&self, level: &str) -> Result<(), String> {
         let filter = filter(level)?;
-        self.0.reload(filter).map_err(|error| error.to_string())
+        self.filter.reload(filter).map_err(|error| error.to_string())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The form of a line.
 
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 use std::time::Instant;
 
 use tracing::{Event, Level, Subscriber};
@@ -16,18 +17,18 @@ pub(super) struct Lines<F> {
     form: F,
     json: bool,
     journal: bool,
-    limits: Limits,
+    limits: Arc<Limits>,
 }
 
 impl<F> Lines<F> {
-    /// As they are.
-    pub(super) fn plain(form: F) -> Self {
-        Self { form, json: false, journal: false, limits: Limits::default() }
+    /// As they are, within `limits`.
+    pub(super) fn plain(form: F, limits: &Arc<Limits>) -> Self {
+        Self { form, json: false, journal: false, limits: Arc::clone(limits) }
     }
 
     /// With the level in front of each line, as sd-daemon(3) has it.
-    pub(super) fn journal(form: F) -> Self {
-        Self { journal: true, ..Self::plain(form) }
+    pub(super) fn journal(form: F, limits: &Arc<Limits>) -> Self {
+        Self { journal: true, ..Self::plain(form, limits) }
     }
 
     /// The form is one JSON object a line.
@@ -60,7 +61,7 @@ where
         event: &Event<'_>,
     ) -> fmt::Result {
         let metadata = event.metadata();
-        let Some(suppressed) = self.limits.pass(metadata, Instant::now()) else { return Ok(()) };
+        let Some(suppressed) = self.limits.pass(event, Instant::now()) else { return Ok(()) };
         let mut text = String::new();
         self.form.format_event(context, Writer::new(&mut text), event)?;
         if suppressed > 0 {
@@ -88,7 +89,7 @@ fn priority(level: Level) -> u8 {
 #[cfg(test)]
 mod tests {
     use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use tracing_subscriber::fmt::format::{DefaultFields, JsonFields};
     use tracing_subscriber::fmt::{MakeWriter, format, layer};
@@ -132,23 +133,48 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_repeats_is_limited_and_what_is_told_is_not() {
-        let page = Page::default();
-        let lines = Lines::plain(format().with_target(false).with_ansi(false));
+    /// The text of a storm, and that of what is told at its end.
+    fn of_storm() -> (String, String) {
+        let (page, limits) = (Page::default(), Arc::default());
+        let lines = Lines::plain(format().with_target(false).with_ansi(false), &limits);
         let layer =
             layer().with_writer(page.clone()).fmt_fields(DefaultFields::new()).event_format(lines);
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), storm);
-        let text = page.text();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            storm();
+            let storm = page.text();
+            limits.tell(None);
+            let end = page.text().split_off(storm.len());
+            (storm, end)
+        })
+    }
+
+    #[test]
+    fn what_repeats_is_limited_and_what_is_told_is_not() {
+        let (text, _) = of_storm();
         let count = |words| text.lines().filter(|line| line.contains(words)).count();
         let counts = ["asked for", "came back", "is gone", "told"].map(count);
         assert_eq!(counts, [50, 20, 20, 50], "{text}");
     }
 
     #[test]
+    fn after_the_last_line_of_a_kind_it_is_told_how_many_were_left_out() {
+        let (_, end) = of_storm();
+        let mut lines: Vec<&str> =
+            end.lines().map(|line| line.split_once(' ').unwrap().1).collect();
+        lines.sort_unstable();
+        let words = "lines were left out: 20 a minute are enough of a kind";
+        let expected = [
+            format!(r#" INFO {words} like="it came back" suppressed=30"#),
+            format!(r#" WARN {words} like="it is gone" suppressed=30"#),
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
     fn the_journal_gets_levels_and_whole_objects() {
         let page = Page::default();
-        let lines = Lines::journal(format().json().flatten_event(true)).of_json();
+        let form = format().json().flatten_event(true);
+        let lines = Lines::journal(form, &Arc::default()).of_json();
         let layer =
             layer().with_writer(page.clone()).fmt_fields(JsonFields::new()).event_format(lines);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), storm);
@@ -163,10 +189,10 @@ mod tests {
     #[test]
     fn the_number_left_out_is_a_field() {
         let mut text = " WARN it is gone port=\"a\"\n".to_owned();
-        Lines::plain(()).tell_of_suppressed(&mut text, 3).unwrap();
+        Lines::plain((), &Arc::default()).tell_of_suppressed(&mut text, 3).unwrap();
         assert_eq!(text, " WARN it is gone port=\"a\" suppressed=3\n");
         let mut text = "{\"level\":\"WARN\"}\n".to_owned();
-        Lines::plain(()).of_json().tell_of_suppressed(&mut text, 3).unwrap();
+        Lines::plain((), &Arc::default()).of_json().tell_of_suppressed(&mut text, 3).unwrap();
         assert_eq!(text, "{\"level\":\"WARN\",\"suppressed\":3}\n");
     }
 }

@@ -106,3 +106,26 @@ fn the_file_sets_the_level_and_a_reload_another() {
     let ended = daemon.stop(Signal::TERM);
     assert!(!ended.log.contains("INFO stopped"), "{}", ended.log);
 }
+
+#[test]
+fn lines_are_written_or_counted_as_left_out_up_to_the_end() {
+    const RELOADS: usize = 15;
+    let (folder, _) = with("log-limit", "");
+    let path = folder.path().join("otherhalfd.toml");
+    let nobody = folder.path().join("nobody");
+    let mut command = otherhalfd();
+    command.arg("--config").arg(path).env("NOTIFY_SOCKET", nobody).env_remove("WATCHDOG_USEC");
+    let mut daemon = Daemon::run(&mut command);
+    daemon.wait_for("can't be told");
+    for _ in 0..RELOADS {
+        daemon.signal(Signal::HUP);
+        daemon.wait_for("by=\"SIGHUP\"");
+    }
+    let log = daemon.stop(Signal::TERM).log;
+    let written = log.lines().filter(|line| line.contains("can't be told: is")).count();
+    let counts = log.lines().filter_map(|line| line.split_once("suppressed=")?.1.parse().ok());
+    let suppressed: usize = counts.sum();
+    // The manager would be told: ready, of each reload when it begins and when it ends, of the time that draining takes, stopping.
+    assert_eq!(written + suppressed, 1 + 2 * RELOADS + 2, "{log}");
+    assert!(suppressed > 0, "{log}");
+}

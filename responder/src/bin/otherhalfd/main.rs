@@ -167,7 +167,7 @@ fn run(config: &Config, file: PathBuf) -> anyhow::Result<()> {
             shared: Arc::clone(&control.shared),
             routes: Routes { interfaces: control.interfaces.clone() },
             pending: Look::into(Arc::clone(&control.table), control.ticks_per_second),
-            logs,
+            logs: logs.clone(),
         };
         let (open, asks) = socket::open(&config.control, path, shown)?;
         (listening, control.asks) = (Some(open), Some(asks));
@@ -190,6 +190,7 @@ fn run(config: &Config, file: PathBuf) -> anyhow::Result<()> {
     control.publish(State::Stopping);
     control.asks = None;
     drop(listening);
+    logs.tell_left_out_at_end();
     if matches!(end, End::WorkerHangs(_) | End::FerryHangs) {
         // It can't be waited for, and nothing may be freed that it may still use.
         error!(
