@@ -113,21 +113,66 @@ fn names_that_lead_nowhere() {
 
 #[test]
 fn help_has_examples_and_exit_codes() {
-    for arguments in
-        [&["--help"][..], &["reverse", "--help"], &["two-way", "-h"], &["check", "--help"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["forward", "--help"],
+        &["reverse", "--help"],
+        &["two-way", "-h"],
+        &["check", "--help"],
+        &["endpoints", "--help"],
+        &["convert", "--help"],
+        &["report", "--help"],
+        &["diff", "--help"],
+        &["watch", "--help"],
+        &["generate", "--help"],
+    ] {
         let output = otherhalf(arguments);
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0));
-        for part in ["Usage: otherhalf", "Examples:"] {
+        for part in ["Usage: otherhalf", "Examples:", "Exit codes"] {
             assert!(text.contains(part), "{arguments:?} lacks {part}: {text}");
         }
-        for part in ["Exit codes:", "130  interrupted", "setcap cap_net_raw+ep"] {
-            assert_eq!(text.contains(part), arguments.len() == 1, "{arguments:?}, {part}: {text}");
-        }
+        let part = "setcap cap_net_raw+ep";
+        assert_eq!(text.contains(part), arguments.len() == 1, "{arguments:?}, {part}: {text}");
     }
     let version = String::from_utf8(otherhalf(&["--version"]).stdout).unwrap();
     assert_eq!(version.trim(), concat!("otherhalf ", env!("CARGO_PKG_VERSION")));
+}
+
+/// What the help of `command` says of exit codes: each with its meaning.
+fn exit_codes(command: &[&str]) -> Vec<(u8, String)> {
+    let help = String::from_utf8(otherhalf(&[command, &["--help"]].concat()).stdout).unwrap();
+    let rows = help.lines().skip_while(|line| !line.starts_with("Exit codes")).skip(1);
+    rows.map_while(|row| row.strip_prefix("  ")?.split_once(' '))
+        .map(|(code, meaning)| (code.parse().unwrap(), meaning.trim().to_owned()))
+        .collect()
+}
+
+#[test]
+fn exit_codes_mean_the_same_in_all_helps_and_in_the_readme() {
+    let all = exit_codes(&[]);
+    let codes = |rows: &[(u8, String)]| rows.iter().map(|(code, _)| *code).collect::<Vec<_>>();
+    assert_eq!(codes(&all), [0, 1, 2, 3, 4, 5, 6, 130]);
+    for (command, expected) in [
+        ("forward", &[0, 1, 2, 4, 5, 130][..]),
+        ("reverse", &[0, 1, 2, 3, 4, 5, 6, 130]),
+        ("two-way", &[0, 1, 2, 3, 4, 5, 6, 130]),
+        ("check", &[0, 1, 2, 3, 4, 5, 130]),
+    ] {
+        let own = exit_codes(&[command]);
+        assert_eq!(codes(&own), expected, "{command}");
+        // What a command can't meet is left out of what it says.
+        for (code, meaning) in own {
+            let (_, whole) = all.iter().find(|(other, _)| *other == code).unwrap();
+            assert!(whole.contains(&meaning), "{command}, {code}: {meaning:?}, not {whole:?}");
+        }
+    }
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md"));
+    let readme = readme.unwrap();
+    let rows = readme.lines().skip_while(|line| *line != "| exit code | means |").skip(2);
+    let table: Vec<&str> = rows.take_while(|row| row.starts_with("| ")).collect();
+    let expected = all.iter().map(|(code, meaning)| format!("| {code} | {meaning} |"));
+    assert_eq!(table, expected.collect::<Vec<_>>());
 }
 
 /// The program without the capability that it needs.
@@ -176,7 +221,9 @@ fn what_a_package_installs() {
     assert_eq!(otherhalf(&["generate", "man", path]).status.code(), Some(0));
     for page in ["otherhalf.1", "otherhalf-reverse.1", "otherhalf-two-way.1"] {
         let text = std::fs::read_to_string(folder.path().join(page)).unwrap();
-        assert!(text.contains(".SH SYNOPSIS"), "{page}: {text}");
+        for part in [".SH SYNOPSIS", "Exit codes", "130  interrupted"] {
+            assert!(text.contains(part), "{page} lacks {part}: {text}");
+        }
     }
     let missing = folder.path().join("missing");
     says(&["generate", "man", missing.to_str().unwrap()], 2, "cannot write man pages to");

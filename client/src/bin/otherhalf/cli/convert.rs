@@ -13,7 +13,12 @@ Examples:
   otherhalf two-way -o trace.json www.example.com
   otherhalf convert trace.json --format atlas
   otherhalf convert trace.json -o paths.svg      A picture, by the ending
-  otherhalf convert trace.json --format mtr --direction reverse -o back.json";
+  otherhalf convert trace.json --format mtr --direction reverse -o back.json
+
+Exit codes:
+  0  written
+  1  writing the output failed
+  2  usage, or a file that is no trace or cannot be written";
 
 #[derive(Debug, Args)]
 pub(crate) struct Convert {

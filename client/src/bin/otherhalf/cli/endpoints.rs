@@ -16,8 +16,9 @@ Examples:
 
 Exit codes:
   0    all are alive (nearest: one is)
-  1    some are not
-  4    none is";
+  1    some are not; or sending or writing the output failed
+  4    none is
+  2, 5 and 130 as for the traces";
 
 #[derive(Debug, Args)]
 pub(crate) struct Endpoints {

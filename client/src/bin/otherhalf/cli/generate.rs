@@ -10,7 +10,12 @@ Examples:
   otherhalf generate config > ~/.config/otherhalf/config.toml
   otherhalf generate completions bash > ~/.local/share/bash-completion/completions/otherhalf
   otherhalf generate man ~/.local/share/man/man1
-  otherhalf generate schema > trace.schema.json";
+  otherhalf generate schema > trace.schema.json
+
+Exit codes:
+  0  written
+  1  writing the output failed
+  2  usage, or a folder that cannot be written to";
 
 #[derive(Debug, Args)]
 pub(crate) struct Generate {

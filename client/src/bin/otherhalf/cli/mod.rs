@@ -44,13 +44,14 @@ Examples:
 
 Exit codes:
   0    reached (check: the target speaks reverse traceroute)
-  1    not reached, or only in part; or the output cannot be written
-  2    usage, or an unknown name
-  3    the target answers ping, but does not speak reverse traceroute
-  4    no answer
+  1    not reached, or only in part; or sending or writing the output failed
+  2    usage, an unknown name, or a file that cannot be read or written
+  3    the target answers ping, but does not speak reverse traceroute: no responder runs there
+  4    no answer, or ping alone is answered: the target or a filter drops requests
   5    no permission for raw sockets
   6    the target refuses
   130  interrupted
+What 0 and 1 are for diff and watch, and 0, 1 and 4 for endpoints, stands in their help.
 
 Each long option can be set for good: in ~/.config/otherhalf/config.toml (otherhalf generate config
 prints one), or as a variable, such as OTHERHALF_QUERIES=1 for --queries 1.

@@ -11,7 +11,12 @@ Examples:
   otherhalf report -o trace.html trace.json         A page with the picture, to be sent to somebody
   otherhalf report trace.json                       Markdown, for a mail or an issue
   otherhalf report --redact-hops 2 -o trace.html trace.json
-  otherhalf convert --format svg -o paths.svg trace.json   The picture alone";
+  otherhalf convert --format svg -o paths.svg trace.json   The picture alone
+
+Exit codes:
+  0  written
+  1  writing the output failed
+  2  usage, or a file that is no trace or cannot be written";
 
 pub(super) const DIFF: &str = "\
 Hops are compared by the addresses at each TTL. Two hops are the same if they have an address in

@@ -19,7 +19,15 @@ Examples:
   otherhalf forward www.example.com
   otherhalf forward icmp -6 -n 2001:db8::1   What traceroute -I -6 -n shows
   otherhalf forward --mtu www.example.com    The longest packets that get there, and who limits them
-  otherhalf forward --dscp ef --size 200 www.example.com   As voice packets go";
+  otherhalf forward --dscp ef --size 200 www.example.com   As voice packets go
+
+Exit codes:
+  0    reached
+  1    not reached, or only in part; or sending or writing the output failed
+  2    usage, an unknown name, or a file that cannot be read or written
+  4    no answer
+  5    no permission for raw sockets
+  130  interrupted";
 
 pub(super) const REVERSE: &str = "\
 Arguments:
@@ -33,7 +41,17 @@ Examples:
   otherhalf reverse --stream www.example.com | jq .event
                                              Events as they happen
   otherhalf reverse --format pcap -o back.pcap www.example.com
-                                             The packets themselves, for tcpdump";
+                                             The packets themselves, for tcpdump
+
+Exit codes:
+  0    reached
+  1    not reached, or only in part; or sending or writing the output failed
+  2    usage, an unknown name, or a file that cannot be read or written
+  3    the target answers ping, but does not speak reverse traceroute: no responder runs there
+  4    no answer, or ping alone is answered: the target or a filter drops requests
+  5    no permission for raw sockets
+  6    the target refuses
+  130  interrupted";
 
 pub(super) const TWO_WAY: &str = "\
 Arguments:
@@ -46,7 +64,17 @@ Examples:
   otherhalf two-way -o trace.json www.example.com
                                              Saved, besides, for report and convert
   otherhalf two-way --format atlas www.example.com
-                                             As RIPE Atlas would tell it";
+                                             As RIPE Atlas would tell it
+
+Exit codes, of the way back unless that is 0, then of the way there:
+  0    reached
+  1    not reached, or only in part; or sending or writing the output failed
+  2    usage, an unknown name, or a file that cannot be read or written
+  3    the target answers ping, but does not speak reverse traceroute: no responder runs there
+  4    no answer, or ping alone is answered: the target or a filter drops requests
+  5    no permission for raw sockets
+  6    the target refuses
+  130  interrupted";
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
