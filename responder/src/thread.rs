@@ -55,49 +55,63 @@ const fn cpu_clock(id: i32) -> ClockId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
+    use std::sync::mpsc;
     use std::thread;
     use std::time::Instant;
 
-    /// What a thread did in half a second in which it does `work` over and over, and in how many of 50 looks it was ready.
-    fn watched(work: fn()) -> (Duration, usize) {
-        let (known, stop) = (Arc::new(Thread::default()), Arc::new(AtomicBool::new(false)));
-        let worker = thread::spawn({
-            let (known, stop) = (Arc::clone(&known), Arc::clone(&stop));
-            move || {
-                known.is_this();
-                while !stop.load(Ordering::Relaxed) {
-                    work();
-                }
+    /// Looks at `thread` over and over until `seen` says that it has seen enough, which is so. The limit is there to end, not to measure.
+    fn watch(thread: &Thread, mut seen: impl FnMut(Ran) -> bool) -> bool {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while Instant::now() < deadline {
+            if thread.ran().is_some_and(&mut seen) {
+                return true;
             }
-        });
-        let start = Instant::now();
-        let first = loop {
-            assert!(start.elapsed() < Duration::from_secs(20));
-            if let Some(ran) = known.ran() {
-                break ran;
-            }
-        };
-        let looks = (0..50).map(|_| {
-            thread::sleep(Duration::from_millis(10));
-            known.ran().unwrap()
-        });
-        let looks: Vec<Ran> = looks.collect();
-        stop.store(true, Ordering::Relaxed);
-        worker.join().unwrap();
-        let ready = looks.iter().filter(|ran| ran.ready).count();
-        (looks.last().unwrap().used.saturating_sub(first.used), ready)
+            thread::yield_now();
+        }
+        false
     }
 
     #[test]
-    fn who_spins_is_ready_and_uses_time_and_who_sleeps_is_not() {
-        let (used, ready) = watched(std::hint::spin_loop);
-        assert_eq!(ready, 50);
-        assert!(used > Duration::from_millis(5), "{used:?}");
-        let (used, ready) = watched(|| thread::sleep(Duration::from_millis(200)));
-        assert!(ready < 10, "{ready}");
-        assert!(used < Duration::from_millis(100), "{used:?}");
+    fn who_spins_is_ready_and_uses_time() {
+        let (known, stop) = (Thread::default(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                known.is_this();
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+            let (mut first, mut always_ready) = (None, true);
+            let grew = watch(&known, |ran| {
+                always_ready &= ran.ready;
+                ran.used > *first.get_or_insert(ran.used)
+            });
+            stop.store(true, Ordering::Relaxed);
+            assert!(grew, "its time stays what it was: {first:?}");
+            assert!(always_ready);
+        });
+    }
+
+    #[test]
+    fn who_waits_is_not_ready_and_uses_no_time() {
+        let known = Thread::default();
+        let (end, ended) = mpsc::channel::<()>();
+        thread::scope(|scope| {
+            let (known, end) = (&known, end);
+            scope.spawn(move || {
+                known.is_this();
+                let _ = ended.recv();
+            });
+            let (mut last, mut alike) = (None, 0);
+            let rests = watch(known, |ran| {
+                let same = last.replace(ran) == Some(ran) && !ran.ready;
+                alike = if same { alike + 1 } else { 0 };
+                alike == 50
+            });
+            assert!(rests, "the last look: {last:?}");
+            drop(end);
+        });
     }
 
     #[test]
