@@ -185,7 +185,7 @@ impl<P: Prefetch> Engine<P> {
         for Job { place, ingress, task: ask, hash } in &traces.asks {
             let Some(frame) = group.get_mut(*place) else { continue };
             let done = match ways.to(ask.target, frame, *ingress) {
-                Ok(way) => match self.afford(limits.as_ref(), ask, now) {
+                Ok(way) => match afford(limits.as_ref(), ask) {
                     Ok(()) => self.probe(ask, *hash, way, frame, |hash| {
                         self.table.insert(hash, ask.identifier, now)
                     }),
@@ -213,28 +213,15 @@ impl<P: Prefetch> Engine<P> {
         }
     }
 
-    /// Whether the requester may have one more probe. Without limits, nothing is paid for them but the question.
-    #[inline(always)]
-    fn afford<A: Address>(
-        &self,
-        limits: Option<&Limits<'_>>,
-        ask: &Ask<A>,
-        now: u64,
-    ) -> Result<(), Outcome> {
-        let Some(limits) = limits else { return Ok(()) };
-        let whose = (ask.target, ask.bits, ask.protocol == Protocol::Tcp);
-        limits.take(whose, &self.clock, now)
-    }
-
-    /// The same of a receiver of either family, and whether it gets a TCP probe, off the way of probes.
+    /// As [`afford`] of a receiver of either family, and whether it gets a TCP probe, off the way of probes.
     pub(crate) fn afford_any(
         &self,
         policy: &Policy,
-        whose: (IpAddr, bool),
+        (receiver, syn): (IpAddr, bool),
         now: u64,
     ) -> Result<(), Outcome> {
         let limits = self.rate.limits(policy, &self.clock, now);
-        limits.map_or(Ok(()), |limits| limits.take_for(whose, &self.clock, now))
+        limits.map_or(Ok(()), |limits| limits.take_for(receiver, syn))
     }
 
     /// Does what is not a trace.
@@ -393,6 +380,13 @@ impl<P: Prefetch> Engine<P> {
     fn expect(&self, hash: Hash, now: u64) -> Result<(), Outcome> {
         if self.table.is_pending(hash, now) { Ok(()) } else { Err(Outcome::DropUnmatched) }
     }
+}
+
+/// Whether the requester may have one more probe. Without limits, nothing is paid for them but the question.
+#[inline(always)]
+fn afford<A: Address>(limits: Option<&Limits<'_>>, ask: &Ask<A>) -> Result<(), Outcome> {
+    let Some(limits) = limits else { return Ok(()) };
+    limits.take(ask.target, ask.bits, ask.protocol == Protocol::Tcp)
 }
 
 /// The first pass: looks at all, notes what there is to do, and asks memory for what that will need.

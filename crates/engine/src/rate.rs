@@ -45,6 +45,8 @@ pub(crate) struct Limits<'a> {
     pub(crate) counted: &'a Counted,
     pub(crate) limit: &'a RateLimit,
     pub(crate) moment: Moment,
+    clock: &'a Clock,
+    now: u64,
 }
 
 impl Rate {
@@ -71,69 +73,50 @@ impl Rate {
     pub(crate) fn limits<'a>(
         &'a self,
         policy: &'a Policy,
-        clock: &Clock,
+        clock: &'a Clock,
         now: u64,
     ) -> Option<Limits<'a>> {
         let (Some(counted), Some(limit)) = (&self.counted, &policy.rate) else { return None };
-        Some(Limits { rate: self, counted, limit, moment: Moment::at_ns(clock.ns(now)) })
+        let moment = Moment::at_ns(clock.ns(now));
+        Some(Limits { rate: self, counted, limit, moment, clock, now })
     }
 }
 
 impl Limits<'_> {
-    /// Takes what a packet to `target` costs at `now`, whose line of the limiter is that of `bits`; `syn`: it is a TCP probe.
+    /// Takes what a packet to `target` costs, whose line of the limiter is that of `bits`; `syn`: it is a TCP probe.
     ///
     /// Called, not inlined: it would crowd the registers of the loop that calls it.
     #[inline(never)]
-    pub(crate) fn take<A: Address>(
-        &self,
-        (target, bits, syn): (A, u64, bool),
-        clock: &Clock,
-        now: u64,
-    ) -> Result<(), Outcome> {
+    pub(crate) fn take<A: Address>(&self, target: A, bits: u64, syn: bool) -> Result<(), Outcome> {
         match target.take(self, bits, syn) {
             Ok(()) => Ok(()),
-            Err(reached) => {
-                let Self { rate, counted, limit, .. } = self;
-                rate.beyond(&counted.limiter, limit, (reached, syn), clock, now)
-            }
+            Err(reached) => self.beyond(reached, syn),
         }
     }
 
     /// The same for a receiver of either family, off the way of probes.
     #[cold]
-    pub(crate) fn take_for(
-        &self,
-        (receiver, syn): (IpAddr, bool),
-        clock: &Clock,
-        now: u64,
-    ) -> Result<(), Outcome> {
+    pub(crate) fn take_for(&self, receiver: IpAddr, syn: bool) -> Result<(), Outcome> {
         let key = &self.counted.key;
         match receiver {
-            IpAddr::V4(v4) => self.take((v4, v4.line_bits(key), syn), clock, now),
-            IpAddr::V6(v6) => self.take((v6, v6.line_bits(key), syn), clock, now),
+            IpAddr::V4(v4) => self.take(v4, v4.line_bits(key), syn),
+            IpAddr::V6(v6) => self.take(v6, v6.line_bits(key), syn),
         }
     }
-}
 
-impl Rate {
     /// What becomes of a request beyond a limit.
     #[cold]
-    fn beyond(
-        &self,
-        limiter: &Limiter,
-        limit: &RateLimit,
-        (reached, syn): (Limited, bool),
-        clock: &Clock,
-        now: u64,
-    ) -> Result<(), Outcome> {
+    fn beyond(&self, reached: Limited, syn: bool) -> Result<(), Outcome> {
+        let Self { rate, counted, limit, clock, now, .. } = *self;
+        let tally = counted.limiter.tally();
         if limit.dry_run {
-            limiter.tally().spare();
+            tally.spare();
             return Ok(());
         }
         // TCP probes never leak: a network has to be safe from them, and its hosts can be traced by others.
-        let leaks = !syn && self.one_in(limit.leak);
-        if leaks && self.leak.take_of(limit.leak_per_second, clock.hz(), now) {
-            limiter.tally().leak();
+        let leaks = !syn && rate.one_in(limit.leak);
+        if leaks && rate.leak.take_of(limit.leak_per_second, clock.hz(), now) {
+            tally.leak();
             return Ok(());
         }
         Err(match reached {
@@ -142,7 +125,9 @@ impl Rate {
             Limited::Syn => Outcome::DropRateSyn,
         })
     }
+}
 
+impl Rate {
     /// True once in `n` times, and nobody can tell when (xorshift, Marsaglia 2003, from keyed bits); never for 0.
     fn one_in(&self, n: u32) -> bool {
         let mut bits = self.random.get();

@@ -13,12 +13,13 @@
 //!         │    │ 16 cells of 4 bytes: one cache line    │    │        │ cell│ cell│ cell│ ... │
 //!         └────┴────────────────────────────────────────┴────┘        └─────┴─────┴─────┴─────┘
 //!  IPv4          /32: 8 cells      /24: 4    TCP: 4                      /16
-//!  IPv6          /128: 6  /64: 5  /48: 2     TCP: 3                      /32
+//!  IPv6          /128: 7  /64: 5  /48: 1     TCP: 3                      /32
 //! ```
 //!
 //! A request touches one line and one wide cell. Which cells of the line belong to an address is again told by keyed bits, two cells for
 //! each: what it has spent is the *less* of the two, and a charge raises a cell no higher than that (a count-min sketch with
-//! conservative update: Cormode and Muthukrishnan 2005, Estan and Varghese 2002).
+//! conservative update: Cormode and Muthukrishnan 2005, Estan and Varghese 2002). A /48 has a line's cell for itself, as a wide prefix
+//! has its own: it shares them with the few that have the same hash.
 //!
 //! # What strangers do to each other
 //!
@@ -221,38 +222,41 @@ impl Limiter {
     ///
     /// Straight on, without a branch until all buckets are read and compared; which one is empty is asked only if one is.
     #[inline]
-    pub fn take<const NARROW: usize>(
+    pub fn take<const LONE: usize>(
         &self,
         rates: &Rates,
-        charge: &Charge<NARROW>,
+        charge: &Charge<LONE>,
         now: Moment,
     ) -> Result<(), Limited> {
         let (Some(line), Some(wide)) = (self.line(charge.line), self.wide(charge.wide)) else {
             return Ok(());
         };
-        let intervals = rates.intervals(Charge::<NARROW>::V6);
+        let intervals = rates.intervals(Charge::<LONE>::V6);
         let window = rates.window;
-        let pairs = charge.narrow.map(|places| Pair::of(line, places, now, window));
+        let [own, net] = charge.pairs.map(|places| Pair::of(line, places, now, window));
+        let lone = Charge::<LONE>::ALONE.map(|place| cell(line, place));
         // What would be spent with one more. Both are minutes at most, of the nine that there are: nothing overflows.
-        let mut spent = pairs.each_ref().map(Pair::spent);
-        for (spent, interval) in spent.iter_mut().zip(&intervals.narrow) {
-            *spent = spent.wrapping_add(*interval);
-        }
+        let [of_address, of_narrow, of_lone] = intervals.narrow;
+        let spent_own = own.spent().wrapping_add(of_address);
+        let spent_net = net.spent().wrapping_add(of_narrow);
+        let spent_lone = lone.map(|cell| debt(cell, now, window).wrapping_add(of_lone));
         let spent_wide = debt(wide, now, window).wrapping_add(intervals.wide);
-        if spent.iter().copied().fold(spent_wide, u32::max) > window {
-            let [address, ..] = spent.as_slice() else { return Ok(()) };
-            return Err(if *address > window { Limited::Address } else { Limited::Prefix });
+        let most = spent_lone.iter().copied().fold(spent_net.max(spent_wide), u32::max);
+        if spent_own.max(most) > window {
+            return Err(if spent_own > window { Limited::Address } else { Limited::Prefix });
         }
-        if let Some(places) = charge.syn {
-            let pair = Pair::of(line, places, now, window);
+        if charge.is_syn {
+            let pair = Pair::of(line, charge.syn(), now, window);
             let spent = pair.spent().wrapping_add(intervals.syn);
             if spent > window {
                 return Err(Limited::Syn);
             }
             pair.charge(spent, now);
         }
-        for (pair, spent) in pairs.iter().zip(spent) {
-            pair.charge(spent, now);
+        own.charge(spent_own, now);
+        net.charge(spent_net, now);
+        for (cell, spent) in lone.into_iter().zip(spent_lone) {
+            cell.store(now.0.wrapping_add(spent), Ordering::Relaxed);
         }
         wide.store(now.0.wrapping_add(spent_wide), Ordering::Relaxed);
         Ok(())
@@ -264,7 +268,16 @@ impl Limiter {
 #[inline]
 fn debt(cell: &AtomicU32, now: Moment, window: u32) -> u32 {
     let ahead = cell.load(Ordering::Relaxed).wrapping_sub(now.0);
-    if ahead > window.saturating_add(AHEAD) { 0 } else { ahead }
+    // A minute and a second at most.
+    if ahead > window.wrapping_add(AHEAD) { 0 } else { ahead }
+}
+
+/// The cell at `place` of the line.
+#[inline]
+fn cell(Line(line): &Line, place: u8) -> &AtomicU32 {
+    let [first, ..] = line;
+    // Less than all, so that nothing is to be checked.
+    line.get(usize::from(place) & (CELLS - 1)).unwrap_or(first)
 }
 
 /// The two cells of a bucket.
@@ -277,10 +290,8 @@ struct Pair<'a> {
 impl<'a> Pair<'a> {
     /// The cells at `places` of the line.
     #[inline]
-    fn of(Line(line): &'a Line, places: [u8; 2], now: Moment, window: u32) -> Self {
-        let [first, ..] = line;
-        // Less than all, so that nothing is to be checked.
-        let cells = places.map(|place| line.get(usize::from(place) & (CELLS - 1)).unwrap_or(first));
+    fn of(line: &'a Line, places: [u8; 2], now: Moment, window: u32) -> Self {
+        let cells = places.map(|place| cell(line, place));
         Self { cells, debts: cells.map(|cell| debt(cell, now, window)) }
     }
 

@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use filter::Filter;
+use filter::{Filter, Noted};
 use ranges::{Ranges, Span};
 use tree::Tree;
 
@@ -107,7 +107,7 @@ impl Prefixes {
     #[inline]
     pub fn v4(&self, address: Ipv4Addr) -> u8 {
         let address = address.to_bits();
-        self.filter_v4.known(address).unwrap_or_else(|| self.v4.get(address))
+        self.filter_v4.far(address).unwrap_or_else(|noted| self.near_v4(address, noted))
     }
 
     /// What is known of `address`.
@@ -115,7 +115,19 @@ impl Prefixes {
     #[inline]
     pub fn v6(&self, address: Ipv6Addr) -> u8 {
         let address = address.to_bits();
-        self.filter_v6.known(address).unwrap_or_else(|| self.v6.get(address))
+        self.filter_v6.far(address).unwrap_or_else(|noted| self.near_v6(address, noted))
+    }
+
+    /// The same where a prefix may be near. Called, not inlined: most addresses need none of its registers.
+    #[inline(never)]
+    fn near_v4(&self, address: u32, noted: Noted) -> u8 {
+        self.filter_v4.unmarked(address, noted).unwrap_or_else(|| self.v4.get(address))
+    }
+
+    /// The same.
+    #[inline(never)]
+    fn near_v6(&self, address: u128, noted: Noted) -> u8 {
+        self.filter_v6.unmarked(address, noted).unwrap_or_else(|| self.v6.get(address))
     }
 
     /// How many prefixes there are, equal ones of a set counted once.

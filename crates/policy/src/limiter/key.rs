@@ -2,21 +2,21 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::charge::mix;
+use super::charge::Keyed;
 
 /// What decides which line a prefix has: bits that nobody else knows.
 ///
-/// Two folded multiplications, each with key bits of its own. Nobody ever sees a result, nor what lines two prefixes have: only whether a
+/// Two folded multiplications, each with key bits of its own; one is enough for the few wide prefixes. Nobody ever sees a result, nor what lines two prefixes have: only whether a
 /// request is served, after hundreds of others. A cryptographic hash, which would be safe even if results were published, takes some ten
 /// times as many instructions (ADR 0033).
 #[derive(Clone, Copy)]
-pub struct Key([u64; 2]);
+pub struct Key([Keyed; 2]);
 
 impl Key {
     /// Of secret `bits`.
     #[must_use]
-    pub const fn new(bits: [u64; 2]) -> Self {
-        Self(bits)
+    pub const fn new([one, other]: [u64; 2]) -> Self {
+        Self([Keyed::by(one), Keyed::by(other)])
     }
 
     /// Bits of the /24 of `address`.
@@ -37,14 +37,15 @@ impl Key {
     #[must_use]
     #[inline(always)]
     pub fn v6_wide(&self, address: Ipv6Addr) -> u64 {
+        let Self([_, other]) = *self;
         // A number that no /48 is.
-        self.of((address.to_bits() >> 96) as u64 | 1 << 63)
+        other.mix((address.to_bits() >> 96) as u64 | 1 << 63)
     }
 
     #[inline(always)]
     const fn of(&self, prefix: u64) -> u64 {
         let Self([one, other]) = *self;
-        mix(other, mix(one, prefix))
+        other.mix(one.mix(prefix))
     }
 }
 

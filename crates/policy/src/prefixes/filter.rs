@@ -35,6 +35,10 @@ const SOME: u64 = 1;
 /// So much of the group has that marks do not say.
 const MUCH: u64 = 2;
 
+/// What is noted of a group, if anything is.
+#[derive(Clone, Copy)]
+pub(super) struct Noted(u64);
+
 /// One family's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Filter {
@@ -204,16 +208,18 @@ impl Filter {
         (word, bit(0) | bit(6) | bit(12))
     }
 
-    /// The value of `address` if it is told without a look-up: the default.
+    /// The value of `address` if nothing is in its group: the default. Else what is noted of the group.
     #[inline]
-    pub(super) fn known<A: Blocks>(&self, address: A) -> Option<u8> {
+    pub(super) fn far<A: Blocks>(&self, address: A) -> Result<u8, Noted> {
         let (word, shift) = place(A::group(address.wide()));
         let noted = self.groups.get(word).map_or(0, |word| word >> shift) & (SOME | MUCH);
-        if noted == 0 || (noted == SOME && !self.has_marks(address)) {
-            Some(self.default)
-        } else {
-            None
-        }
+        if noted == 0 { Ok(self.default) } else { Err(Noted(noted)) }
+    }
+
+    /// The value of `address`, of whose group something is `noted`, if it is told without a look-up: the default.
+    #[inline]
+    pub(super) fn unmarked<A: Blocks>(&self, address: A, noted: Noted) -> Option<u8> {
+        (noted.0 == SOME && !self.has_marks(address)).then_some(self.default)
     }
 
     /// Whether the address or its narrow block may be noted.
@@ -243,6 +249,13 @@ fn place(group: u16) -> (usize, u32) {
 mod tests {
     use super::super::ranges::Span;
     use super::*;
+
+    impl Filter {
+        /// The value of `address` if it is told without a look-up.
+        fn known<A: Blocks>(&self, address: A) -> Option<u8> {
+            self.far(address).map_or_else(|noted| self.unmarked(address, noted), Some)
+        }
+    }
 
     #[test]
     fn only_what_is_near_a_prefix_is_looked_up() {

@@ -62,7 +62,9 @@ impl<A: Address, const N: usize> Tree<A, N> {
     }
 
     /// The value of the range that `address` is in.
-    #[inline]
+    ///
+    /// Called, not inlined: most addresses are told without it.
+    #[inline(never)]
     pub(super) fn get(&self, address: A) -> u8 {
         let mut place = 0;
         if let Some((leaves, above)) = self.levels.split_last() {
