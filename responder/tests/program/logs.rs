@@ -122,8 +122,9 @@ fn lines_are_written_or_counted_as_left_out_up_to_the_end() {
         daemon.wait_for("by=\"SIGHUP\"");
     }
     let log = daemon.stop(Signal::TERM).log;
-    let written = log.lines().filter(|line| line.contains("can't be told: is")).count();
-    let counts = log.lines().filter_map(|line| line.split_once("suppressed=")?.1.parse().ok());
+    let written = log.lines().filter(|line| line.contains("right? error=")).count();
+    let counts =
+        log.lines().filter_map(|line| line.split_once("suppressed=")?.1.parse::<usize>().ok());
     let suppressed: usize = counts.sum();
     // The manager would be told: ready, of each reload when it begins and when it ends, of the time that draining takes, stopping.
     assert_eq!(written + suppressed, 1 + 2 * RELOADS + 2, "{log}");
