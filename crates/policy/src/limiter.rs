@@ -234,14 +234,14 @@ impl Limiter {
         let intervals = rates.intervals(Charge::<LONE>::V6);
         let window = rates.window;
         let [own, net] = charge.pairs.map(|places| Pair::of(line, places, now, window));
-        let lone = Charge::<LONE>::ALONE.map(|place| cell(line, place));
+        let alone = Charge::<LONE>::ALONE.map(|place| cell(line, place));
         // What would be spent with one more. Both are minutes at most, of the nine that there are: nothing overflows.
-        let [of_address, of_narrow, of_lone] = intervals.narrow;
+        let [of_address, of_narrow, of_alone] = intervals.narrow;
         let spent_own = own.spent().wrapping_add(of_address);
         let spent_net = net.spent().wrapping_add(of_narrow);
-        let spent_lone = lone.map(|cell| debt(cell, now, window).wrapping_add(of_lone));
+        let spent_alone = alone.map(|cell| debt(cell, now, window).wrapping_add(of_alone));
         let spent_wide = debt(wide, now, window).wrapping_add(intervals.wide);
-        let most = spent_lone.iter().copied().fold(spent_net.max(spent_wide), u32::max);
+        let most = spent_alone.iter().copied().fold(spent_net.max(spent_wide), u32::max);
         if spent_own.max(most) > window {
             return Err(if spent_own > window { Limited::Address } else { Limited::Prefix });
         }
@@ -255,7 +255,7 @@ impl Limiter {
         }
         own.charge(spent_own, now);
         net.charge(spent_net, now);
-        for (cell, spent) in lone.into_iter().zip(spent_lone) {
+        for (cell, spent) in alone.into_iter().zip(spent_alone) {
             cell.store(now.0.wrapping_add(spent), Ordering::Relaxed);
         }
         wide.store(now.0.wrapping_add(spent_wide), Ordering::Relaxed);
