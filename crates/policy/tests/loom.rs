@@ -19,7 +19,7 @@ const FEW: Limits = Limits { address: 1, narrow: [4, 4], wide: 16, syn: 1 };
 const NOW: Moment = Moment::at_ns(120_000_000_000);
 const HOST: u32 = 0xc633_6407;
 /// Another one of the /24, which shares a cell with the first (as `neighbours_share_a_cell` shows).
-const NEIGHBOUR: u32 = 0xc633_6403;
+const NEIGHBOUR: u32 = 0xc633_6400;
 /// Stands for keyed bits of the /24.
 const HASH: u64 = 0x0123_4567_89ab_cdef;
 
