@@ -12,10 +12,10 @@
 //!   request |                                         | its identifier (16)     |
 //! ```
 //!
-//! **Whose it is.** A claim makes a seat the claimer's until [`Seats::publish`]; then it is that of the one entry whose data has its number and its time, and of whoever takes
-//! that entry, which one core does. Who has the entry leaves the seat by an exchange of the very stamp, so a seat that was
-//! given to another meanwhile is never believed. An entry that expires leaves nothing: its seat has the same time, and is free to be claimed when the entry
-//! is dead.
+//! **Whose it is.** Who claims a seat fills it in, and makes it live; then it is that of the one entry whose data has its number and its time, and
+//! of whoever takes that entry, which one core does. Who has the entry leaves the seat by an exchange of the very stamp, so a seat that was
+//! given to another meanwhile is never believed. An entry that expires leaves nothing: its seat has the same time, and is free to be
+//! claimed when the entry is dead.
 //!
 //! **Orderings.** As of a slot (`slot.rs`): words are stored with Release between the claim and the live stamp, and
 //! loaded with Acquire before the exchange that leaves the seat. So who sees words of a later claim finds its stamp there as well, and the exchange fails.
@@ -24,7 +24,7 @@ use crate::slot::Data;
 use crate::sync::{AtomicU64, Ordering};
 use crate::ticks::{Lifetime, OTHER_BITS};
 
-/// How many there are: what one worker at a time can have under way for others.
+/// How many there are: probes for others that wait at a time, of all workers together.
 #[cfg(not(loom))]
 pub(crate) const SEATS: u16 = 4096;
 /// Loom tries all interleavings.
@@ -82,9 +82,8 @@ impl Seats {
     pub(crate) fn claim(&self, receiver: Receiver, lifetime: Lifetime, now: u64) -> Option<Seat> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         for step in 0..u64::from(LOOKED_AT.min(SEATS)) {
-            let number = turn.wrapping_add(step).checked_rem(SEATS.into())?;
-            let (place, number) =
-                (self.places.get(usize::try_from(number).ok()?)?, u16::try_from(number).ok()?);
+            let number = u16::try_from(turn.wrapping_add(step).checked_rem(SEATS.into())?).ok()?;
+            let place = self.places.get(usize::from(number))?;
             let seen = place.stamp.load(Ordering::Acquire);
             let taken = match seen & STATE_MASK {
                 EMPTY => false,
@@ -92,11 +91,7 @@ impl Seats {
                 _ => true,
             };
             let seat = Seat(Data::new(now, number));
-            let busy = seat.stamp(BUSY);
-            let exchange = |place: &Place| {
-                place.stamp.compare_exchange(seen, busy, Ordering::AcqRel, Ordering::Relaxed)
-            };
-            if taken || exchange(place).is_err() {
+            if taken || !place.exchange(seen, seat.stamp(BUSY)) {
                 continue;
             }
             for (word, value) in place.words.iter().zip(receiver.words) {
@@ -120,9 +115,7 @@ impl Seats {
     pub(crate) fn leave(&self, seat: Seat) -> Option<Receiver> {
         let place = self.places.get(usize::from(seat.0.request_id()))?;
         let receiver = place.receiver();
-        let live = seat.stamp(LIVE);
-        let left = place.stamp.compare_exchange(live, EMPTY, Ordering::AcqRel, Ordering::Relaxed);
-        left.is_ok().then_some(receiver)
+        place.exchange(seat.stamp(LIVE), EMPTY).then_some(receiver)
     }
 }
 
@@ -133,6 +126,10 @@ impl Place {
         #[expect(clippy::cast_possible_truncation, reason = "16 bits were stored")]
         let request_id = self.request.load(Ordering::Acquire) as u16;
         Receiver { words, request_id }
+    }
+
+    fn exchange(&self, seen: u64, new: u64) -> bool {
+        self.stamp.compare_exchange(seen, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }
 
