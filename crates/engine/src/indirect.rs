@@ -105,12 +105,9 @@ impl<P: Prefetch> Engine<P> {
     ) -> Fate {
         let Detour { ask, requester } = detour;
         // The response's way is asked for as well: when the answer comes, its entry is taken, and can't wait for a neighbour.
-        let way = match ways.to(*requester, frame, ingress).map(|_| ()) {
-            Ok(()) => ways.to(ask.target, frame, ingress).copied(),
-            Err(blocked) => Err(blocked),
-        };
-        let way = match way {
-            Ok(way) => way,
+        let back = ways.to(*requester, frame, ingress).map(|_| ());
+        let way = match back.and_then(|()| ways.to(ask.target, frame, ingress)) {
+            Ok(way) => *way,
             Err(blocked) => return held(blocked),
         };
         let syn = ask.protocol == Protocol::Tcp;
