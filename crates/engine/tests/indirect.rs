@@ -314,38 +314,45 @@ fn no_more_wait_than_there_are_seats() {
     }
 }
 
-/// A target that is asked about by too many is as safe as one that is asked for by itself.
+/// A target that many ask about is as safe as one that asks for itself, and who asks about many gets no more than for himself.
 #[test]
 fn the_rates_of_both_ends_are_charged() {
-    for family in FAMILIES {
-        for (wide, protocol) in
-            [(false, Protocol::Udp), (true, Protocol::Udp), (true, Protocol::Tcp)]
-        {
-            let mut ours = ours(family);
-            ours.engine = common::engine(8192).limited_by(Arc::new(Limiter::new(1024)));
-            let limits = Limits { address: 20, narrow: [100, 200], wide: 1000, syn: 5 };
-            let rates = Rates::new(Duration::from_secs(1), &limits, &limits).unwrap();
-            ours.policy.rate =
-                Some(RateLimit { rates, leak: 0, leak_per_second: 0, dry_run: false });
-            // One target, or so many that the requester alone is charged twice.
-            let last = |n: u16| if wide && protocol == Protocol::Udp { n } else { 9 };
-            let target = |n| match far(family) {
-                IpAddr::V4(v4) => {
-                    let [a, b, _, _] = v4.octets();
-                    IpAddr::from([a, b, last(n).to_be_bytes()[1], 1])
-                }
-                IpAddr::V6(v6) => {
-                    let [a, b, c, rest @ ..] = v6.segments();
-                    IpAddr::from([a, b, c, last(n), rest[1], rest[2], rest[3], 1])
-                }
-            };
-            let sent = (1..=100).filter(|n| {
-                let done = ours.play(&asking(family, protocol, *n, target(*n)));
-                matches!(done.fate.verdict, Verdict::Send(_))
-            });
-            let (sent, most) = (sent.count(), if protocol == Protocol::Tcp { 5 } else { 20 });
-            assert!((most - 1..=most).contains(&sent), "{family:?} {protocol:?} {wide}: {sent}");
+    const LIMITS: Limits = Limits { address: 20, narrow: [100, 200], wide: 1000, syn: 5 };
+    // The `n`th host of the /24 or /64 that `host` is in; so many are within its rate.
+    let neighbour = |host: IpAddr, n: u8| match host {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            IpAddr::from([a, b, c, n])
         }
+        IpAddr::V6(v6) => IpAddr::from((v6.to_bits() & !0xff | u128::from(n)).to_be_bytes()),
+    };
+    for family in FAMILIES {
+        let (client, far) = (ends(family).client, far(family));
+        let sent = |protocol, ends_of: &dyn Fn(u8) -> [IpAddr; 2]| {
+            let mut ours = ours(family);
+            let allow = [(IpNet::new(client, 8).unwrap(), ALLOW)];
+            ours.policy.indirect = Some(Arc::new(Indirect::new(allow, true)));
+            ours.engine = common::engine(8192).limited_by(Arc::new(Limiter::new(1024)));
+            let rates = Rates::new(Duration::from_secs(1), &LIMITS, &LIMITS).unwrap();
+            let limit = RateLimit { rates, leak: 0, leak_per_second: 0, dry_run: false };
+            ours.policy.rate = Some(limit);
+            let probes = (1..=60).filter(|n| {
+                let [client, target] = ends_of(*n);
+                let wanted = request(family, protocol, u16::from(*n), 4321);
+                let ends = Ends { client, ..ends(family) };
+                let frame = routed(&request_with(ends, wanted, &towards(&[target])));
+                ours.play(&frame).fate.outcome == probed(protocol)
+            });
+            probes.count()
+        };
+        let one_target = |n| [neighbour(client, n), far];
+        let one_requester = |n| [client, neighbour(far, n)];
+        let each_once = |n| [neighbour(client, n), neighbour(far, n)];
+        // The last one may be rounded away.
+        assert!((19..=20).contains(&sent(Protocol::Udp, &one_target)), "{family:?}");
+        assert!((19..=20).contains(&sent(Protocol::Udp, &one_requester)), "{family:?}");
+        assert!((4..=5).contains(&sent(Protocol::Tcp, &each_once)), "{family:?}");
+        assert_eq!(sent(Protocol::Udp, &each_once), 60, "{family:?}: nobody is beyond a rate");
     }
 }
 
