@@ -133,7 +133,9 @@ fn window(side: &mut impl Timed, hz: u64) -> anyhow::Result<Option<f64>> {
         busy += took;
         frames += BURST as u64;
         if after - start >= length {
-            return Ok((most - least < limit).then(|| busy as f64 / frames as f64));
+            // One burst alone tells nothing of itself.
+            let clean = frames > BURST as u64 && most - least < limit;
+            return Ok(clean.then(|| busy as f64 / frames as f64));
         }
     }
 }
