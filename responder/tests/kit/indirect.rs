@@ -15,7 +15,8 @@ use super::refusals::{REACHED, REFUSED, otherhalf};
 use super::traces::hops;
 
 /// What the client's user is told when a target is refused.
-const NOT_ALLOWED: &str = "refuses: it does not allow you to trace towards others (--via)";
+const NOT_ALLOWED: &str =
+    "refuses: you may not have others traced (--via), or it does not probe this one";
 
 /// The client has traced from the responder to `other`, over `routers`: every hop of every protocol and family, and TTLs that go beyond. Beside it, its own
 /// traces go as they go without.

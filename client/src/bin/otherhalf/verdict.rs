@@ -236,7 +236,10 @@ fn refused(options: &Options, target: &str, refusal: Refusal, text: &str) -> Str
             )
         }
         Refusal::Extension(INDIRECT) => {
-            format!("{target} refuses: it does not allow you to trace towards others (--via)")
+            format!(
+                "{target} refuses: you may not have others traced (--via), or it does not probe this one \
+                 (private, its own, or does not want it)"
+            )
         }
         Refusal::Extension(value) => {
             let [class, kind] = value.to_be_bytes();

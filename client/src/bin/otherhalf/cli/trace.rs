@@ -37,7 +37,8 @@ Arguments:
 Examples:
   otherhalf reverse www.example.com          Over UDP
   otherhalf reverse tcp --flow 443 www.example.com
-  otherhalf reverse --via www.example.com 192.0.2.1   From www.example.com to 192.0.2.1
+  otherhalf reverse -4 --via www.example.com 192.0.2.1
+                                             From www.example.com to 192.0.2.1
   otherhalf reverse --stream www.example.com | jq .event
                                              Events as they happen
   otherhalf reverse --format pcap -o back.pcap www.example.com
