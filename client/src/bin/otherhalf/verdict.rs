@@ -296,7 +296,7 @@ mod tests {
             (Refusal::Ttl, "of such a TTL"),
             (Refusal::Protocol, "over TCP; try another protocol"),
             (Refusal::Flow, "of flow 80; try another --flow"),
-            (Refusal::Extension(0x0500), "towards others (--via)"),
+            (Refusal::Extension(0x0500), "it does not probe this one"),
             (Refusal::Extension(0x0904), "class 9, type 4"),
             (Refusal::Padding(2000), "2000 octets longer"),
             (Refusal::Other(9, 7), "status 9 (value 7)"),
