@@ -116,6 +116,27 @@ pub fn target(name: &str, family: Option<Family>) -> Result<SocketAddr, Error> {
         .and_then(|address| refuse(plain, address))
 }
 
+/// The addresses of two `names` that are of one family: of `family`, or of the first that both have, as the resolver orders
+/// those of the first name.
+pub fn pair(names: [&str; 2], family: Option<Family>) -> Result<(SocketAddr, SocketAddr), Error> {
+    let [one, other] = names;
+    let first = target(one, family)?;
+    let chosen = Family::of(first.ip());
+    match (target(other, Some(chosen)), family) {
+        (Ok(second), _) => Ok((first, second)),
+        (Err(error), Some(_)) => Err(error),
+        (Err(error), None) => {
+            let rest = match chosen {
+                Family::V4 => Family::V6,
+                Family::V6 => Family::V4,
+            };
+            let both = [one, other].map(|name| target(name, Some(rest)));
+            let [Ok(first), Ok(second)] = both else { return Err(error) };
+            Ok((first, second))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +153,26 @@ mod tests {
             Err(Error::Family { .. } | Error::Unknown { .. })
         ));
         assert!(matches!(target("", None), Err(Error::Unknown { .. })));
+    }
+
+    #[test]
+    fn a_pair_is_of_one_family() {
+        let families = |names, family| {
+            let (one, other) = pair(names, family).ok()?;
+            Some([one, other].map(|address| Family::of(address.ip())))
+        };
+        assert_eq!(families(["192.0.2.1", "192.0.2.2"], None), Some([Family::V4; 2]));
+        assert_eq!(families(["2001:db8::1", "2001:db8::2"], None), Some([Family::V6; 2]));
+        // The name has both where the system knows both, and follows the address in any case.
+        for address in ["127.0.0.1", "::1"] {
+            let wanted = Family::of(address.parse().unwrap());
+            if target("localhost", Some(wanted)).is_ok() {
+                assert_eq!(families(["localhost", address], None), Some([wanted; 2]));
+            }
+        }
+        let error = pair(["192.0.2.1", "2001:db8::1"], None).unwrap_err();
+        assert!(matches!(error, Error::Family { .. } | Error::Unknown { .. }), "{error}");
+        assert!(pair(["192.0.2.1", "192.0.2.2"], Some(Family::V6)).is_err());
     }
 
     #[test]

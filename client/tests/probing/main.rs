@@ -240,7 +240,7 @@ fn a_responder_that_probes_towards_others() {
     let lab = line();
     let manners = Manners { indirect: true, refuses_tcp: true, ..Manners::default() };
     with_responder(&lab, manners, || {
-        let arguments = ["reverse", "--via", WWW, "-n", "-4", "198.51.100.77"];
+        let arguments = ["reverse", "--via", WWW, "-n", "198.51.100.77"];
         let (text, _) = ends(&otherhalf(&lab, &arguments), 0);
         assert!(
             text.contains("reverse from www.example.com (192.0.2.80) to 198.51.100.77,"),
@@ -258,7 +258,7 @@ fn a_responder_that_probes_towards_others() {
         assert_eq!((&features["tcp"], &features["indirect"]), (&"no".into(), &"yes".into()));
     });
     with_responder(&lab, Manners::default(), || {
-        let arguments = ["reverse", "--via", WWW, "-n", "-4", "198.51.100.77"];
+        let arguments = ["reverse", "--via", WWW, "-n", "198.51.100.77"];
         let (_, err) = ends(&otherhalf(&lab, &arguments), 6);
         assert!(err.contains("refuses: you may not have others traced (--via)"), "{err}");
     });

@@ -37,8 +37,7 @@ Arguments:
 Examples:
   otherhalf reverse www.example.com          Over UDP
   otherhalf reverse tcp --flow 443 www.example.com
-  otherhalf reverse -4 --via www.example.com 192.0.2.1
-                                             From www.example.com to 192.0.2.1
+  otherhalf reverse --via www.example.com 192.0.2.1   From www.example.com to 192.0.2.1
   otherhalf reverse --stream www.example.com | jq .event
                                              Events as they happen
   otherhalf reverse --format pcap -o back.pcap www.example.com
@@ -112,9 +111,21 @@ pub(crate) struct Trace {
     /// Silent hops in a row after which to give up
     #[arg(long, value_name = "HOPS", default_value = "5", value_parser = gap, allow_negative_numbers = true)]
     pub(crate) gap: Ttl,
+    /// Send probes in packets of so many octets, headers included; those of a responder are its own affair
+    #[arg(long, value_name = "OCTETS", help_heading = "Packets", value_parser = size, allow_negative_numbers = true)]
+    pub(crate) size: Option<u16>,
+    /// Type of service (IPv6: traffic class) of what is sent; in reverse of the requests, which a responder may copy
+    #[arg(short = 't', long, value_name = "N", help_heading = "Packets", value_parser = tos, conflicts_with = "dscp", allow_negative_numbers = true)]
+    tos: Option<u8>,
+    /// The same as a code point: 0 to 63, or ef, af41, cs6, ...
+    #[arg(long, value_name = "DSCP", help_heading = "Packets", value_parser = dscp, allow_negative_numbers = true)]
+    dscp: Option<u8>,
+    /// Look for the longest packets that the forward path takes
+    #[arg(long, help_heading = "Packets")]
+    pub(crate) mtu: bool,
     #[command(flatten)]
     pub(crate) hosts: Hosts,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "All paths")]
     pub(crate) multipath: super::multipath::Multipath,
     #[command(flatten, next_help_heading = "Live view")]
     pub(crate) watching: Watching,
@@ -123,18 +134,6 @@ pub(crate) struct Trace {
     nearest: bool,
     #[command(flatten, next_help_heading = "Responders")]
     pub(crate) directory: Directory,
-    /// Send probes in packets of so many octets, headers included; those of a responder are its own affair
-    #[arg(long, value_name = "OCTETS", value_parser = size, allow_negative_numbers = true)]
-    pub(crate) size: Option<u16>,
-    /// Type of service (IPv6: traffic class) of what is sent; in reverse of the requests, which a responder may copy
-    #[arg(short = 't', long, value_name = "N", value_parser = tos, conflicts_with = "dscp", allow_negative_numbers = true)]
-    tos: Option<u8>,
-    /// The same as a code point: 0 to 63, or ef, af41, cs6, ...
-    #[arg(long, value_name = "DSCP", value_parser = dscp, allow_negative_numbers = true)]
-    dscp: Option<u8>,
-    /// Look for the longest packets that the forward path takes
-    #[arg(long)]
-    pub(crate) mtu: bool,
     /// In reverse: have RESPONDER probe towards TARGET, instead of TARGET towards here; few responders allow it
     #[arg(long, value_name = "RESPONDER")]
     pub(crate) via: Option<String>,

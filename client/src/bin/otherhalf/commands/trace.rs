@@ -1,7 +1,7 @@
 //! `forward`, `reverse` and `two-way`.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -125,10 +125,12 @@ impl<'a> Session<'a> {
         };
         // Whom we send to: the target, or who shall probe towards it.
         let peer = arguments.via.as_deref().unwrap_or(&name);
-        let target: SocketAddr = resolve::target(peer, common.family())?;
-        let indirect = match &arguments.via {
-            Some(_) => Some(resolve::target(&name, Some(Family::of(target.ip())))?.ip()),
-            None => None,
+        let (target, indirect) = match &arguments.via {
+            Some(via) => {
+                let (peer, far) = resolve::pair([via, &name], common.family())?;
+                (peer, Some(far.ip()))
+            }
+            None => (resolve::target(&name, common.family())?, None),
         };
         let own = if directions.contains(&Direction::Forward) { &[protocol][..] } else { &[] };
         let mut network = RawNetwork::open_by(target, own, &common.route())?;
