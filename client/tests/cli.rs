@@ -69,6 +69,12 @@ fn usage() {
         let stderr = fails(&["forward", option, value, "192.0.2.1"], 2);
         assert!(stderr.contains(range), "{option} {value}: {stderr}");
     }
+    for first in ["trace", "192.0.2.1", "www.example.com"] {
+        let stderr = fails(&[first], 2);
+        assert!(stderr.contains("otherhalf two-way www.example.com"), "{stderr}");
+    }
+    let stderr = fails(&["revers", "192.0.2.1"], 2);
+    assert!(stderr.contains("'reverse'") && !stderr.contains("comes first"), "{stderr}");
     says(&["reverse", "udp"], 2, "TARGET is missing: otherhalf reverse udp TARGET");
     says(&["reverse", "192.0.2.1", "Tcp"], 2, "comes first: otherhalf reverse Tcp 192.0.2.1");
     says(
@@ -109,6 +115,24 @@ fn names_that_lead_nowhere() {
     says(&["check", ""], 2, "unknown name");
     says(&["reverse", "-6", "192.0.2.1"], 2, "192.0.2.1");
     says(&["check", &format!("bad\x1b{}", nowhere())], 2, r"bad\u{1b}xxx");
+}
+
+#[test]
+fn help_shows_no_option_that_does_nothing() {
+    for (command, option, owner) in [
+        ("reverse", "--mtu", "forward"),
+        ("reverse", "--size", "forward"),
+        ("reverse", "--by-destination", "forward"),
+        ("forward", "--via", "reverse"),
+        ("two-way", "--via", "reverse"),
+    ] {
+        let help = |command| String::from_utf8(otherhalf(&[command, "-h"]).stdout).unwrap();
+        let shows = |command| help(command).lines().any(|line| line.trim().starts_with(option));
+        assert!(shows(owner) && !shows(command), "{command} {option}");
+        let typed = format!("{option}=600");
+        let word = if matches!(option, "--size" | "--via") { &typed } else { option };
+        says(&[command, word, "192.0.2.1"], 2, &format!("{option} is for {owner}"));
+    }
 }
 
 #[test]

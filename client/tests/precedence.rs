@@ -103,6 +103,8 @@ fn a_key_that_several_commands_know_is_for_those_that_take_it() {
     fails("", &[("OTHERHALF_FORMAT", "neither")], words, "invalid value 'neither'");
     passes("size = 200\nvia = \"192.0.2.1\"\n", &[], &["two-way", NOWHERE]);
     fails("size = 200\nmtu = true\n", &[], &["reverse", NOWHERE], "fe80::1 is a link-local");
+    let table = "[reverse]\nmtu = true\n";
+    fails(table, &[], &["reverse", NOWHERE], "config.toml:2: no option of reverse is called mtu");
 }
 
 #[test]

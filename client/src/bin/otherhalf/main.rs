@@ -21,7 +21,8 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use failure::{Code, Failure};
 
@@ -49,14 +50,14 @@ fn in_lines(failure: &Failure) -> String {
 
 /// Does what `words` say; `json` becomes what they and all settings ask for, once that is known.
 fn run(words: &[OsString], json: &mut Option<settings::Json>) -> Result<Code, Failure> {
-    let settled = settings::apply(&cli::Arguments::command(), words)?;
+    let settled = settings::apply(&cli::definition(), words)?;
     *json = settled.json;
     let misspelt = settings::misspelt_variables(&settled.command);
     let program = settled.command.clone();
     let matches = settled.command.try_get_matches_from(words);
-    let matches = matches.unwrap_or_else(|error| refuse(&error, settled.json));
+    let matches = matches.unwrap_or_else(|error| refuse(error, settled.json));
     let arguments = cli::Arguments::from_arg_matches(&matches);
-    let arguments = arguments.unwrap_or_else(|error| refuse(&error, settled.json));
+    let arguments = arguments.unwrap_or_else(|error| refuse(error, settled.json));
     if let Some(sentence) = cli::without_effect(&program, &matches) {
         return Err(Failure::Usage(sentence));
     }
@@ -71,7 +72,13 @@ fn run(words: &[OsString], json: &mut Option<settings::Json>) -> Result<Code, Fa
 }
 
 /// Ends the program with what the parser of the command line says: what is wrong, or the help.
-fn refuse(error: &clap::Error, json: Option<settings::Json>) -> ! {
+fn refuse(mut error: clap::Error, json: Option<settings::Json>) -> ! {
+    let is_command_missing = error.kind() == ErrorKind::InvalidSubcommand
+        && error.get(ContextKind::SuggestedSubcommand).is_none();
+    if is_command_missing {
+        let tip = ContextValue::StyledStrs(vec![cli::NO_COMMAND.into()]);
+        error.insert(ContextKind::Suggested, tip);
+    }
     if error.use_stderr() {
         json::error(json, Code::Usage as u8, &error.to_string());
     }

@@ -275,13 +275,12 @@ fn with(command: Command, name: Option<&str>, sources: &Sources, outcome: &Outco
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
 
     use super::*;
-    use crate::cli::Arguments;
+    use crate::cli::definition;
 
     fn parsed_for(text: &str, words: &[&str]) -> Result<Command, Error> {
-        let program = Arguments::command();
+        let program = definition();
         let file = Path::new("config.toml");
         let settings = parse(&program, text, file)?;
         let sources = Sources {
@@ -347,7 +346,7 @@ mod tests {
 
     #[test]
     fn the_template_sets_what_holds_anyway() {
-        let text = template(&Arguments::command());
+        let text = template(&definition());
         assert!(parsed(&text).is_ok(), "{text}");
         assert!(text.contains("\n# queries = 3\n"), "{text}");
         // Each line that has a default is sound when it is put in force.

@@ -37,9 +37,11 @@ const PARTS: [(&str, &str); 7] = [
 /// Options of `endpoints` that say how to ask, which `endpoints list` does not.
 const ASKING: [&str; 4] = ["queries", "wait", "source", "interface"];
 
-/// Whether the option `id` means nothing to `command`, whatever else is set.
-pub(crate) fn is_idle(command: &str, id: &str) -> bool {
-    IDLE.iter().any(|(of, option, _)| (*of, *option) == (command, id))
+/// `program`, whose commands show no option that means nothing to them. Who types one all the same is told why.
+pub(super) fn without_idle(program: Definition) -> Definition {
+    IDLE.iter().fold(program, |program, (of, id, _)| {
+        program.mut_subcommand(of, |command| command.mut_arg(id, |arg| arg.hide(true)))
+    })
 }
 
 /// Whether the command line, by something else than the option `id` of `command`, says what a setting of it would say.

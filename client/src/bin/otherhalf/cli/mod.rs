@@ -17,7 +17,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use otherhalf_client::Queries;
 use otherhalf_client::raw::Route;
 use otherhalf_wire::ip::Family;
@@ -27,7 +27,7 @@ pub(crate) use convert::{Convert, Only, format_of};
 pub(crate) use endpoints::{Directory, Endpoints, EndpointsWhat};
 pub(crate) use generate::{Generate, What};
 pub(crate) use hosts::Hosts;
-pub(crate) use meaning::{is_answered, is_idle, without_effect};
+pub(crate) use meaning::{is_answered, without_effect};
 pub(crate) use output::Output;
 pub(crate) use saved::{Diff, Report, ReportFormat, report_format_of};
 pub(crate) use trace::Trace;
@@ -75,6 +75,16 @@ pub(crate) struct Arguments {
     #[arg(short = 'v', long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 }
+
+/// The whole command line.
+pub(crate) fn definition() -> clap::Command {
+    meaning::without_idle(Arguments::command())
+}
+
+/// What to say to who begins with what is no command and like none: a target, or a word of another program.
+pub(crate) const NO_COMMAND: &str = "\
+the command comes first: forward (the way there), reverse (the way back) or two-way (both), \
+as in otherhalf two-way www.example.com";
 
 /// When to use colours.
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -178,10 +188,9 @@ impl Common {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_sound() {
-        Arguments::command().debug_assert();
+        definition().debug_assert();
     }
 }

@@ -7,8 +7,7 @@ use otherhalf_client::multipath::{Confidence, Options};
 
 #[derive(Debug, Args)]
 pub(crate) struct Multipath {
-    /// Find all paths that load balancers spread flows over, not the one of one flow. Balancers by flow and by packet are told
-    /// apart; those by destination if --by-destination asks for that
+    /// Find all paths that load balancers spread flows over, not the one of one flow; tell balancers by flow and by packet apart
     #[arg(long = "multipath", conflicts_with_all = ["live", "via", "mtu", "aliases"])]
     pub(crate) wanted: bool,
     /// With --multipath: the chance of finding the whole graph, if balancers spread flows evenly

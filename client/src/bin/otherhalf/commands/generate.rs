@@ -2,17 +2,16 @@
 
 use std::io::{self, Write};
 
-use clap::CommandFactory;
 use otherhalf_client::document;
 
 use super::write_json;
-use crate::cli::{Arguments, Generate, What};
+use crate::cli::{Generate, What, definition};
 use crate::failure::{Code, Failure};
 use crate::settings;
 
 /// Writes what was asked for.
 pub(super) fn run(arguments: &Generate) -> Result<Code, Failure> {
-    let mut command = Arguments::command();
+    let mut command = definition();
     let mut out = Vec::new();
     match &arguments.what {
         What::Config => out = settings::template(&command).into_bytes(),

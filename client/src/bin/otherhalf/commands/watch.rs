@@ -8,7 +8,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use std::{env, iter, thread};
 
-use clap::CommandFactory;
 use clap::parser::ValueSource;
 use otherhalf_client::difference::Difference;
 use otherhalf_client::{Document, document, printable};
@@ -117,7 +116,7 @@ fn check(what: &[OsString]) -> Result<(), Failure> {
             )));
         }
     }
-    let settled = settings::apply(&cli::Arguments::command(), &words)?;
+    let settled = settings::apply(&cli::definition(), &words)?;
     let program = settled.command.clone();
     let matches = match settled.command.try_get_matches_from(&words) {
         Ok(matches) => matches,

@@ -80,9 +80,7 @@ impl Sources<'_> {
             let excludes = |other: &&Given| excludes(command, given.arg, other.arg);
             let is_weak = given.source < Source::CommandLine;
             let outdone = kept.iter().any(|other| other.source > given.source && excludes(&other));
-            let says_nothing = given.is_off()
-                || cli::is_idle(name, id.as_str())
-                || cli::is_answered(name, id.as_str(), matches);
+            let says_nothing = given.is_off() || cli::is_answered(name, id.as_str(), matches);
             if is_weak && (outdone || says_nothing) {
                 fallen.insert(id.clone());
                 continue;
