@@ -222,7 +222,9 @@ impl Problem {
                 "remove one of both, or give each a preference: the lower is taken first".into()
             }
             Self::NoWorker => "name one CPU for each worker".into(),
-            Self::NoSuchCpu { known, .. } => format!("it has {known}"),
+            Self::NoSuchCpu { known, .. } => {
+                format!("it has {known}; check a file for another machine with --elsewhere")
+            }
             Self::SameCpu { .. } => {
                 "give each worker a CPU of its own: two on one keep each other waiting".into()
             }

@@ -107,9 +107,9 @@ addresses = [\"192.0.2.2/24\"]
         assert_eq!(
             told,
             [
-                "3:20: eal.control_cpus[1]: this machine has no CPU 4 (it has 0 to 3, 8)",
+                "3:20: eal.control_cpus[1]: this machine has no CPU 4 (it has 0 to 3, 8; check a file for another machine with --elsewhere)",
                 "5:15: workers.cpus[2]: workers.cpus[0] is CPU 1 too (give each worker a CPU of its own: two on one keep each other waiting)",
-                "5:18: workers.cpus[3]: this machine has no CPU 9 (it has 0 to 3, 8)",
+                "5:18: workers.cpus[3]: this machine has no CPU 9 (it has 0 to 3, 8; check a file for another machine with --elsewhere)",
                 "7:9: control.group: there is no group \"no-such-group\" (make it with `addgroup --system`, or name another)",
             ]
         );

@@ -144,7 +144,11 @@ otherhalfd: {bad} has 1 mistake
     let ended = otherhalfd(&["--config", "no/such.toml"]);
     assert_eq!(ended.code, CONFIG);
     assert!(ended.log.starts_with("otherhalfd: can't read the configuration no/such.toml: "));
-    assert!(ended.log.ends_with("\nGive it with --config FILE.\n"), "{}", ended.log);
+    assert!(
+        ended.log.ends_with("`otherhalfd generate config` writes a file to begin with.\n"),
+        "{}",
+        ended.log
+    );
 }
 
 #[test]
@@ -170,6 +174,10 @@ fn a_request_is_explained() {
         let all = [&["explain", "--config", path.to_str().unwrap()], arguments].concat();
         otherhalfd(&all)
     };
+    for name in [&["www.example.com"][..], &["192.0.2.77", "--towards", "www.example.com"]] {
+        let ended = explain(name);
+        assert!(ended.code == USAGE && ended.log.contains("getent ahosts NAME"), "{}", ended.log);
+    }
     let ended = explain(&["192.0.2.77"]);
     assert_eq!((ended.code, ended.log.as_str()), (GOOD, ""));
     for outcome in

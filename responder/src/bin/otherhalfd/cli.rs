@@ -66,10 +66,10 @@ pub(crate) struct Explain {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
     /// Who asks.
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", value_parser = address)]
     pub(crate) from: IpAddr,
     /// The own address that is asked; by default the first of the family.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(crate) at: Option<IpAddr>,
     /// The protocol of the probe that is asked for; by default each.
     #[arg(long)]
@@ -81,8 +81,16 @@ pub(crate) struct Explain {
     #[arg(long, default_value_t = 1)]
     pub(crate) ttl: u8,
     /// Whom the probe shall go to, as an indirect trace asks; by default back to who asks.
-    #[arg(long, value_name = "TARGET")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub(crate) towards: Option<IpAddr>,
+}
+
+/// An address as text; the responder knows no names.
+fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| {
+        "it is no IP address; give the address of a name, as `getent ahosts NAME` shows it"
+            .to_owned()
+    })
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -92,7 +92,9 @@ fn load(path: &Path) -> Result<Config, Failure> {
 /// All that is wrong with a configuration, for whoever wrote it.
 fn told(error: &config::Error) -> String {
     match error {
-        config::Error::Read { .. } => format!("otherhalfd: {error}\nGive it with --config FILE."),
+        config::Error::Read { .. } => format!(
+            "otherhalfd: {error}\nIs it the right path? `otherhalfd generate config` writes a file to begin with."
+        ),
         config::Error::Wrong { path, mistakes, report } => {
             format!("{report}otherhalfd: {} has {}", path.display(), count(mistakes.len()))
         }
