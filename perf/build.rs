@@ -1,31 +1,31 @@
-//! Builds the floor as a responder on a port (`yardstick/responder.c`): a C program that is measured
-//! beside otherhalfd, compiled and linked as pkg-config says for a C program on DPDK.
+//! Builds what is C, compiled and linked as pkg-config says for C on DPDK: the floor as a responder on a port (`yardstick/responder.c`), a
+//! program that is measured beside otherhalfd, and the library by which the soak takes otherhalfd's buffers (`hoard/hoard.c`).
 
 use std::env;
 use std::path::PathBuf;
 use std::process::{Command, exit};
 
-const FOLDER: &str = "yardstick";
-const PROGRAM: &str = "otherhalf-floor";
-
 fn main() {
-    println!("cargo:rerun-if-changed={FOLDER}");
+    println!("cargo:rerun-if-changed=yardstick");
+    println!("cargo:rerun-if-changed=hoard");
     println!("cargo:rerun-if-env-changed=PKG_CONFIG_PATH");
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join(PROGRAM);
-    let mut build = cc::Build::new();
-    build.opt_level(3).warnings(true);
-    let mut compiler = build.get_compiler().to_command();
-    compiler.args(pkg_config("--cflags"));
-    for source in ["responder.c", "floor.c"] {
-        compiler.arg(format!("{FOLDER}/{source}"));
-    }
+    let floor = ["yardstick/responder.c", "yardstick/floor.c"];
+    build("OTHERHALF_FLOOR", "otherhalf-floor", &floor, &[]);
+    build("OTHERHALF_HOARD", "libotherhalf-hoard.so", &["hoard/hoard.c"], &["-shared", "-fPIC"]);
+}
+
+/// Builds `sources` as `file`; the path of that is then known to the crate by `name`.
+fn build(name: &str, file: &str, sources: &[&str], options: &[&str]) {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join(file);
+    let mut compiler = cc::Build::new().opt_level(3).warnings(true).get_compiler().to_command();
+    compiler.args(pkg_config("--cflags")).args(options).args(sources);
     compiler.arg("-o").arg(&out).args(pkg_config("--libs"));
     match compiler.status() {
         Ok(status) if status.success() => {}
         Ok(status) => fail(&format!("the C compiler ended with {status}: its own words are above")),
         Err(error) => fail(&format!("can't run the C compiler: {error}")),
     }
-    println!("cargo:rustc-env=OTHERHALF_FLOOR={}", out.display());
+    println!("cargo:rustc-env={name}={}", out.display());
 }
 
 /// What pkg-config says of libdpdk.

@@ -17,6 +17,8 @@ pub enum Kind {
     WedgedNeighbour,
     /// The disk that its log is on is full.
     FullDisk,
+    /// All its buffers for frames are taken.
+    NoBuffers,
     /// Somebody sets the clock.
     ClockStep,
     /// It is told to end, and started anew.
@@ -27,13 +29,14 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Reload,
         Self::BadReload,
         Self::Drain,
         Self::LinkFlap,
         Self::WedgedNeighbour,
         Self::FullDisk,
+        Self::NoBuffers,
         Self::ClockStep,
         Self::Restart,
         Self::Kill,
@@ -49,6 +52,7 @@ impl Kind {
             Self::LinkFlap => "link-flap",
             Self::WedgedNeighbour => "wedged-neighbour",
             Self::FullDisk => "full-disk",
+            Self::NoBuffers => "no-buffers",
             Self::ClockStep => "clock-step",
             Self::Restart => "restart",
             Self::Kill => "kill",
@@ -182,9 +186,10 @@ mod tests {
         for (turn, end) in ends.iter().enumerate() {
             assert_eq!(*end, [Kind::Restart, Kind::Kill][turn % 2]);
         }
-        // Three whole rounds of the seven others lie between two ends at least.
+        // Three whole rounds of the others lie between two ends at least.
+        let others = Kind::ALL.len() - 2;
         let lives: Vec<usize> = kinds.split(|kind| is_end(kind)).map(<[Kind]>::len).collect();
-        assert!(lives[1..ends.len()].iter().all(|life| *life >= 3 * 7), "{lives:?}");
-        assert!(lives[0] >= 20 * 7, "the first one lives for long: {lives:?}");
+        assert!(lives[1..ends.len()].iter().all(|life| *life >= 3 * others), "{lives:?}");
+        assert!(lives[0] >= 20 * others, "the first one lives for long: {lives:?}");
     }
 }

@@ -16,6 +16,8 @@ use rustix::process::{Pid, Signal, kill_process};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often is looked whether it has.
 const LOOK: Duration = Duration::from_millis(5);
+/// The library that takes its buffers (`hoard/hoard.c`).
+const HOARD: &str = env!("OTHERHALF_HOARD");
 
 /// Where all is that belongs to it.
 #[derive(Debug, Clone)]
@@ -77,7 +79,7 @@ impl Subject {
             .arg("--config")
             .arg(&files.config)
             .env("RUST_LOG", "info")
-            .env("LD_PRELOAD", &files.faketime)
+            .env("LD_PRELOAD", format!("{HOARD}:{}", files.faketime.display()))
             .env("FAKETIME_TIMESTAMP_FILE", &files.clock)
             .env("FAKETIME_NO_CACHE", "1")
             .env("FAKETIME_DISABLE_SHM", "1")
@@ -164,6 +166,11 @@ impl Subject {
         let new = self.files.clock.with_extension("new");
         fs::write(&new, format!("{seconds:+}"))?;
         Ok(fs::rename(&new, &self.files.clock)?)
+    }
+
+    /// Takes all its buffers, or gives them back if they are taken.
+    pub(crate) fn turn_hoard(&self) -> Result<()> {
+        self.signal(Signal::USR2)
     }
 
     /// Its process; 0 if it does not run.

@@ -45,6 +45,7 @@ impl Setting {
             Kind::LinkFlap => self.flap(watch, event.dice),
             Kind::WedgedNeighbour => wedge(watch, within(event.dice, WEDGED.0, WEDGED.1)),
             Kind::FullDisk => self.full_disk(watch, short()),
+            Kind::NoBuffers => hoard(watch, short()),
             Kind::ClockStep => step_clock(watch, event.dice, short()),
             Kind::Restart => {
                 watch.end()?;
@@ -146,6 +147,22 @@ fn wedge(watch: &mut Watch, time: Duration) -> Result<()> {
     ensure!(
         after > before || watch.is_interrupted(),
         "the router was silent for {time:?}, and no frame waited for it in vain"
+    );
+    Ok(())
+}
+
+/// For `time`, there is no buffer for any frame.
+fn hoard(watch: &mut Watch, time: Duration) -> Result<()> {
+    watch.subject.turn_hoard()?;
+    let passed = wait_for(watch, "all its buffers are taken", |status| {
+        status.mempool.in_use == status.mempool.size
+    })
+    .and_then(|()| watch.pass(time));
+    watch.subject.turn_hoard()?;
+    let served = passed?;
+    ensure!(
+        served == 0 || watch.is_interrupted(),
+        "{served} requests were served while it had no buffer"
     );
     Ok(())
 }
