@@ -96,8 +96,23 @@ fn examine(
     Ok(found)
 }
 
+/// What it means that the responder `name` at `target` answered no request: asks it both questions.
+pub(super) fn judge_silence(
+    network: &mut RawNetwork,
+    (name, target): (&str, IpAddr),
+    common: &cli::Common,
+    interrupted: &AtomicBool,
+) -> Result<(Code, Option<String>), Failure> {
+    let found = check_target(network, target, common, interrupted)?;
+    if proceed(interrupted).is_break() {
+        return Ok(verdict::interrupted());
+    }
+    let (code, sentence) = verdict::of_silence(&found, name);
+    Ok((code, Some(sentence)))
+}
+
 /// Asks `target` both questions.
-pub(super) fn check_target(
+fn check_target(
     network: &mut RawNetwork,
     target: IpAddr,
     common: &cli::Common,

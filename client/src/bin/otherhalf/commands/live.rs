@@ -6,7 +6,7 @@ use std::sync::Arc;
 use otherhalf_client::live::Side;
 use otherhalf_client::{Direction, End, document};
 
-use super::check::check_target;
+use super::check::judge_silence;
 use super::trace::{Session, width};
 use super::{proceed, shown, tell};
 use crate::failure::{Code, Failure};
@@ -103,10 +103,8 @@ fn judge(
     let end = side.end().unwrap_or(&End::Stopped);
     let silent = side.options().direction == Direction::Reverse && !side.is_answered();
     if silent && *end == End::Silent && proceed(&session.interrupted).is_continue() {
-        let Session { network, target, common, interrupted, .. } = session;
-        let check = check_target(network, *target, common, interrupted)?;
-        let (code, sentence) = verdict::of_silence(&check, &session.name);
-        return Ok((code, Some(sentence)));
+        let Session { network, name, target, common, interrupted, .. } = session;
+        return judge_silence(network, (name.as_str(), *target), common, interrupted);
     }
     if *end == End::Stopped && !ended.interrupted {
         let code = if side.is_answered() { Code::NotReached } else { Code::NoAnswer };

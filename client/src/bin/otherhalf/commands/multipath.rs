@@ -13,7 +13,7 @@ use otherhalf_client::multipath::Search;
 use otherhalf_client::names::Names;
 use otherhalf_client::{Direction, End, RawNetwork, analyse, network, printable, resolve};
 
-use super::check::check_target;
+use super::check::judge_silence;
 use super::sink::Sink;
 use super::trace::{fits, options, width};
 use super::{interruption, proceed, shown, tell};
@@ -180,12 +180,8 @@ impl Session<'_> {
             let looping = if is_open { looping::of_search(search) } else { String::new() };
             return Ok((code, sentence.map(|sentence| sentence + &looping)));
         }
-        let check = check_target(&mut self.network, self.target, self.common, &self.interrupted)?;
-        if proceed(&self.interrupted).is_break() {
-            return Ok(verdict::interrupted());
-        }
-        let (code, sentence) = verdict::of_silence(&check, &self.name);
-        Ok((code, Some(sentence)))
+        let target = (self.name.as_str(), self.target);
+        judge_silence(&mut self.network, target, self.common, &self.interrupted)
     }
 
     fn heading(&self) -> String {

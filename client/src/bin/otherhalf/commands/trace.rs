@@ -18,7 +18,7 @@ use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
 
 use super::aliases;
-use super::check::check_target;
+use super::check::judge_silence;
 use super::mtu;
 use super::sink::Sink;
 use super::{interruption, live, multipath, proceed, shown, tell};
@@ -339,12 +339,8 @@ impl<'a> Session<'a> {
             let far = self.far.as_ref().map_or("here", |(name, _)| name);
             return Ok(verdict::of_trace(trace, &self.name, far));
         }
-        let check = check_target(&mut self.network, self.target, self.common, &self.interrupted)?;
-        if proceed(&self.interrupted).is_break() {
-            return Ok(verdict::interrupted());
-        }
-        let (code, sentence) = verdict::of_silence(&check, &self.name);
-        Ok((code, Some(sentence)))
+        let target = (self.name.as_str(), self.target);
+        judge_silence(&mut self.network, target, self.common, &self.interrupted)
     }
 
     fn heading(&self) -> String {
