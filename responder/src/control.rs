@@ -307,13 +307,11 @@ impl Control {
     /// Sweeps a part of the limits of requesters, so that old ones do not come round: a pass takes half a minute at most.
     fn sweep_rates(&self, pass: &mut limiter::Sweep) {
         let snapshot = self.shared.snapshot.load();
-        let Some(limit) = &snapshot.policy.rate else { return };
+        let rates = snapshot.policy.rate.as_ref().map(|limit| &limit.rates);
         let Some(clock) = Clock::new(self.ticks_per_second) else { return };
         let limiter = &self.shared.limiter;
         let lines = limiter.lines().div_ceil(RATE_SWEEP_PARTS).max(RATE_SWEEP_LINES);
-        if let Some(spent) =
-            limiter.sweep(pass, lines, &limit.rates, Moment::at_ns(clock.ns(tsc())))
-        {
+        if let Some(spent) = limiter.sweep(pass, lines, rates, Moment::at_ns(clock.ns(tsc()))) {
             self.shared.rate_spent.store(spent, Ordering::Relaxed);
         }
     }

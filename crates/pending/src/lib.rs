@@ -60,7 +60,7 @@
 //! # Time
 //!
 //! Entries expire lazily: an expired slot is free to be claimed, and a take does not return it. Times are kept
-//! to 48 bits and compared modulo 2^48, so that the wrap itself does no harm. A slot that nobody touched for a whole turn (30 hours at 2.6 GHz)
+//! to 48 bits and compared modulo 2^48, so that the wrap itself does no harm. A slot or a seat that nobody touched for a whole turn (30 hours at 2.6 GHz)
 //! would look young again; a full [`sweep`](Table::sweep) at least every 2^48 ticks less twice the time-out rules that out.
 //! An entry from up to one time-out in the future, by the reader's clock, is live and of age 0: workers read the clock once a burst.
 

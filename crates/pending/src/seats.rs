@@ -117,6 +117,17 @@ impl Seats {
         let receiver = place.receiver();
         place.exchange(seat.stamp(LIVE), EMPTY).then_some(receiver)
     }
+
+    /// Frees what nobody left for hours, lest it grows so old that it looks young again (`ticks.rs`).
+    pub(crate) fn sweep(&self, lifetime: Lifetime, now: u64) {
+        for place in &self.places {
+            let seen = place.stamp.load(Ordering::Acquire);
+            if seen & STATE_MASK == LIVE && lifetime.is_long_over(seen >> OTHER_BITS, now) {
+                // If it has changed since, it was left, or is another's.
+                place.exchange(seen, EMPTY);
+            }
+        }
+    }
 }
 
 impl Place {
@@ -169,6 +180,19 @@ mod tests {
         for seat in new {
             assert_eq!(seats.leave(seat), Some(receiver(2)));
         }
+    }
+
+    /// Times are kept to 48 bits, so one that nobody touches for a whole turn would look young again.
+    #[test]
+    fn what_was_swept_does_not_come_round() {
+        let (seats, life) = (Seats::new(), Lifetime::new(LIFETIME).unwrap());
+        let taken: Vec<_> =
+            (0..SEATS).map(|_| seats.claim(receiver(1), life, 0).unwrap()).collect();
+        seats.sweep(life, LIFETIME);
+        assert_eq!(seats.look(taken[0]), Some(receiver(1)), "whoever has its entry may be at it");
+        seats.sweep(life, 1 << 47);
+        assert_eq!(seats.look(taken[0]), None);
+        assert!(seats.claim(receiver(2), life, 1 << 48).is_some());
     }
 
     #[test]

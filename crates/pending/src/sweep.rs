@@ -1,7 +1,7 @@
 //! The bounded sweep: frees what is expired and counts what is live.
 //!
 //! Inserts need no sweep, they reuse expired slots by themselves. The sweep is for the statistics, and keeps
-//! any slot from growing so old that its 48-bit time looks young again (`ticks.rs`).
+//! any slot and seat from growing so old that its 48-bit time looks young again (`ticks.rs`).
 
 use crate::slot::State;
 use crate::table::Table;
@@ -60,6 +60,9 @@ impl<P> Table<P> {
             }
         }
         cursor.next = end;
-        (end == self.buckets.len()).then(|| std::mem::take(cursor).seen)
+        (end == self.buckets.len()).then(|| {
+            self.seats.sweep(self.lifetime, now);
+            std::mem::take(cursor).seen
+        })
     }
 }

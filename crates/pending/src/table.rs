@@ -216,7 +216,7 @@ pub struct Table<P = Loads> {
     pub(crate) lifetime: Lifetime,
     secret: [u64; 2],
     entries: usize,
-    seats: Seats,
+    pub(crate) seats: Seats,
     prefetch: PhantomData<fn(P)>,
 }
 

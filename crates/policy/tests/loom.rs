@@ -99,9 +99,9 @@ fn neighbours_share_a_cell() {
     loom::model(|| {
         let limiter = Limiter::new(1);
         assert_eq!(take(&limiter, HOST, false), Ok(()));
-        let spent = limiter.sweep(&mut Sweep::new(), 2, &rates(), NOW).unwrap();
+        let spent = limiter.sweep(&mut Sweep::new(), 2, Some(&rates()), NOW).unwrap();
         assert_eq!(take(&limiter, NEIGHBOUR, false), Ok(()));
-        let both = limiter.sweep(&mut Sweep::new(), 2, &rates(), NOW).unwrap();
+        let both = limiter.sweep(&mut Sweep::new(), 2, Some(&rates()), NOW).unwrap();
         assert_eq!(both - spent, 1);
     });
 }

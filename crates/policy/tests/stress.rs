@@ -39,7 +39,7 @@ fn granted(tries: u32, address: fn(u32) -> u32) -> Vec<u64> {
         let mut cursor = Sweep::new();
         for round in 0..ROUNDS {
             barrier.wait();
-            limiter.sweep(&mut cursor, limiter.cells(), &rates, moment(round));
+            limiter.sweep(&mut cursor, limiter.cells(), Some(&rates), moment(round));
         }
     });
     counts.iter().map(|count| count.load(Relaxed)).collect()

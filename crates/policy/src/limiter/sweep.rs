@@ -35,20 +35,22 @@ impl Limiter {
     /// Passes up to `lines` more lines of 64 bytes; at the end of a pass, returns how many cells it found spent, in part or wholly. The next
     /// call starts the next pass.
     ///
-    /// A full pass is due at least every five minutes; the sooner, the truer its count.
+    /// A full pass is due at least every five minutes; the sooner, the truer its count. `rates` are those that are in force; if none are, what
+    /// is spent is forgiven: a limit that comes later begins with nothing.
     pub fn sweep(
         &self,
         cursor: &mut Sweep,
         lines: usize,
-        rates: &Rates,
+        rates: Option<&Rates>,
         now: Moment,
     ) -> Option<u64> {
+        let window = rates.map_or(0, |rates| rates.window);
         let all = self.lines.len().saturating_add(self.wide.len());
         let end = cursor.next.saturating_add(lines).min(all);
         let passed = self.lines.iter().chain(&*self.wide).skip(cursor.next).take(lines);
         for Line(cells) in passed {
             for cell in cells {
-                if debt(cell, now, rates.window) > 0 {
+                if debt(cell, now, window) > 0 {
                     cursor.spent = cursor.spent.saturating_add(1);
                 } else {
                     renew(cell, now);

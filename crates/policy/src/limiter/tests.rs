@@ -205,6 +205,22 @@ fn time_wraps() {
     }
 }
 
+/// Limits that are set again find nothing spent of before, however long there were none.
+#[test]
+fn a_sweep_without_limits_keeps_old_cells_full_too() {
+    let [swept, other] = [Ours::new(64), Ours::new(64)];
+    for ours in [&swept, &other] {
+        while ours.v4(HOST, START).is_ok() {}
+    }
+    let mut cursor = Sweep::new();
+    for minute in 1..=TURN / SECOND / 60 {
+        let now = Moment::at_ns(START + minute * 60 * SECOND);
+        swept.limiter.sweep(&mut cursor, swept.limiter.cells(), None, now).unwrap();
+    }
+    assert_eq!(other.v4(HOST, START + TURN), Err(Limited::Address), "time has come round");
+    assert_eq!(swept.v4(HOST, START + TURN), Ok(()));
+}
+
 /// What looked spent for its age does not, once a sweep has passed by; what is spent stays so.
 #[test]
 fn a_sweep_keeps_old_cells_full() {
@@ -214,7 +230,7 @@ fn a_sweep_keeps_old_cells_full() {
         let mut turns = 0;
         loop {
             turns += 1;
-            let found = ours.limiter.sweep(&mut cursor, 5, &ours.rates, Moment::at_ns(now));
+            let found = ours.limiter.sweep(&mut cursor, 5, Some(&ours.rates), Moment::at_ns(now));
             if let Some(spent) = found {
                 return (spent, turns);
             }
