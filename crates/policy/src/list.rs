@@ -56,6 +56,13 @@ pub enum Problem {
         /// The longest that there is.
         longest: u8,
     },
+    /// An IPv4 prefix in IPv6's clothes (RFC 4291 §2.5.5.2). No packet has such an address.
+    Mapped {
+        /// The text.
+        text: String,
+        /// The prefix that it stands for.
+        network: IpNet,
+    },
     /// Bits are set behind the length.
     HostBits {
         /// The text.
@@ -71,6 +78,9 @@ impl fmt::Display for Problem {
             Self::NoPrefix(text) => write!(f, "{text:?} is no prefix"),
             Self::Length { text, longest } => {
                 write!(f, "{text:?} has a length that is none: they are 0 to {longest}")
+            }
+            Self::Mapped { text, .. } => {
+                write!(f, "{text:?} is an IPv4-mapped prefix, which no packet's address is in")
             }
             Self::HostBits { text, .. } => {
                 write!(f, "{text:?} has bits set behind its prefix length")
@@ -92,6 +102,7 @@ impl Problem {
             Self::Length { longest, .. } => {
                 format!("a host is a prefix of the length {longest}")
             }
+            Self::Mapped { network, .. } => format!("write {network}"),
             Self::HostBits { network, .. } => {
                 format!("write {network}, or the length that was meant")
             }
@@ -131,7 +142,7 @@ pub fn prefix(text: &str) -> Result<IpNet, Problem> {
     let Ok(address) = address.parse::<IpAddr>() else {
         return Err(Problem::NoPrefix(shown()));
     };
-    let Some(length) = length else { return Ok(address.into()) };
+    let Some(length) = length else { return unmapped(address.into(), shown) };
     let longest = if address.is_ipv4() { 32 } else { 128 };
     // A number's own reader takes a sign.
     if length.is_empty() || !length.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -142,7 +153,18 @@ pub fn prefix(text: &str) -> Result<IpNet, Problem> {
         return Err(Problem::Length { text: shown(), longest });
     };
     let network = net.trunc();
-    if network == net { Ok(net) } else { Err(Problem::HostBits { text: shown(), network }) }
+    if network != net {
+        return Err(Problem::HostBits { text: shown(), network });
+    }
+    unmapped(net, shown)
+}
+
+/// `net`, unless it is an IPv4 prefix that was written as one of IPv6, as `shown`.
+fn unmapped(net: IpNet, shown: impl Fn() -> String) -> Result<IpNet, Problem> {
+    let IpNet::V6(v6) = net else { return Ok(net) };
+    let v4 = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    let network = v4.and_then(|(address, length)| IpNet::new(address.into(), length).ok());
+    network.map_or(Ok(net), |network| Err(Problem::Mapped { text: shown(), network }))
 }
 
 #[cfg(test)]
@@ -173,6 +195,9 @@ mod tests {
         for (text, what, hint) in [
             ("192.0.2.1/24", "has bits set behind its prefix length", "write 192.0.2.0/24, or"),
             ("2001:db8::1/32", "has bits set behind", "write 2001:db8::/32, or"),
+            ("::ffff:192.0.2.0/120", "is an IPv4-mapped prefix", "write 192.0.2.0/24"),
+            ("::ffff:192.0.2.7", "is an IPv4-mapped prefix", "write 192.0.2.7/32"),
+            ("::ffff:0:0/96", "is an IPv4-mapped prefix", "write 0.0.0.0/0"),
             ("192.0.2.0/33", "they are 0 to 32", "length 32"),
             ("2001:db8::/129", "they are 0 to 128", "length 128"),
             ("192.0.2.0/4294967296", "they are 0 to 32", "length 32"),
