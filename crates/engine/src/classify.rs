@@ -174,7 +174,17 @@ fn other_transport<A: Address, P: Prefetch>(
                 return Err(Outcome::DropBadChecksum);
             }
             if let Some(found) = answer::tcp(&packet, header) {
-                return look.match_up(found, Shown::default());
+                let found = look.match_up(found, Shown::default());
+                if found != Err(Outcome::DropForged) {
+                    return found;
+                }
+                // What answers no probe is the host's (PROTOCOL §6). A SYN+ACK ends in a RST even so: it may be about a probe of the
+                // process before this one, whose secret was another.
+                if header.flags & tcp::flag::RST != 0
+                    && !kernel::takes_tcp(look.view.network, look.ingress, header)
+                {
+                    return found;
+                }
             }
             if kernel::takes_tcp(look.view.network, look.ingress, header) {
                 return Err(Outcome::DropOtherTcp);

@@ -240,6 +240,11 @@ fn the_engine_keeps_what_it_serves() {
         assert_eq!(done.fate.outcome, Outcome::ResponseReset, "a probe to BGP's own port");
         // The same once more: nothing waits for it, and it is still none of the kernel's.
         assert_eq!(ours.dropped(&routed(&answer)), Outcome::DropUnmatched);
+        // To our port from where no probe of ours went: the kernel's own connection from that very port.
+        for flags in [RST | ACK, SYN | ACK] {
+            let frame = routed(&segment(ends.client, ends.own, [BGP, SOURCE_PORT], flags));
+            assert_eq!(ours.play(&frame).fate.outcome, Outcome::KernelPassed, "{flags:x}");
+        }
         let ping = icmp_packet(ends.client, ends.own, (Kind::EchoRequest, 0, [1, 2]), &[0; 8]);
         assert_eq!(ours.play(&routed(&ping)).fate.outcome, Outcome::PingReply);
         let closed = segment(ends.client, ends.own, [4000, 23], SYN);
