@@ -312,11 +312,24 @@ impl Case<'_> {
             Some(line) => steps.push(("access", format!("{from} may ask: it is in {}", by(line)))),
             None => steps.push(("access", format!("{from} may ask: no prefix of access holds it"))),
         }
-        let opt_out = self.lists.deciding(Purpose::OptOut, from);
-        if let Some(line) = &opt_out {
-            steps.push(("opt-out", format!("{from} is never probed: it is in {}", by(line))));
-        }
-        opt_out.is_none()
+        let opted_out = self.opted_out(from);
+        let may_be_probed = opted_out.is_none();
+        steps.extend(opted_out.map(|sentence| ("opt-out", sentence)));
+        may_be_probed
+    }
+
+    /// That `address` is never probed, and which line says so, if one does.
+    fn opted_out(&self, address: IpAddr) -> Option<String> {
+        let by = |held: IpAddr| {
+            let Deciding { prefix, place, .. } = self.lists.deciding(Purpose::OptOut, held)?;
+            Some(format!("is in {prefix}, by {place}"))
+        };
+        let told = by(address).map(|held| format!("it {held}")).or_else(|| {
+            let IpAddr::V6(v6) = address else { return None };
+            let v4 = otherhalf_engine::embedded_v4(v6)?;
+            Some(format!("it stands for {v4}, which {}", by(v4.into())?))
+        });
+        told.map(|why| format!("{address} is never probed: {why}"))
     }
 
     /// Why nothing is ever sent to `address`.

@@ -1,6 +1,6 @@
 //! Who may ask, and who is never probed.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use otherhalf_policy::Prefixes;
@@ -46,10 +46,19 @@ impl Access {
         self.both.get(address) & DENY != 0
     }
 
-    /// Whether `address` is never probed.
+    /// Whether `address` is never probed: it, or the IPv4 address that it stands for.
     #[must_use]
     pub fn spares(&self, address: IpAddr) -> bool {
-        self.both.get(address) & OPTED_OUT != 0
+        let embedded = match address {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(v6) => v6.embedded_v4(),
+        };
+        self.both.get(address) & OPTED_OUT != 0 || embedded.is_some_and(|v4| self.spares_v4(v4))
+    }
+
+    #[cold]
+    fn spares_v4(&self, address: Ipv4Addr) -> bool {
+        self.both.v4(address) & OPTED_OUT != 0
     }
 
     /// Bytes that it takes besides itself.
@@ -64,6 +73,9 @@ impl Access {
 pub(crate) fn request<A: Address>(policy: &Policy, requester: A) -> Result<(), Outcome> {
     let Some(access) = policy.access.as_deref() else { return Ok(()) };
     match requester.known(&access.both) {
+        ALLOW if requester.embedded_v4().is_some_and(|v4| access.spares_v4(v4)) => {
+            Err(Outcome::DropOptedOut)
+        }
         ALLOW => Ok(()),
         OPTED_OUT => Err(Outcome::DropOptedOut),
         _ => Err(Outcome::DropDenied),

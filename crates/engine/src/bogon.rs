@@ -81,26 +81,40 @@ pub(crate) const fn is_special_v4(address: Ipv4Addr) -> bool {
     special && !anycast
 }
 
-/// The same guess as [`may_be_special_v4`]: all but `2000::/3`, and there `2001::/23`, `2001:db8::/32`, `3fff::/20`.
+/// The same guess as [`may_be_special_v4`]: all but `2000::/3`, and there `2001::/23`, `2001:db8::/32`, `2002::/16`, `3fff::/20`.
 #[inline(always)]
 pub(crate) fn may_be_special_v6(address: Ipv6Addr) -> bool {
     let high = (address.to_bits() >> 96) as u32;
     high >> 29 != 0b001
         || high >> 9 == 0x2001_0000 >> 9
         || high == 0x2001_0db8
+        || high >> 16 == 0x2002
         || high >> 12 == 0x3fff_0000 >> 12
 }
 
-/// As [`is_special_v4`]; whatever is outside of `2000::/3`, which alone is given to hosts (RFC 4291 §2.4), counts as special, but for NAT64's
-/// well-known prefix (RFC 6052).
+/// The IPv4 address that `address` stands for: by the well-known prefix of translators (RFC 6052 §2.1), or by 6to4 (RFC 3056).
+#[inline(always)]
+#[must_use]
+pub const fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [high, low] = match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => [high, low],
+        _ => return None,
+    };
+    Some(Ipv4Addr::from_bits((high as u32) << 16 | low as u32))
+}
+
+/// As [`is_special_v4`]; whatever is outside of `2000::/3`, which alone is given to hosts (RFC 4291 §2.4), counts as special. What stands for an
+/// IPv4 address is what that is (RFC 6052 §3.1, RFC 3056 §2).
 pub(crate) const fn is_special_v6(address: Ipv6Addr) -> bool {
+    if let Some(v4) = embedded_v4(address) {
+        return is_special_v4(v4);
+    }
     let segments = address.segments();
     // Of what is set aside for protocols, these are globally reachable: anycast services, AMT, AS112, ORCHIDv2, drone IDs; of Teredo,
     // the registry says neither.
     let reachable = matches!(
         segments,
-        [0x64, 0xff9b, 0, 0, 0, 0, _, _]
-            | [0x2001, 1, 0, 0, 0, 0, 0, 1..=3]
+        [0x2001, 1, 0, 0, 0, 0, 0, 1..=3]
             | [0x2001, 0 | 3 | 0x20..=0x3f, ..]
             | [0x2001, 4, 0x112, ..]
     );
@@ -164,6 +178,10 @@ mod tests {
             "4000::1",
             "::ffff:8.8.8.8",
             "1fff::",
+            "64:ff9b::10.0.0.1",
+            "64:ff9b::1",
+            "2002:a00:1::1",
+            "2002:c000:201::1",
         ];
         let public = [
             "2000::1",
@@ -177,11 +195,13 @@ mod tests {
             "2001:200::1",
             "2001:db7::",
             "2001:db9::",
-            "2002::1",
+            "2002:808:808::1",
+            "2002:c001::1",
             "2a00::1",
             "3ffe::1",
             "3fff:1000::1",
-            "64:ff9b::1",
+            "64:ff9b::8.8.8.8",
+            "64:ff9b::192.0.0.9",
         ];
         for (texts, expected) in [(&special[..], true), (&public[..], false)] {
             for text in texts {

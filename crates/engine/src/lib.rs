@@ -64,6 +64,7 @@ pub mod histogram;
 pub mod time;
 
 pub use access::Access;
+pub use bogon::embedded_v4;
 pub use burst::{BURST, Engine, Fate, Verdict, View};
 pub use emit::{Reset, ResetFrame, SOLICITATION_LEN, solicit};
 pub use frame::{Frame, Vouched};

@@ -132,6 +132,8 @@ pub(crate) trait Address: ip::Known {
     fn may_be_special(self) -> bool;
     /// See [`bogon::is_special_v4`].
     fn is_special(self) -> bool;
+    /// See [`bogon::embedded_v4`].
+    fn embedded_v4(self) -> Option<Ipv4Addr>;
     /// What is known of it by its prefix.
     fn known(self, set: &Prefixes) -> u8;
     /// See [`Network::route`].
@@ -192,6 +194,11 @@ impl Address for Ipv4Addr {
 
     fn is_special(self) -> bool {
         bogon::is_special_v4(self)
+    }
+
+    #[inline(always)]
+    fn embedded_v4(self) -> Option<Ipv4Addr> {
+        None
     }
 
     #[inline(always)]
@@ -267,6 +274,11 @@ impl Address for Ipv6Addr {
 
     fn is_special(self) -> bool {
         bogon::is_special_v6(self)
+    }
+
+    #[inline(always)]
+    fn embedded_v4(self) -> Option<Ipv4Addr> {
+        bogon::embedded_v4(self)
     }
 
     #[inline(always)]

@@ -8,11 +8,12 @@ use common::{Ends, FAMILIES, Responder, ends, request, request_packet, routed};
 use ipnet::IpNet;
 use otherhalf_engine::access::{ALLOW, Access, DENY};
 use otherhalf_engine::{Outcome, Verdict};
+use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
 use otherhalf_wire::trace::Request;
 
 /// What becomes of a client's request where prefixes of these lengths that hold it are allowed or denied, and opted out.
-fn outcome(access: &[(u8, u8)], opt_out: &[u8], family: otherhalf_wire::ip::Family) -> Outcome {
+fn outcome(access: &[(u8, u8)], opt_out: &[u8], family: Family) -> Outcome {
     let Ends { client, .. } = ends(family);
     let prefix = |len: u8| IpNet::new(client, len).unwrap();
     let mut ours = Responder::new();
@@ -61,6 +62,28 @@ fn a_family_says_nothing_of_the_other() {
         let all = [(other.parse().unwrap(), DENY)];
         ours.policy.access = Some(Arc::new(Access::new(all, all)));
         ours.probe(family, request(family, Protocol::Udp, 9, 4321));
+    }
+}
+
+/// Who opted out by his IPv4 address is not probed by a translator's or a relay's name for it (RFC 6052, RFC 3056) either.
+#[test]
+fn who_opted_out_is_not_probed_by_another_name() {
+    for (client, opted_out) in [
+        ("64:ff9b::9.9.9.9", Outcome::DropOptedOut),
+        ("2002:909:909::7", Outcome::DropOptedOut),
+        ("64:ff9b::9.9.9.8", Outcome::ProbeUdp),
+        ("2002:909:908::7", Outcome::ProbeUdp),
+        ("2620:fe::9", Outcome::ProbeUdp),
+    ] {
+        let ends = Ends { client: common::address(client), ..ends(Family::V6) };
+        let frame = routed(&request_packet(ends, request(Family::V6, Protocol::Udp, 9, 4321)));
+        let list = [("9.9.9.9/32".parse().unwrap(), DENY)];
+        let mut ours = Responder::new();
+        ours.policy.access = Some(Arc::new(Access::new([], list)));
+        assert_eq!(ours.play(&frame).fate.outcome, opted_out, "{client}");
+        // The other list goes by the address that asks.
+        ours.policy.access = Some(Arc::new(Access::new(list, [])));
+        assert_eq!(ours.play(&frame).fate.outcome, Outcome::ProbeUdp, "{client}");
     }
 }
 

@@ -56,8 +56,8 @@ impl Case<'_> {
         if Family::of(target) != at {
             return format!("{target} is refused: it is of another family than the request");
         }
-        if let Some(Deciding { prefix, place, .. }) = self.lists.deciding(Purpose::OptOut, target) {
-            return format!("{target} is never probed: it is in {prefix}, by {place}");
+        if let Some(sentence) = self.opted_out(target) {
+            return sentence;
         }
         if let Some(sentence) = self.own(target) {
             return sentence;

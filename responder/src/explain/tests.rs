@@ -194,7 +194,7 @@ fn the_limits_of_who_asks_are_told_with_their_keys() {
     // As docs/operations.md shows it.
     let line = "\nrate      probes a second, by TCP alone the last: 500 to 198.51.100.7/32 (rate.ipv4.address), \
         2000 to 198.51.100.0/24 (rate.ipv4.prefix_24), 32000 to 198.51.0.0/16 (rate.ipv4.prefix_16), \
-        500 to 198.51.100.0/24 (rate.ipv4.syn); beyond them it is dropped, but for one in 50 (rate.leak)\n";
+        500 to 198.51.100.0/24 (rate.ipv4.syn); beyond them it is dropped, but for one in 50, of TCP none (rate.leak)\n";
     assert!(v4.contains(line), "{v4}");
     let file = format!("{FILE}\n[rate]\ndry_run = true\n[rate.ipv6]\nprefix_48 = 77\n");
     let v6 = said(&file, &from("2001:db8:1:2::7"));
@@ -327,6 +327,10 @@ fn what_refuses_a_target_is_named() {
     }
     let said = ["not the address of one host elsewhere"];
     assert_target(&file, ["2001:db8:1::5", "fe80::7"], refused, &said);
+    let translated = "64:ff9b::c633:644e";
+    let said =
+        ["it stands for 198.51.100.78, which is in 198.51.100.78/32, by opt_out.prefixes[0]"];
+    assert_target(&file, ["2001:db8:1::5", translated], refused, &said);
     let public = file.replace("private_targets = true", "private_targets = false");
     let said = ["198.51.100.77 is no address of the Internet: indirect.private_targets = false"];
     assert_target(&public, ["203.0.113.7", "198.51.100.77"], refused, &said);
