@@ -213,15 +213,15 @@ impl<P: Prefetch> Engine<P> {
         }
     }
 
-    /// As [`afford`] of a receiver of either family, and whether it gets a TCP probe, off the way of probes.
-    pub(crate) fn afford_any(
+    /// As [`afford`] of all who pay for one packet, of either family, each with whether it gets a TCP probe; off the way of probes.
+    pub(crate) fn afford_all<const PAYERS: usize>(
         &self,
         policy: &Policy,
-        (receiver, syn): (IpAddr, bool),
+        payers: [(IpAddr, bool); PAYERS],
         now: u64,
     ) -> Result<(), Outcome> {
         let limits = self.rate.limits(policy, &self.clock, now);
-        limits.map_or(Ok(()), |limits| limits.take_for(receiver, syn))
+        limits.map_or(Ok(()), |limits| limits.take_of_all(payers))
     }
 
     /// Does what is not a trace.
@@ -244,7 +244,7 @@ impl<P: Prefetch> Engine<P> {
         };
         match task {
             Task::Refuse(refuse) => match way_to(ways, frame, refuse.requester) {
-                Ok(way) => match self.afford_any(policy, (refuse.requester, false), now) {
+                Ok(way) => match self.afford_all(policy, [(refuse.requester, false)], now) {
                     Ok(()) => {
                         sent(refuse.outcome, &way, write(&Action::Refusal(refuse), &way, frame))
                     }

@@ -111,10 +111,8 @@ impl<P: Prefetch> Engine<P> {
             Err(blocked) => return held(blocked),
         };
         let syn = ask.protocol == Protocol::Tcp;
-        let paid = self
-            .afford_any(policy, ((*requester).into(), false), now)
-            .and_then(|()| self.afford_any(policy, (ask.target.into(), syn), now));
-        if let Err(outcome) = paid {
+        let both = [((*requester).into(), false), (ask.target.into(), syn)];
+        if let Err(outcome) = self.afford_all(policy, both, now) {
             return Fate::dropped(outcome);
         }
         let receiver = Receiver { words: requester.words(), request_id: ask.identifier };

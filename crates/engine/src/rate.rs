@@ -1,8 +1,8 @@
 //! The rate of requests (crate `otherhalf-policy`): whoever asks for more than his share of probes, or is made to look so by others, gets
 //! no more than it.
 //!
-//! It is taken when all else is decided and the way is known: what is not answered costs nobody anything, and a frame that waits for a
-//! neighbour is charged once. Refusals are charged as probes are, for they go to the same address.
+//! It is taken when the way is known and nothing is left to decide but whether the table has a place: what is dropped for anything else
+//! costs nobody anything, and a frame that waits for a neighbour is charged once. Refusals are charged as probes are, for they go to the same address.
 
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -49,6 +49,17 @@ pub(crate) struct Limits<'a> {
     now: u64,
 }
 
+/// Why a request is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Passed {
+    /// No limit is reached.
+    Within,
+    /// One is, but some are let through.
+    Leaked,
+    /// One is, but limits are only tried out.
+    Spared,
+}
+
 impl Rate {
     /// No limits.
     pub(crate) const fn unlimited() -> Self {
@@ -90,34 +101,54 @@ impl Limits<'_> {
     pub(crate) fn take<A: Address>(&self, target: A, bits: u64, syn: bool) -> Result<(), Outcome> {
         match target.take(self, bits, syn) {
             Ok(()) => Ok(()),
-            Err(reached) => self.beyond(reached, syn),
+            Err(reached) => self.beyond(reached, syn).map(|passed| self.tell(passed)),
         }
     }
 
-    /// The same for a receiver of either family, off the way of probes.
+    /// The same for one packet that all of `payers` pay for, of either family, each with whether it gets a TCP probe; off the way of
+    /// probes. However many are beyond a limit, it counts as one.
     #[cold]
-    pub(crate) fn take_for(&self, receiver: IpAddr, syn: bool) -> Result<(), Outcome> {
+    pub(crate) fn take_of_all<const PAYERS: usize>(
+        &self,
+        payers: [(IpAddr, bool); PAYERS],
+    ) -> Result<(), Outcome> {
         let key = &self.counted.key;
-        match receiver {
-            IpAddr::V4(v4) => self.take(v4, v4.line_bits(key), syn),
-            IpAddr::V6(v6) => self.take(v6, v6.line_bits(key), syn),
+        let mut all = Passed::Within;
+        for (receiver, syn) in payers {
+            let taken = match receiver {
+                IpAddr::V4(v4) => v4.take(self, v4.line_bits(key), syn),
+                IpAddr::V6(v6) => v6.take(self, v6.line_bits(key), syn),
+            };
+            if let Err(reached) = taken {
+                all = all.max(self.beyond(reached, syn)?);
+            }
+        }
+        self.tell(all);
+        Ok(())
+    }
+
+    /// Counts a request that is served, as what it `passed`.
+    #[cold]
+    fn tell(&self, passed: Passed) {
+        let tally = self.counted.limiter.tally();
+        match passed {
+            Passed::Within => {}
+            Passed::Leaked => tally.leak(),
+            Passed::Spared => tally.spare(),
         }
     }
 
     /// What becomes of a request beyond a limit.
     #[cold]
-    fn beyond(&self, reached: Limited, syn: bool) -> Result<(), Outcome> {
-        let Self { rate, counted, limit, clock, now, .. } = *self;
-        let tally = counted.limiter.tally();
+    fn beyond(&self, reached: Limited, syn: bool) -> Result<Passed, Outcome> {
+        let Self { rate, limit, clock, now, .. } = *self;
         if limit.dry_run {
-            tally.spare();
-            return Ok(());
+            return Ok(Passed::Spared);
         }
         // TCP probes never leak: a network has to be safe from them, and its hosts can be traced by others.
         let leaks = !syn && rate.one_in(limit.leak);
         if leaks && rate.leak.take_of(limit.leak_per_second, clock.hz(), now) {
-            tally.leak();
-            return Ok(());
+            return Ok(Passed::Leaked);
         }
         Err(match reached {
             Limited::Address => Outcome::DropRateAddress,

@@ -213,6 +213,9 @@ fn private_targets_only_where_they_are_allowed() {
         (Family::V4, "192.168.7.7", "203.0.112.9"),
         (Family::V6, "fd00::9", "2620:fe::9"),
         (Family::V6, "2001:db8:f3::9", "2001:db7::9"),
+        // What a translator, or a 6to4 relay, would make of it.
+        (Family::V6, "64:ff9b::10.3.0.9", "64:ff9b::9.9.9.9"),
+        (Family::V6, "2002:a03:9::9", "2002:909:909::9"),
     ];
     for (family, private, public) in cases {
         let mut ours = ours(family);
@@ -241,6 +244,19 @@ fn who_opted_out_is_no_target() {
         let denied = [(host(ends(family).client), DENY)];
         ours.policy.access = Some(Arc::new(Access::new(denied, [])));
         assert_eq!(ours.dropped(&frame), Outcome::DropDenied);
+    }
+}
+
+/// Nor is an IPv6 address by which a translator or a relay would reach an IPv4 address that opted out.
+#[test]
+fn who_opted_out_is_no_target_by_another_name() {
+    for target in ["64:ff9b::9.9.9.9", "2002:909:909::9"] {
+        let mut ours = ours(Family::V6);
+        let frame = asking(Family::V6, Protocol::Udp, 9, address(target));
+        assert_eq!(ours.play(&frame).fate.outcome, Outcome::ProbeUdp);
+        let opt_out = [(host(address("9.9.9.9")), DENY)];
+        ours.policy.access = Some(Arc::new(Access::new([], opt_out)));
+        assert_refused(&mut ours, Family::V6, &frame, Outcome::RefusedIndirect);
     }
 }
 
@@ -353,6 +369,38 @@ fn the_rates_of_both_ends_are_charged() {
         assert!((19..=20).contains(&sent(Protocol::Udp, &one_requester)), "{family:?}");
         assert!((4..=5).contains(&sent(Protocol::Tcp, &each_once)), "{family:?}");
         assert_eq!(sent(Protocol::Udp, &each_once), 60, "{family:?}: nobody is beyond a rate");
+    }
+}
+
+/// Of a request beyond the rates of both ends, one is spared; of one that is dropped in the end, none leaks.
+#[test]
+fn a_request_beyond_two_rates_counts_once() {
+    const LIMITS: Limits = Limits { address: 20, narrow: [100, 200], wide: 1000, syn: 5 };
+    const REQUESTS: u16 = 100;
+    for family in FAMILIES {
+        let tally = |protocol, leak, dry_run| {
+            let mut ours = ours(family);
+            let limiter = Arc::new(Limiter::new(1024));
+            ours.engine = common::engine(8192).limited_by(Arc::clone(&limiter));
+            let rates = Rates::new(Duration::from_secs(1), &LIMITS, &LIMITS).unwrap();
+            ours.policy.rate = Some(RateLimit { rates, leak, leak_per_second: 10_000, dry_run });
+            let sent = (1..=REQUESTS)
+                .map(|n| asking(family, protocol, n, far(family)))
+                .filter(|frame| ours.play(frame).fate.outcome == probed(protocol))
+                .count();
+            (sent, limiter.tally().read())
+        };
+        let all = usize::from(REQUESTS);
+        let (sent, [leaked, spared]) = tally(Protocol::Udp, 0, true);
+        assert_eq!((sent, leaked), (all, 0));
+        assert!((80..=81).contains(&spared), "{family:?}: {spared}");
+        let (sent, [leaked, spared]) = tally(Protocol::Udp, 1, false);
+        assert_eq!((sent, spared), (all, 0));
+        assert!((80..=81).contains(&leaked), "{family:?}: {leaked}");
+        // Who asks may leak, and a TCP probe to the target does not.
+        let (sent, [leaked, spared]) = tally(Protocol::Tcp, 1, false);
+        assert!((4..=5).contains(&sent), "{family:?}: {sent}");
+        assert_eq!((leaked, spared), (0, 0), "{family:?}: what is dropped does not leak");
     }
 }
 

@@ -160,7 +160,8 @@ impl Rate {
         } else if self.leak == 0 {
             "beyond them it is dropped (rate.leak = 0)".into()
         } else {
-            format!("beyond them it is dropped, but for one in {} (rate.leak)", self.leak)
+            let leak = self.leak;
+            format!("beyond them it is dropped, but for one in {leak}, of TCP none (rate.leak)")
         };
         format!("probes a second, by TCP alone the last: {all}; {beyond}")
     }
