@@ -26,7 +26,8 @@ const LINK: usize = 14;
 /// An answer that may be forged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
-    /// An ICMP error that quotes the IP header and so many octets behind it.
+    /// An ICMP error that quotes the IP header and so many octets behind it. Where the payload would be are zeros, as from a router that
+    /// fills a short quote up: that is believed, so nobody guesses.
     Quote(usize),
     /// The target's own.
     Direct,
@@ -47,7 +48,9 @@ impl Case {
         let mut cases = Vec::new();
         for family in FAMILIES {
             for protocol in Protocol::ALL {
-                for answer in [Answer::Quote(8), Answer::Quote(16), Answer::Direct] {
+                for answer in
+                    [Answer::Quote(8), Answer::Quote(10), Answer::Quote(16), Answer::Direct]
+                {
                     for check_identification in [true, false] {
                         // UDP has no direct answers; TCP no payload. The check is of quotes in IPv4 alone.
                         let is_there = match answer {
@@ -80,19 +83,24 @@ impl Case {
         match self.answer {
             Answer::Direct if self.protocol == Protocol::Tcp => identifier(outer + 4),
             Answer::Direct => identifier(outer),
-            Answer::Quote(quoted) => {
+            Answer::Quote(_) => {
                 let inner = outer + 8;
                 let transport = inner + header;
                 let mut places = identifier(transport);
                 if self.family == Family::V4 && self.check_identification {
                     places.push(inner + 4);
                 }
-                if quoted > 8 {
-                    places.extend([8, 10, 12].map(|at| transport + at));
-                }
                 places
             }
         }
+    }
+
+    /// Where the words of the quoted payload lie.
+    fn payload(self) -> Vec<usize> {
+        let Answer::Quote(quoted) = self.answer else { return Vec::new() };
+        let header = self.family.header_len();
+        let transport = LINK + header + 8 + header;
+        (8..quoted.min(14)).step_by(2).map(|at| transport + at).collect()
     }
 
     /// The chance that one is believed.
@@ -167,6 +175,9 @@ fn forge(case: Case, count: u64, state: &mut u64) -> u64 {
         let mut rooms = vec![[0_u8; 256]; BURST];
         for room in &mut rooms {
             room[..truth.len()].copy_from_slice(&truth);
+            for at in case.payload() {
+                case.write(room, at, [0, 0]);
+            }
         }
         let mut answered = 0;
         while answered == 0 && thrown < count {

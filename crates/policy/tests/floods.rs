@@ -2,13 +2,11 @@
 //! rates are the defaults of `otherhalfd`, the time is made up, and every random number comes from a seed.
 #![cfg(not(loom))]
 
-use std::hash::Hasher;
 use std::time::Duration;
 
-use otherhalf_policy::limiter::{Charge, Limited, Moment, Sweep};
+use otherhalf_policy::limiter::{Charge, Key, Limited, Moment, Sweep};
 use otherhalf_policy::{Limiter, Limits, Rates};
 use proptest::prelude::*;
-use siphasher::sip::SipHasher13;
 
 const V4: Limits = Limits { address: 500, narrow: [2000, 2000], wide: 32_000, syn: 500 };
 const V6: Limits = Limits { address: 500, narrow: [1000, 4000], wide: 64_000, syn: 500 };
@@ -39,29 +37,29 @@ impl Random {
 struct Responder {
     limiter: Limiter,
     rates: Rates,
-    secret: u64,
+    key: Key,
 }
 
 impl Responder {
     fn new(lines: usize, secret: u64) -> Self {
         let rates = Rates::new(BURST, &V4, &V6).unwrap();
-        Self { limiter: Limiter::new(lines), rates, secret }
+        Self { limiter: Limiter::new(lines), rates, key: Key::new([secret, !secret]) }
     }
 
-    fn keyed(&self, bits: u128) -> u64 {
-        let mut hasher = SipHasher13::new_with_keys(self.secret, !self.secret);
-        hasher.write_u128(bits);
-        hasher.finish()
+    fn take_v4(&self, address: u32, syn: bool, now: u64) -> Result<(), Limited> {
+        let address = address.into();
+        let charge = Charge::v4(address, self.key.v4(address), syn);
+        self.limiter.take(&self.rates, &charge, Moment::at_ns(now))
     }
 
     fn v4(&self, address: u32, now: u64) -> bool {
-        let charge = Charge::v4(address.into(), self.keyed(u128::from(address >> 8)), false);
-        self.limiter.take(&self.rates, &charge, Moment::at_ns(now)).is_ok()
+        self.take_v4(address, false, now).is_ok()
     }
 
     fn v6(&self, address: u128, now: u64) -> bool {
-        let hashes = [self.keyed(address >> 80), self.keyed(address >> 96 | 1 << 100)];
-        let charge = Charge::v6(address.into(), hashes, false);
+        let address = address.into();
+        let hashes = [self.key.v6_line(address), self.key.v6_wide(address)];
+        let charge = Charge::v6(address, hashes, false);
         self.limiter.take(&self.rates, &charge, Moment::at_ns(now)).is_ok()
     }
 }
@@ -129,6 +127,25 @@ fn a_24_gets_its_rate_and_the_others_all() {
     // Its addresses share 8 cells, so that all have its rate only together with most others.
     let most = most(V4.narrow[0], 5);
     assert!(bad.granted <= most && bad.granted * 4 >= most * 3, "{bad:?} of {most}");
+    honest.at_least(1000);
+}
+
+/// TCP probes to a network have a limit of their own, and its hosts are traced by other protocols as before.
+#[test]
+fn syns_to_a_24_get_their_rate_and_its_hosts_all_else() {
+    let ours = Responder::new(1 << 16, 10);
+    let (mut within, mut turns) = (Share::default(), 0);
+    let (bad, honest) = flood(&ours, (100_000, 5), |random, now| {
+        // A hundred times a second, one of the hosts asks for a UDP probe.
+        turns += 1;
+        if turns % 990 == 0 {
+            within.add(ours.v4(0xc633_6409, now));
+        }
+        ours.take_v4(0xc633_6400 | random.v4() & 0xff, true, now).is_ok()
+    });
+    assert!(bad.granted <= most(V4.syn, 5) && bad.granted >= most(V4.syn, 5) - 5, "{bad:?}");
+    assert!(within.asked > 400, "{within:?}");
+    within.at_least(1000);
     honest.at_least(1000);
 }
 
@@ -264,8 +281,7 @@ fn it_is_told_whose_limit_it_is() {
     let mut found = Vec::new();
     for n in 0..6000 {
         let address = 0xc633_6400 | (n % 256);
-        let charge = Charge::v4(address.into(), ours.keyed(u128::from(address >> 8)), false);
-        found.extend(ours.limiter.take(&ours.rates, &charge, Moment::at_ns(START)).err());
+        found.extend(ours.take_v4(address, false, START).err());
     }
     assert!(found.contains(&Limited::Prefix));
 }
