@@ -5,7 +5,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 target=${CARGO_TARGET_DIR:-$top/target}
 # What setup builds in release mode: otherhalfd, otherhalf, otherhalf-lab.
 # shellcheck disable=SC2034 # for the scripts that source this file
-programs=(-p otherhalf-responder -p otherhalf-client -p otherhalf-lab)
+programs=(-p otherhalf-responder -p otherhalf-control -p otherhalf-client -p otherhalf-lab)
 
 # Where setup unpacks Debian's Prometheus, for the tests.
 # shellcheck disable=SC2034 # for the scripts that source this file

@@ -40,6 +40,14 @@ pub enum Error {
         /// What was asked for.
         family: Family,
     },
+    /// Of two names, one has no address of a family that the other has.
+    #[error("{one} and {other} have no addresses of one family", one = printable(.one), other = printable(.other))]
+    Apart {
+        /// What was looked up.
+        one: String,
+        /// What else.
+        other: String,
+    },
     /// Link-local addresses are unique on a link only (RFC 4007, section 6).
     #[error(
         "{name} is a link-local address: add the interface that leads there, as in {name}%eth0",
@@ -131,8 +139,13 @@ pub fn pair(names: [&str; 2], family: Option<Family>) -> Result<(SocketAddr, Soc
                 Family::V6 => Family::V4,
             };
             let both = [one, other].map(|name| target(name, Some(rest)));
-            let [Ok(first), Ok(second)] = both else { return Err(error) };
-            Ok((first, second))
+            match (both, error) {
+                ([Ok(first), Ok(second)], _) => Ok((first, second)),
+                (_, Error::Family { .. }) => {
+                    Err(Error::Apart { one: one.to_owned(), other: other.to_owned() })
+                }
+                (_, error) => Err(error),
+            }
         }
     }
 }
@@ -171,7 +184,9 @@ mod tests {
             }
         }
         let error = pair(["192.0.2.1", "2001:db8::1"], None).unwrap_err();
-        assert!(matches!(error, Error::Family { .. } | Error::Unknown { .. }), "{error}");
+        assert!(matches!(error, Error::Apart { .. }), "{error}");
+        let error = pair(["192.0.2.1", "nobody.invalid"], None).unwrap_err();
+        assert!(matches!(error, Error::Unknown { .. }), "{error}");
         assert!(pair(["192.0.2.1", "192.0.2.2"], Some(Family::V6)).is_err());
     }
 

@@ -34,7 +34,7 @@ use crate::veth;
 use board::{Board, Sight};
 use events::{Lives, Schedule};
 use monitor::Monitor;
-use subject::{Files, Subject};
+use subject::{Files, HOARD, Subject};
 use trouble::Setting;
 use watch::Watch;
 
@@ -82,6 +82,10 @@ pub fn run(options: &Options, profile: &Profile, scenario: &Scenario) -> Result<
         options.faketime.is_file(),
         "there is no {}: apt-get install libfaketime",
         options.faketime.display()
+    );
+    ensure!(
+        Path::new(HOARD).is_file(),
+        "there is no {HOARD}: build otherhalf-perf where it is to run"
     );
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {

@@ -96,11 +96,12 @@ pub(crate) fn may_be_special_v6(address: Ipv6Addr) -> bool {
 #[inline(always)]
 #[must_use]
 pub const fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [high, low] = match address.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => [high, low],
-        _ => return None,
-    };
-    Some(Ipv4Addr::from_bits((high as u32) << 16 | low as u32))
+    match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            Some(Ipv4Addr::from_bits((high as u32) << 16 | low as u32))
+        }
+        _ => None,
+    }
 }
 
 /// As [`is_special_v4`]; whatever is outside of `2000::/3`, which alone is given to hosts (RFC 4291 §2.4), counts as special. What stands for an

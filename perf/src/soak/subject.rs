@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How often is looked whether it has.
 const LOOK: Duration = Duration::from_millis(5);
 /// The library that takes its buffers (`hoard/hoard.c`).
-const HOARD: &str = env!("OTHERHALF_HOARD");
+pub(super) const HOARD: &str = env!("OTHERHALF_HOARD");
 
 /// Where all is that belongs to it.
 #[derive(Debug, Clone)]

@@ -210,9 +210,15 @@ fn pages_are_generated() {
         let text = fs::read_to_string(folder.path().join(page)).unwrap();
         assert!(text.contains(title), "{page}: {text}");
     }
-    let ended = otherhalfd(&["generate", "man", "no/such"]);
+    // Folders that are not there are made, but not where a file is.
+    let made = folder.path().join("made/for/it");
+    assert_eq!(otherhalfd(&["generate", "man", made.to_str().unwrap()]).code, GOOD);
+    assert!(made.join("otherhalfd.8").is_file());
+    let wrong = folder.path().join("otherhalfd.8/man");
+    let ended = otherhalfd(&["generate", "man", wrong.to_str().unwrap()]);
     assert_eq!(ended.code, FAILED);
-    assert!(ended.log.starts_with("otherhalfd: can't write no/such/"), "{}", ended.log);
+    let said = format!("otherhalfd: can't make {}", wrong.display());
+    assert!(ended.log.starts_with(&said), "{}", ended.log);
 
     let config = otherhalfd(&["generate", "config"]).stdout;
     let path = file(folder.path(), &config);

@@ -49,7 +49,7 @@ impl From<Code> for ExitCode {
 /// Why there is no trace.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    #[error("{0}; see otherhalf --help")]
+    #[error("{0}; see the --help of that command")]
     Usage(String),
     #[error(transparent)]
     Settings(#[from] settings::Error),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use otherhalf_control::argument::address;
 use otherhalf_responder::replay;
 
 /// Answers reverse traceroute requests on DPDK ports.
@@ -13,13 +14,20 @@ use otherhalf_responder::replay;
     name = "otherhalfd",
     version,
     after_help = "\
-Signals: SIGTERM drains (no new requests, probes that wait get their answers, within drain.deadline_ms) and
-stops, a second one or SIGINT stops at once; both print the counters. SIGUSR1 logs them. SIGHUP reads the
-configuration again: addresses, routes, probes and replies change without a lost packet, the log
-says what waits for the next start; a file that is wrong changes nothing.
-Exit codes: 0 stopped as told, 1 failed, 2 wrong usage, 78 wrong configuration.
-Environment: RUST_LOG sets the log level (error, warn, info, debug; default: log.level),
-NOTIFY_SOCKET names the service manager's socket (sd_notify).
+Signals:
+  SIGTERM  drains (no new requests; probes that wait get their answers,
+           within drain.deadline_ms), stops, and prints the counters
+  SIGINT   or a second SIGTERM: stops at once, and prints them
+  SIGUSR1  logs the counters
+  SIGHUP   reads the configuration again: addresses, routes, probes, replies,
+           rates and lists of prefixes change without a lost packet, the log
+           says what waits for the next start; a wrong file changes nothing
+
+Exit codes: 0 stopped as told, 1 failed, 2 wrong usage, 78 wrong configuration
+
+Environment:
+  RUST_LOG       the log level: error, warn, info, debug (default: log.level)
+  NOTIFY_SOCKET  the service manager's socket (sd_notify)
 
 Example: otherhalfd --config /etc/otherhalf/otherhalfd.toml"
 )]
@@ -44,7 +52,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
-    /// Prints the configuration in effect: each key with its value, also those that the file leaves out.
+    /// Prints the configuration in effect: each key with its value, also those that the file leaves out; what holds without a value is a comment.
     PrintConfig {
         /// The configuration file.
         #[arg(long, value_name = "FILE")]
@@ -85,14 +93,6 @@ pub(crate) struct Explain {
     pub(crate) towards: Option<IpAddr>,
 }
 
-/// An address as text; the responder knows no names.
-fn address(text: &str) -> Result<IpAddr, String> {
-    text.parse().map_err(|_| {
-        "it is no IP address; give the address of a name, as `getent ahosts NAME` shows it"
-            .to_owned()
-    })
-}
-
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum Protocol {
     /// Echo requests.
@@ -116,7 +116,7 @@ pub(crate) enum Page {
     Counters,
     /// The manual pages: otherhalfd(8), one for each command, and otherhalfd.toml(5).
     Man {
-        /// The folder to write them to, which must exist.
+        /// The folder to write them to.
         folder: PathBuf,
     },
     /// What each key of the configuration is, as Markdown: docs/configuration.md.

@@ -93,6 +93,8 @@ fn generate(what: &Page) -> anyhow::Result<String> {
             String::from_utf8(script)?
         }
         Page::Man { folder } => {
+            std::fs::create_dir_all(folder)
+                .with_context(|| format!("can't make {}", folder.display()))?;
             let mut command = Arguments::command().disable_help_subcommand(true);
             command.build();
             manuals(&command, folder)?;

@@ -134,7 +134,8 @@ pub(crate) struct Trace {
     nearest: bool,
     #[command(flatten, next_help_heading = "Responders")]
     pub(crate) directory: Directory,
-    /// In reverse: have RESPONDER probe towards TARGET, instead of TARGET towards here; few responders allow it
+    /// In reverse: have RESPONDER probe towards TARGET, instead of TARGET towards here; few responders allow it; not with
+    /// --multipath or --live
     #[arg(long, value_name = "RESPONDER")]
     pub(crate) via: Option<String>,
     // traceroute's switches for the protocol: whoever types them is told ours.

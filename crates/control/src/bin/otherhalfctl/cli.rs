@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use otherhalf_control::argument::address;
 use otherhalf_control::client::DEFAULT_SOCKET;
 use otherhalf_control::message::MOST_WAITING;
 
@@ -75,6 +76,7 @@ pub(crate) enum Command {
     /// Lists the routes, or names the one that decides for an address.
     Routes {
         /// The address.
+        #[arg(value_parser = address)]
         address: Option<IpAddr>,
     },
     /// Captures frames that end in some outcomes, as they were received, into a pcapng file.
