@@ -1,6 +1,6 @@
 //! Who may ask, and who is never probed.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use otherhalf_policy::Prefixes;
@@ -50,15 +50,16 @@ impl Access {
     #[must_use]
     pub fn spares(&self, address: IpAddr) -> bool {
         let embedded = match address {
-            IpAddr::V4(_) => None,
-            IpAddr::V6(v6) => v6.embedded_v4(),
+            IpAddr::V4(v4) => self.spares_embedded(v4),
+            IpAddr::V6(v6) => self.spares_embedded(v6),
         };
-        self.both.get(address) & OPTED_OUT != 0 || embedded.is_some_and(|v4| self.spares_v4(v4))
+        self.both.get(address) & OPTED_OUT != 0 || embedded
     }
 
+    /// Whether the IPv4 address that `address` stands for, if it does, is never probed.
     #[cold]
-    fn spares_v4(&self, address: Ipv4Addr) -> bool {
-        self.both.v4(address) & OPTED_OUT != 0
+    fn spares_embedded<A: Address>(&self, address: A) -> bool {
+        address.embedded_v4().is_some_and(|v4| self.both.v4(v4) & OPTED_OUT != 0)
     }
 
     /// Bytes that it takes besides itself.
@@ -73,7 +74,7 @@ impl Access {
 pub(crate) fn request<A: Address>(policy: &Policy, requester: A) -> Result<(), Outcome> {
     let Some(access) = policy.access.as_deref() else { return Ok(()) };
     match requester.known(&access.both) {
-        ALLOW if requester.embedded_v4().is_some_and(|v4| access.spares_v4(v4)) => {
+        ALLOW if requester.may_embed_v4() && access.spares_embedded(requester) => {
             Err(Outcome::DropOptedOut)
         }
         ALLOW => Ok(()),

@@ -92,8 +92,14 @@ pub(crate) fn may_be_special_v6(address: Ipv6Addr) -> bool {
         || high >> 12 == 0x3fff_0000 >> 12
 }
 
-/// The IPv4 address that `address` stands for: by the well-known prefix of translators (RFC 6052 §2.1), or by 6to4 (RFC 3056).
+/// A guess that costs little: whether [`embedded_v4`] may find one.
 #[inline(always)]
+pub(crate) fn may_embed_v4(address: Ipv6Addr) -> bool {
+    let high = (address.to_bits() >> 96) as u32;
+    high == 0x0064_ff9b || high >> 16 == 0x2002
+}
+
+/// The IPv4 address that `address` stands for: by the well-known prefix of translators (RFC 6052 §2.1), or by 6to4 (RFC 3056).
 #[must_use]
 pub const fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
@@ -209,6 +215,7 @@ mod tests {
                 let address: Ipv6Addr = text.parse().unwrap();
                 assert_eq!(is_special_v6(address), expected, "{text}");
                 assert!(may_be_special_v6(address) || !expected, "{text}");
+                assert!(may_embed_v4(address) || embedded_v4(address).is_none(), "{text}");
             }
         }
     }

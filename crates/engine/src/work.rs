@@ -132,6 +132,8 @@ pub(crate) trait Address: ip::Known {
     fn may_be_special(self) -> bool;
     /// See [`bogon::is_special_v4`].
     fn is_special(self) -> bool;
+    /// See [`bogon::may_embed_v4`].
+    fn may_embed_v4(self) -> bool;
     /// See [`bogon::embedded_v4`].
     fn embedded_v4(self) -> Option<Ipv4Addr>;
     /// What is known of it by its prefix.
@@ -197,6 +199,10 @@ impl Address for Ipv4Addr {
     }
 
     #[inline(always)]
+    fn may_embed_v4(self) -> bool {
+        false
+    }
+
     fn embedded_v4(self) -> Option<Ipv4Addr> {
         None
     }
@@ -277,6 +283,10 @@ impl Address for Ipv6Addr {
     }
 
     #[inline(always)]
+    fn may_embed_v4(self) -> bool {
+        bogon::may_embed_v4(self)
+    }
+
     fn embedded_v4(self) -> Option<Ipv4Addr> {
         bogon::embedded_v4(self)
     }
