@@ -95,13 +95,26 @@ impl Rate {
 
 impl Limits<'_> {
     /// Takes what a packet to `target` costs, whose line of the limiter is that of `bits`; `syn`: it is a TCP probe.
+    #[inline(always)]
+    pub(crate) fn take<A: Address>(&self, target: A, bits: u64, syn: bool) -> Result<(), Outcome> {
+        match self.pass(target, bits, syn) {
+            Ok(Passed::Within) => Ok(()),
+            Ok(passed) => {
+                self.tell(passed);
+                Ok(())
+            }
+            Err(outcome) => Err(outcome),
+        }
+    }
+
+    /// The same, without a count of what it passed.
     ///
     /// Called, not inlined: it would crowd the registers of the loop that calls it.
     #[inline(never)]
-    pub(crate) fn take<A: Address>(&self, target: A, bits: u64, syn: bool) -> Result<(), Outcome> {
+    fn pass<A: Address>(&self, target: A, bits: u64, syn: bool) -> Result<Passed, Outcome> {
         match target.take(self, bits, syn) {
-            Ok(()) => Ok(()),
-            Err(reached) => self.beyond(reached, syn).map(|passed| self.tell(passed)),
+            Ok(()) => Ok(Passed::Within),
+            Err(reached) => self.beyond(reached, syn),
         }
     }
 
@@ -115,13 +128,11 @@ impl Limits<'_> {
         let key = &self.counted.key;
         let mut all = Passed::Within;
         for (receiver, syn) in payers {
-            let taken = match receiver {
-                IpAddr::V4(v4) => v4.take(self, v4.line_bits(key), syn),
-                IpAddr::V6(v6) => v6.take(self, v6.line_bits(key), syn),
+            let passed = match receiver {
+                IpAddr::V4(v4) => self.pass(v4, v4.line_bits(key), syn),
+                IpAddr::V6(v6) => self.pass(v6, v6.line_bits(key), syn),
             };
-            if let Err(reached) = taken {
-                all = all.max(self.beyond(reached, syn)?);
-            }
+            all = all.max(passed?);
         }
         self.tell(all);
         Ok(())
