@@ -27,7 +27,7 @@ use otherhalf_engine::{
     BURST, Claim, Clock, Engine, Fate, Frame, NextHop, Notice, Outcome, PortId, Verdict,
 };
 use otherhalf_pending::{Settings, Sweep, Table};
-use otherhalf_policy::Limiter;
+use otherhalf_policy::limiter::{self, Limiter, Moment};
 use otherhalf_wire::ethernet::Mac;
 
 use crate::config::{self, Config};
@@ -46,6 +46,8 @@ const TICKS_PER_SECOND: u64 = 1_000_000_000;
 const BEGINNING: u64 = 1 << 40;
 /// The pending table is swept as often as its 48-bit times need it (see `otherhalf_pending`), and more.
 const SWEEP_TICKS: u64 = 1 << 46;
+/// The limits of requesters are swept as often; after such a silence, no burst of any configuration is spent any more.
+const SILENCE_TICKS: u64 = 100 * TICKS_PER_SECOND;
 
 /// The secret where the configuration has none: any will do, as long as it is always the same.
 pub const SECRET: [u64; 2] = [0x6f74_6865_7268_616c, 0x6664_2072_6570_6c61];
@@ -81,7 +83,9 @@ pub enum Error {
 /// A responder without ports.
 pub struct Replay {
     engine: Engine,
+    clock: Clock,
     table: Arc<Table>,
+    limiter: Arc<Limiter>,
     snapshot: Snapshot,
     /// As the control thread has them.
     neighbours: Cache,
@@ -98,6 +102,8 @@ pub struct Replay {
     turned_back: u64,
     /// When the table was last swept, in ticks.
     swept: u64,
+    /// When the limits of requesters were, in ticks.
+    rates_swept: u64,
     /// What the neighbours' clock showed at the beginning.
     began: Instant,
 }
@@ -112,12 +118,14 @@ impl Replay {
             timeout_ticks: clock.ticks_in_ms(config.pending.timeout_ms),
             secret: config.pending.secret.map_or(SECRET, |secret| secret.0),
         })?);
+        let limiter = Arc::new(Limiter::new(config.rate.lines, Moment::at_ns(clock.ns(BEGINNING))));
         let began = Instant::now();
         let room = frame_room(config).max(LEAST_ROOM);
         Ok(Self {
-            engine: Engine::new(Arc::clone(&table), clock)
-                .limited_by(Arc::new(Limiter::new(config.rate.lines))),
+            engine: Engine::new(Arc::clone(&table), clock).limited_by(Arc::clone(&limiter)),
+            clock,
             table,
+            limiter,
             neighbours: Cache::new(
                 config.neighbours.entries,
                 config.neighbours.reachable(),
@@ -138,6 +146,7 @@ impl Replay {
             last_ns: 0,
             turned_back: 0,
             swept: BEGINNING,
+            rates_swept: BEGINNING,
             began,
         })
     }
@@ -323,12 +332,27 @@ impl Replay {
         }
         self.last_ns = self.last_ns.max(at_ns);
         let now = self.ticks(self.last_ns);
+        self.sweep_rates(last, now);
         if now.wrapping_sub(self.swept) >= SWEEP_TICKS {
             // After years of silence all is as old as after days, and 48 bits know days.
             self.table.sweep(&mut Sweep::new(), usize::MAX, now.min(last + 2 * SWEEP_TICKS));
             self.swept = now;
         }
         now
+    }
+
+    /// Keeps limits that nobody reaches from looking spent, as the control thread does; after a long silence, nothing is spent.
+    fn sweep_rates(&mut self, last: u64, now: u64) {
+        let moment = Moment::at_ns(self.clock.ns(now));
+        if now.wrapping_sub(last) >= SILENCE_TICKS {
+            self.limiter.fill(moment);
+        } else if now.wrapping_sub(self.rates_swept) >= SILENCE_TICKS {
+            let rates = self.snapshot.policy.rate.as_ref().map(|limit| &limit.rates);
+            self.limiter.sweep(&mut limiter::Sweep::new(), usize::MAX, rates, moment);
+        } else {
+            return;
+        }
+        self.rates_swept = now;
     }
 
     /// The clock at `at_ns`, in ticks.

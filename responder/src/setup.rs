@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use dpdk::{Eal, LcoreId, Memory, Mempool, MempoolConfig, MempoolError, Port, PortConfig};
+use dpdk::{Eal, LcoreId, Memory, Mempool, MempoolConfig, MempoolError, Port, PortConfig, tsc};
 use otherhalf_engine::neighbour::Neighbours;
 use otherhalf_engine::{BURST, Clock, Engine, PortId};
 use otherhalf_pending::{Settings, Table};
-use otherhalf_policy::Limiter;
+use otherhalf_policy::limiter::{Limiter, Moment};
 use otherhalf_wire::ethernet::{self, Mac};
 use tracing::{info, warn};
 
@@ -123,7 +123,7 @@ impl Responder {
             Shared::new(snapshot, config.workers.cpus.len())
                 .with_kernel(kernel)
                 .with_relays(sharing.relays())
-                .with_limiter(make_limiter(&eal, config, nodes.of_table())),
+                .with_limiter(make_limiter(&eal, config, &clock, nodes.of_table())),
         );
         let idle_sleep = Some(Duration::from_micros(config.workers.idle_sleep_us))
             .filter(|time| !time.is_zero());
@@ -356,17 +356,17 @@ fn make_table(
 }
 
 /// What rates are counted in: in the EAL's memory as the table, if there is room.
-fn make_limiter(eal: &Eal, config: &Config, node: Option<u32>) -> Limiter {
-    let lines = config.rate.lines;
+fn make_limiter(eal: &Eal, config: &Config, clock: &Clock, node: Option<u32>) -> Limiter {
+    let (lines, now) = (config.rate.lines, Moment::at_ns(clock.ns(tsc())));
     let count = Limiter::memory_for(lines);
     if let Some(memory) = eal.zeroed_on(node, count).or_else(|| eal.zeroed(count)) {
-        return Limiter::new_in(memory);
+        return Limiter::new_in(memory, now);
     }
     warn!(
         "the counters of rates do not fit into eal.memory_mb = {}: they are in ordinary memory, which is slower",
         config.eal.memory_mb
     );
-    Limiter::new(lines)
+    Limiter::new(lines, now)
 }
 
 fn random() -> Result<u64> {

@@ -9,7 +9,7 @@ use crossbeam_queue::ArrayQueue;
 use otherhalf_control::Status;
 use otherhalf_engine::neighbour::Neighbours;
 use otherhalf_engine::{Network, Notice, Policy, PortId, SOLICITATION_LEN, View};
-use otherhalf_policy::Limiter;
+use otherhalf_policy::limiter::{Limiter, Moment};
 
 use crate::capture::Capture;
 use crate::kernel::Paths;
@@ -112,7 +112,7 @@ impl Shared {
             kernel: Paths::default(),
             relays: Relays::default(),
             capture: Capture::new(workers),
-            limiter: Arc::new(Limiter::new(1)),
+            limiter: Arc::new(Limiter::new_in(&[], Moment::at_ns(0))),
             rate_spent: AtomicU64::new(0),
             workers: std::iter::repeat_with(worker).take(workers).collect(),
         }

@@ -209,6 +209,26 @@ fn a_frame_waits_for_its_neighbour_as_long_as_in_a_worker() {
     }
 }
 
+/// The limits' clock comes round every nine minutes; what is spent does not come back with it.
+#[test]
+fn who_asks_seldom_is_never_limited() {
+    let [request, _] = request_and_answer();
+    let other = golden("v6-traces").swap_remove(0);
+    let place = Place::new(HAIRPIN, SECRET);
+    let probes = ["probe_icmp", "probe_udp", "probe_tcp"];
+    // Two seconds and a bit before the turn: after a silence, and while others ask.
+    let turn_ms = (1 << 39) / 1_000_000;
+    for step_ms in [turn_ms - 2500, 50_000, 1000] {
+        let asked = (0..turn_ms - 2500).step_by(step_ms).map(|ms| after(ms as u64, &request));
+        let last = after(turn_ms as u64 - 2500, &other);
+        let frames: Vec<Timed> = asked.chain([last]).collect();
+        let (sent, ran) = place.frames(&frames, &[]);
+        assert_eq!(sent.len(), frames.len(), "{step_ms}: {ran:?}");
+        let served = probes.map(|name| ran.count(name)).iter().sum::<u64>();
+        assert_eq!(served, frames.len() as u64, "{step_ms}: {ran:?}");
+    }
+}
+
 #[test]
 fn more_wait_than_there_is_room_for() {
     let [request, _] = request_and_answer();

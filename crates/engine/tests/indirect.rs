@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use otherhalf_engine::access::{ALLOW, Access, DENY};
 use otherhalf_engine::policy::RateLimit;
 use otherhalf_engine::{Indirect, LeastRequest, Neighbours, Notice, Outcome, PortId, Verdict};
-use otherhalf_policy::{Limiter, Limits, Rates};
+use otherhalf_policy::{Limits, Rates};
 use otherhalf_wire::extension::{Class, Object};
 use otherhalf_wire::icmp::Kind;
 use otherhalf_wire::ip::{Family, to_mapped};
@@ -348,7 +348,7 @@ fn the_rates_of_both_ends_are_charged() {
             let mut ours = ours(family);
             let allow = [(IpNet::new(client, 8).unwrap(), ALLOW)];
             ours.policy.indirect = Some(Arc::new(Indirect::new(allow, true)));
-            ours.engine = common::engine(8192).limited_by(Arc::new(Limiter::new(1024)));
+            ours.engine = common::engine(8192).limited_by(common::limiter());
             let rates = Rates::new(Duration::from_secs(1), &LIMITS, &LIMITS).unwrap();
             let limit = RateLimit { rates, leak: 0, leak_per_second: 0, dry_run: false };
             ours.policy.rate = Some(limit);
@@ -380,7 +380,7 @@ fn a_request_beyond_two_rates_counts_once() {
     for family in FAMILIES {
         let tally = |protocol, leak, dry_run| {
             let mut ours = ours(family);
-            let limiter = Arc::new(Limiter::new(1024));
+            let limiter = common::limiter();
             ours.engine = common::engine(8192).limited_by(Arc::clone(&limiter));
             let rates = Rates::new(Duration::from_secs(1), &LIMITS, &LIMITS).unwrap();
             ours.policy.rate = Some(RateLimit { rates, leak, leak_per_second: 10_000, dry_run });

@@ -25,7 +25,7 @@ const LIMITS: Limits = Limits { address: 20, narrow: [100, 200], wide: 1000, syn
 /// A responder with limits, and their counter.
 fn limited(leak: u32, dry_run: bool) -> (Responder, Arc<Limiter>) {
     let mut ours = Responder::new();
-    let limiter = Arc::new(Limiter::new(1024));
+    let limiter = common::limiter();
     ours.engine = common::engine(8192).limited_by(Arc::clone(&limiter));
     let rates = Rates::new(Duration::from_secs(1), &LIMITS, &LIMITS).unwrap();
     ours.policy.rate = Some(RateLimit { rates, leak, leak_per_second: 10, dry_run });

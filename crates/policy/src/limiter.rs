@@ -157,24 +157,42 @@ impl Deref for Memory {
 const WIDE_LINES: usize = WIDE.div_ceil(CELLS);
 
 impl Limiter {
-    /// Buckets in `lines` lines of 64 bytes, rounded up to a power of 2, all full.
+    /// Buckets in `lines` lines of 64 bytes, rounded up to a power of 2, all full at `now`.
     #[must_use]
-    pub fn new(lines: usize) -> Self {
+    pub fn new(lines: usize, now: Moment) -> Self {
         let own = |lines| Memory::Own((0..lines).map(|_| Line::default()).collect());
         let lines = Self::memory_for(lines).saturating_sub(WIDE_LINES);
-        Self { lines: own(lines), wide: own(WIDE_LINES), tally: Tally::default() }
+        Self::full(own(lines), own(WIDE_LINES), now)
     }
 
-    /// The same in `memory`, which is zeroed: as many as the greatest power of 2 of lines for which there is [enough](Self::memory_for).
-    /// Without any, nothing is limited.
+    /// The same in `memory`, whatever that holds: as many as the greatest power of 2 of lines for which there is
+    /// [enough](Self::memory_for). Without any, nothing is limited.
     ///
     /// For huge pages, since lines are touched at random: in ordinary ones, each miss of the cache is one of the address translation too.
     #[must_use]
-    pub fn new_in(memory: &'static [Line]) -> Self {
+    pub fn new_in(memory: &'static [Line], now: Moment) -> Self {
         let (wide, rest) = memory.split_at_checked(WIDE_LINES).unwrap_or_default();
         let lines = rest.len().checked_ilog2().map_or(0, |bits| 1 << bits);
         let lines = Memory::Lent(rest.get(..lines).unwrap_or_default());
-        Self { lines, wide: Memory::Lent(wide), tally: Tally::default() }
+        Self::full(lines, Memory::Lent(wide), now)
+    }
+
+    fn full(lines: Memory, wide: Memory, now: Moment) -> Self {
+        let full = Self { lines, wide, tally: Tally::default() };
+        full.fill(now);
+        full
+    }
+
+    /// Fills all buckets: nothing is spent at `now`, nor seems so at any moment until a [`sweep`](Self::sweep) is due. A cell that was
+    /// zero instead would look spent for some seconds of each turn of the clock.
+    ///
+    /// For a clock that has leapt, too.
+    pub fn fill(&self, now: Moment) {
+        for Line(cells) in self.lines.iter().chain(&*self.wide) {
+            for cell in cells {
+                cell.store(now.0, Ordering::Relaxed);
+            }
+        }
     }
 
     /// How many lines of memory are needed for `lines` that are told by hashes.

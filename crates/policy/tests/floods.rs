@@ -43,7 +43,11 @@ struct Responder {
 impl Responder {
     fn new(lines: usize, secret: u64) -> Self {
         let rates = Rates::new(BURST, &V4, &V6).unwrap();
-        Self { limiter: Limiter::new(lines), rates, key: Key::new([secret, !secret]) }
+        Self {
+            limiter: Limiter::new(lines, Moment::at_ns(START)),
+            rates,
+            key: Key::new([secret, !secret]),
+        }
     }
 
     fn take_v4(&self, address: u32, syn: bool, now: u64) -> Result<(), Limited> {

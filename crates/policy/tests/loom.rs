@@ -15,7 +15,6 @@ use otherhalf_policy::limiter::{Charge, Limited, Moment, Sweep};
 use otherhalf_policy::{Limiter, Limits, Rates};
 
 const FEW: Limits = Limits { address: 1, narrow: [4, 4], wide: 16, syn: 1 };
-/// Cells that were never touched are old by now.
 const NOW: Moment = Moment::at_ns(120_000_000_000);
 const HOST: u32 = 0xc633_6407;
 /// Another one of the /24, which shares a cell with the first (as `neighbours_share_a_cell` shows).
@@ -25,6 +24,11 @@ const HASH: u64 = 0x0123_4567_89ab_cdef;
 
 fn rates() -> Rates {
     Rates::new(Duration::from_secs(1), &FEW, &FEW).unwrap()
+}
+
+/// A limiter whose cells are old at [`NOW`].
+fn limiter() -> Limiter {
+    Limiter::new(1, Moment::at_ns(0))
 }
 
 fn take(limiter: &Limiter, address: u32, syn: bool) -> Result<(), Limited> {
@@ -41,7 +45,7 @@ fn race<T: 'static>(
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(3);
         model.check(move || {
-            let limiter = Arc::new(Limiter::new(1));
+            let limiter = Arc::new(limiter());
             let other = thread::spawn({
                 let limiter = limiter.clone();
                 move || spawned(&limiter)
@@ -97,7 +101,7 @@ fn neighbours_do_not_pay_each_others_debts() {
 #[test]
 fn neighbours_share_a_cell() {
     loom::model(|| {
-        let limiter = Limiter::new(1);
+        let limiter = limiter();
         assert_eq!(take(&limiter, HOST, false), Ok(()));
         let spent = limiter.sweep(&mut Sweep::new(), 2, Some(&rates()), NOW).unwrap();
         assert_eq!(take(&limiter, NEIGHBOUR, false), Ok(()));

@@ -17,11 +17,11 @@ const HASH: u64 = 0x0123_4567_89ab_cdef;
 /// Each thread asks for `tries` probes to the addresses of one /24 that `address` chooses, all at one moment; how many were granted, for
 /// each round. The rounds are far enough apart for all buckets to be full again, and for the sweep to move cells while they are charged.
 fn granted(tries: u32, address: fn(u32) -> u32) -> Vec<u64> {
-    let limiter = Limiter::new(4);
     let rates = Rates::new(Duration::from_secs(1), &LIMITS, &LIMITS).unwrap();
     let counts: Vec<_> = (0..ROUNDS).map(|_| AtomicU64::new(0)).collect();
     let barrier = Barrier::new(usize::try_from(THREADS).unwrap() + 1);
     let moment = |round: u64| Moment::at_ns((120 + 120 * round) * 1_000_000_000);
+    let limiter = Limiter::new(4, moment(0));
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {

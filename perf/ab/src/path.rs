@@ -10,7 +10,7 @@ use otherhalf_engine::{
     Policy, PortId, StaticRoute, View,
 };
 use otherhalf_pending::Table;
-use otherhalf_policy::Limiter;
+use otherhalf_policy::limiter::{Limiter, Moment};
 use otherhalf_responder::worker::Prefetching;
 
 use crate::pages::Pages;
@@ -66,7 +66,7 @@ impl Path {
                 Which::Engine(Box::new(Responder::new(settings, pages, policed::off(), None)?))
             }
             Kind::Policed(lists) => {
-                let (policy, limiter) = policed::policy(lists, pages)?;
+                let (policy, limiter) = policed::policy(lists, pages, Moment::at_ns(0))?;
                 Which::Engine(Box::new(Responder::new(settings, pages, policy, Some(limiter))?))
             }
             Kind::Yardstick => Which::Yardstick(yardstick(settings, pages)?),

@@ -8,7 +8,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use otherhalf_engine::Policy;
 use otherhalf_engine::access::{Access, DENY};
 use otherhalf_engine::policy::{Bogons, RateLimit};
-use otherhalf_policy::{Limiter, Limits, Rates};
+use otherhalf_policy::limiter::{Limiter, Moment};
+use otherhalf_policy::{Limits, Rates};
 
 use crate::pages::Pages;
 use crate::traffic::{CLIENTS_V4, CLIENTS_V6, NEVER_V4};
@@ -30,8 +31,13 @@ const LINES: usize = 1 << 16;
 /// As many as the limiter can tell apart: what is timed is the way of requests that are served.
 const UNREACHED: u32 = 1_000_000_000;
 
-/// Rates, two lists of prefixes, the check of sources, and what they count in. No request of the harness is turned away by them.
-pub(crate) fn policy(lists: Lists, pages: Pages<'_>) -> anyhow::Result<(Policy, Arc<Limiter>)> {
+/// Rates, two lists of prefixes, the check of sources, and what they count in from `now` on. No request of the harness is turned away by
+/// them.
+pub(crate) fn policy(
+    lists: Lists,
+    pages: Pages<'_>,
+    now: Moment,
+) -> anyhow::Result<(Policy, Arc<Limiter>)> {
     let access = match lists {
         Lists::Away => Access::new(away(100_000), away(10_000)),
         Lists::Small => Access::new(away(10_000), away(1000)),
@@ -48,7 +54,7 @@ pub(crate) fn policy(lists: Lists, pages: Pages<'_>) -> anyhow::Result<(Policy, 
         ..off()
     };
     let memory = pages.zeroed(Limiter::memory_for(LINES))?;
-    Ok((policy, Arc::new(Limiter::new_in(memory))))
+    Ok((policy, Arc::new(Limiter::new_in(memory, now))))
 }
 
 /// No policy: everybody may ask for all.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use dpdk::yardstick::{Counter, Floor, FloorVariant, Yardstick};
-use dpdk::{Burst, Eal, Mempool, MempoolConfig, Port, PortConfig, RxQueue, TxQueue};
+use dpdk::{Burst, Eal, Mempool, MempoolConfig, Port, PortConfig, RxQueue, TxQueue, tsc};
 use otherhalf_engine::{Clock, Engine, Policy};
-use otherhalf_policy::Limiter;
+use otherhalf_policy::limiter::{Limiter, Moment};
 use otherhalf_responder::shared::{Shared, Snapshot};
 use otherhalf_responder::worker::{Turns, Worker};
 
@@ -116,7 +116,9 @@ impl Subject {
         Ok(match kind {
             Kind::Worker | Kind::Policed(_) => {
                 let policy = if let Kind::Policed(lists) = kind {
-                    let (policy, limiter) = policed::policy(lists, pages)?;
+                    let clock = Clock::new(hz).context("a clock of less than 1 kHz")?;
+                    let (policy, limiter) =
+                        policed::policy(lists, pages, Moment::at_ns(clock.ns(tsc())))?;
                     (policy, Some(limiter))
                 } else {
                     (policed::off(), None)

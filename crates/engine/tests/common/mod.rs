@@ -16,6 +16,7 @@ use otherhalf_engine::{
     Outcome, Policy, PortId, StaticRoute, Verdict, View, Vouched,
 };
 use otherhalf_pending::{Settings, Table};
+use otherhalf_policy::limiter::{Limiter, Moment};
 use otherhalf_wire::arp::{Arp, Operation};
 use otherhalf_wire::ethernet::{Link, Mac, VlanId, ethertype};
 use otherhalf_wire::extension::{self, Object};
@@ -125,9 +126,17 @@ pub(crate) fn table(entries: usize) -> Arc<Table> {
     Arc::new(Table::new(Settings { entries, timeout_ticks: TIMEOUT, secret }).unwrap())
 }
 
+/// Where rates are counted, full when a [`Responder`]'s clock begins.
+pub(crate) fn limiter() -> Arc<Limiter> {
+    Arc::new(Limiter::new(1024, Moment::at_ns(BEGINNING)))
+}
+
 pub(crate) fn engine(entries: usize) -> Engine {
     Engine::new(table(entries), Clock::new(SECOND).unwrap())
 }
+
+/// What the clock of a [`Responder`] shows at first.
+const BEGINNING: u64 = 77 * SECOND;
 
 /// A responder and its clock.
 pub(crate) struct Responder {
@@ -159,7 +168,7 @@ impl Responder {
             network: network(),
             neighbours: neighbours(),
             policy: Policy::default(),
-            now: 77 * SECOND,
+            now: BEGINNING,
             received: None,
             vouched: Vouched::default(),
             counters: Counters::default(),

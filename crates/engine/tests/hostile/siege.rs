@@ -15,7 +15,8 @@ use otherhalf_engine::{
     Counters, Engine, Fate, Frame, Indirect, Neighbours, Network, Outcome, Policy, PortId, View,
     Vouched,
 };
-use otherhalf_policy::{Limiter, Limits, Rates};
+use otherhalf_policy::limiter::{Limiter, Moment};
+use otherhalf_policy::{Limits, Rates};
 use otherhalf_wire::icmp::Kind;
 use otherhalf_wire::ip::Family;
 use otherhalf_wire::probe::Protocol;
@@ -118,7 +119,7 @@ impl Siege {
     /// The dice are `random`.
     pub(crate) fn new(random: Random) -> Self {
         Self {
-            engine: engine(ENTRIES).limited_by(Arc::new(Limiter::new(64))),
+            engine: engine(ENTRIES).limited_by(Arc::new(Limiter::new(64, Moment::at_ns(SECOND)))),
             generator: Generator::new(),
             random,
             now: SECOND,

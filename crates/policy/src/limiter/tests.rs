@@ -22,7 +22,15 @@ struct Ours {
 
 impl Ours {
     fn new(lines: usize) -> Self {
-        Self { limiter: Limiter::new(lines), secret: RandomState::new(), rates: rates() }
+        Self::since(lines, START)
+    }
+
+    fn since(lines: usize, ns: u64) -> Self {
+        Self {
+            limiter: Limiter::new(lines, Moment::at_ns(ns)),
+            secret: RandomState::new(),
+            rates: rates(),
+        }
     }
 
     fn v4(&self, address: u32, ns: u64) -> Result<(), Limited> {
@@ -193,14 +201,25 @@ const TURN: u64 = (1 << 32) << UNIT_BITS;
 
 #[test]
 fn time_wraps() {
-    let ours = Ours::new(16);
+    let ours = Ours::since(16, TURN - SECOND);
     for start in [TURN - SECOND / 2, TURN + SECOND, 2 * TURN + 2 * SECOND, 5 * TURN / 2] {
         let taken = (0..1000).filter(|_| ours.v4(HOST, start).is_ok()).count();
-        if start < TURN {
-            // No sweep has come by yet: a cell that was never touched looks as if spent until the turn.
-            assert!((49..=50).contains(&taken), "{taken}");
-        } else {
-            assert!((99..=100).contains(&taken), "{start}: {taken}");
+        assert!((99..=100).contains(&taken), "{start}: {taken}");
+    }
+}
+
+/// Whenever it starts, nothing is spent, in memory of either kind.
+#[test]
+fn it_begins_full_at_any_moment() {
+    for start in (0..=2 * TURN).step_by(usize::try_from(SECOND / 4).unwrap()) {
+        let now = Moment::at_ns(start);
+        let memory: Vec<Line> = (0..Limiter::memory_for(1)).map(|_| Line::default()).collect();
+        let lent =
+            if start % TURN < SECOND { Some(Limiter::new_in(memory.leak(), now)) } else { None };
+        for limiter in [Some(Limiter::new(1, now)), lent].into_iter().flatten() {
+            let ours = Ours { limiter, ..Ours::new(1) };
+            let burst = (0..1000).filter(|_| ours.v4(HOST, start).is_ok()).count();
+            assert!((99..=100).contains(&burst), "{start}: {burst}");
         }
     }
 }
@@ -278,7 +297,7 @@ const LONGEST: Duration = crate::rates::LONGEST_BURST;
 fn lent_memory_is_as_good() {
     let lend = |lines: usize| {
         let memory: Vec<Line> = (0..lines).map(|_| Line::default()).collect();
-        Limiter::new_in(memory.leak())
+        Limiter::new_in(memory.leak(), Moment::at_ns(START))
     };
     for (lines, used) in [(Limiter::memory_for(100), 128), (WIDE_LINES + 100, 64)] {
         let ours = Ours { limiter: lend(lines), ..Ours::new(1) };
