@@ -12,7 +12,7 @@ use dpdk::{LcoreHandle, Members, Mempool, Port, tsc};
 use otherhalf_control::{Command, Reply, State};
 use otherhalf_engine::{Clock, Network, NextHop, Policy, SOLICITATION_LEN, solicit};
 use otherhalf_pending::{Occupancy, Sweep, Table};
-use otherhalf_policy::limiter::{self, Moment};
+use otherhalf_policy::limiter;
 use otherhalf_wire::ethernet::Mac;
 use tracing::{info, warn};
 
@@ -114,8 +114,6 @@ pub struct Control {
     pub mempool: Mempool,
     /// DPDK's version.
     pub dpdk: String,
-    /// When it started.
-    pub started: Instant,
     /// Ticks of the time stamp counter in a second.
     pub ticks_per_second: u64,
     /// The workers' signs of life.
@@ -311,7 +309,7 @@ impl Control {
         let Some(clock) = Clock::new(self.ticks_per_second) else { return };
         let limiter = &self.shared.limiter;
         let lines = limiter.lines().div_ceil(RATE_SWEEP_PARTS).max(RATE_SWEEP_LINES);
-        if let Some(spent) = limiter.sweep(pass, lines, rates, Moment::at_ns(clock.ns(tsc()))) {
+        if let Some(spent) = limiter.tend(pass, lines, rates, clock.ns(tsc())) {
             self.shared.rate_spent.store(spent, Ordering::Relaxed);
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use otherhalf_control::status::{
     Counters, Mempool, Neighbour, Pending, Port, Prefixes, Rate, State, Status, Worker,
@@ -38,7 +38,8 @@ impl Control {
             taken_unix_ms: milliseconds(
                 SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
             ),
-            uptime_ms: milliseconds(Instant::now().duration_since(self.started)),
+            age_ms: 0,
+            uptime_ms: milliseconds(self.shared.started.elapsed()),
             state,
             ready: not_ready.is_empty(),
             not_ready,

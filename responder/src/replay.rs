@@ -46,8 +46,8 @@ const TICKS_PER_SECOND: u64 = 1_000_000_000;
 const BEGINNING: u64 = 1 << 40;
 /// The pending table is swept as often as its 48-bit times need it (see `otherhalf_pending`), and more.
 const SWEEP_TICKS: u64 = 1 << 46;
-/// The limits of requesters are swept as often; after such a silence, no burst of any configuration is spent any more.
-const SILENCE_TICKS: u64 = 100 * TICKS_PER_SECOND;
+/// The limits of requesters are swept as often.
+const RATE_SWEEP_TICKS: u64 = 30 * TICKS_PER_SECOND;
 
 /// The secret where the configuration has none: any will do, as long as it is always the same.
 pub const SECRET: [u64; 2] = [0x6f74_6865_7268_616c, 0x6664_2072_6570_6c61];
@@ -104,6 +104,7 @@ pub struct Replay {
     swept: u64,
     /// When the limits of requesters were, in ticks.
     rates_swept: u64,
+    rate_sweep: limiter::Sweep,
     /// What the neighbours' clock showed at the beginning.
     began: Instant,
 }
@@ -147,6 +148,7 @@ impl Replay {
             turned_back: 0,
             swept: BEGINNING,
             rates_swept: BEGINNING,
+            rate_sweep: limiter::Sweep::since(clock.ns(BEGINNING)),
             began,
         })
     }
@@ -332,7 +334,7 @@ impl Replay {
         }
         self.last_ns = self.last_ns.max(at_ns);
         let now = self.ticks(self.last_ns);
-        self.sweep_rates(last, now);
+        self.sweep_rates(now);
         if now.wrapping_sub(self.swept) >= SWEEP_TICKS {
             // After years of silence all is as old as after days, and 48 bits know days.
             self.table.sweep(&mut Sweep::new(), usize::MAX, now.min(last + 2 * SWEEP_TICKS));
@@ -341,18 +343,14 @@ impl Replay {
         now
     }
 
-    /// Keeps limits that nobody reaches from looking spent, as the control thread does; after a long silence, nothing is spent.
-    fn sweep_rates(&mut self, last: u64, now: u64) {
-        let moment = Moment::at_ns(self.clock.ns(now));
-        if now.wrapping_sub(last) >= SILENCE_TICKS {
-            self.limiter.fill(moment);
-        } else if now.wrapping_sub(self.rates_swept) >= SILENCE_TICKS {
+    /// Keeps limits that nobody reaches from looking spent, as the control thread does.
+    fn sweep_rates(&mut self, now: u64) {
+        if now.wrapping_sub(self.rates_swept) >= RATE_SWEEP_TICKS {
             let rates = self.snapshot.policy.rate.as_ref().map(|limit| &limit.rates);
-            self.limiter.sweep(&mut limiter::Sweep::new(), usize::MAX, rates, moment);
-        } else {
-            return;
+            let now_ns = self.clock.ns(now);
+            let _ = self.limiter.tend(&mut self.rate_sweep, usize::MAX, rates, now_ns);
+            self.rates_swept = now;
         }
-        self.rates_swept = now;
     }
 
     /// The clock at `at_ns`, in ticks.

@@ -121,6 +121,7 @@ impl Responder {
         let kernel = Paths::new(config.port.iter().map(|port| port.kernel.is_some()));
         let shared = Arc::new(
             Shared::new(snapshot, config.workers.cpus.len())
+                .started_at(started)
                 .with_kernel(kernel)
                 .with_relays(sharing.relays())
                 .with_limiter(make_limiter(&eal, config, &clock, nodes.of_table())),
@@ -161,7 +162,6 @@ impl Responder {
             members: eal.members(),
             mempool,
             dpdk: eal.version(),
-            started,
             ticks_per_second: clock.hz(),
             heartbeats: Heartbeats::new(0, started),
             drain: None,

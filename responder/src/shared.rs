@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use arrayvec::ArrayVec;
@@ -65,6 +66,8 @@ pub struct Shared {
     pub pending: AtomicU64,
     /// Set once by control, relaxed: workers need no more than to see it soon.
     stop: AtomicBool,
+    /// When the process started.
+    pub started: Instant,
     /// The state that everybody is shown, a fraction of a second old. Stored by control alone.
     pub status: ArcSwap<Status>,
     /// What goes to and fro between workers and the kernel.
@@ -108,6 +111,7 @@ impl Shared {
             notices_dropped: AtomicU64::new(0),
             pending: AtomicU64::new(0),
             stop: AtomicBool::new(false),
+            started: Instant::now(),
             status: ArcSwap::default(),
             kernel: Paths::default(),
             relays: Relays::default(),
@@ -115,6 +119,24 @@ impl Shared {
             limiter: Arc::new(Limiter::new_in(&[], Moment::at_ns(0))),
             rate_spent: AtomicU64::new(0),
             workers: std::iter::repeat_with(worker).take(workers).collect(),
+        }
+    }
+
+    /// The same, of a process that started then.
+    #[must_use]
+    pub fn started_at(self, started: Instant) -> Self {
+        Self { started, ..self }
+    }
+
+    /// The state that everybody is shown, to be handed out now.
+    #[must_use]
+    pub fn status_now(&self) -> Status {
+        let status = self.status.load();
+        let taken = Duration::from_millis(status.uptime_ms);
+        let age = self.started.elapsed().saturating_sub(taken);
+        Status {
+            age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+            ..Status::clone(&status)
         }
     }
 

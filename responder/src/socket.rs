@@ -239,7 +239,7 @@ impl Desk {
     fn answer(&self, command: Command, by: String) -> Reply {
         let Shown { shared, routes, pending, logs } = &self.shown;
         match command {
-            Command::Status => Reply::Status(Box::new(shared.status.load().as_ref().clone())),
+            Command::Status => Reply::Status(Box::new(shared.status_now())),
             Command::Pending { limit } => Reply::Waiting(pending.list(limit)),
             Command::Routes { to } => routes.list(&shared.snapshot.load(), to),
             Command::LogLevel { level: None } => Reply::LogLevel(logs.level()),

@@ -18,10 +18,11 @@ pub(crate) fn times<const UNIT_BITS: u32>(histogram: &Histogram<UNIT_BITS>) -> T
     let Ok(mut hdr) = Hdr::<u64>::new_with_bounds(shortest, longest, 2) else {
         return Times::default();
     };
-    let mut sum_ns = 0_u64;
+    // A busy responder's nanoseconds are more than 64 bits hold, within days.
+    let mut sum_ns = 0_u128;
     for Bucket { from, to, count } in histogram.buckets() {
         hdr.saturating_record_n(from, count);
-        sum_ns = sum_ns.wrapping_add(count.wrapping_mul(from.midpoint(to)));
+        sum_ns += u128::from(count) * u128::from(from.midpoint(to));
         for step in steps.iter_mut().filter(|step| to <= step.up_to_ns) {
             step.count += count;
         }
@@ -29,7 +30,7 @@ pub(crate) fn times<const UNIT_BITS: u32>(histogram: &Histogram<UNIT_BITS>) -> T
     let part = |part| if hdr.is_empty() { 0 } else { hdr.value_at_quantile(part) };
     Times {
         count: hdr.len(),
-        sum_ns,
+        sum_us: u64::try_from(sum_ns / 1000).unwrap_or(u64::MAX),
         p50_ns: part(0.5),
         p90_ns: part(0.9),
         p99_ns: part(0.99),
@@ -57,10 +58,19 @@ mod tests {
         let times = times(&histogram);
         let near = |told: u64, ms: u64| told.abs_diff(ms * 1_000_000) <= ms * 1_000_000 / 128;
         assert_eq!(times.count, 1000);
-        assert!(near(times.sum_ns, 500_500), "{times:?}");
+        assert!(near(times.sum_us * 1000, 500_500), "{times:?}");
         assert!(near(times.p50_ns, 500) && near(times.p90_ns, 900), "{times:?}");
         assert!(near(times.p99_ns, 990) && near(times.p999_ns, 999), "{times:?}");
         assert!(near(times.max_ns, 1000), "{times:?}");
+    }
+
+    #[test]
+    fn all_times_together_are_told_after_years() {
+        let histogram = RoundTrips::default();
+        // A hundred thousand a second of 50 ms each, for a year.
+        histogram.record(50_000_000, 3_153_600_000_000);
+        let us = times(&histogram).sum_us;
+        assert!(us.abs_diff(157_680_000_000_000_000) <= us / 128, "{us}");
     }
 
     #[test]

@@ -56,7 +56,9 @@ impl Bucket {
     /// Takes a token, if there is one left at `now`: one comes each `ticks_each`, and no more than `at_once` are ever left.
     pub(crate) fn take(&self, now: u64, ticks_each: u64, at_once: u64) -> bool {
         let earliest = now.saturating_sub(ticks_each.saturating_mul(at_once));
-        let next = self.spent_until.get().max(earliest).saturating_add(ticks_each);
+        // A worker's clock does not go back, but the counter may start again while a machine sleeps: then nothing is spent.
+        let spent = Some(self.spent_until.get()).filter(|until| *until <= now).unwrap_or(0);
+        let next = spent.max(earliest).saturating_add(ticks_each);
         let affordable = next <= now;
         if affordable {
             self.spent_until.set(next);
@@ -89,6 +91,16 @@ mod tests {
         assert_eq!(spend(start + 10_000_000), 100, "never more at once");
         assert!(budgets.take_ping(&allowances, start), "the others' is their own");
         assert!(budgets.take_neighbour(&allowances, start));
+    }
+
+    #[test]
+    fn a_counter_that_starts_again_finds_full_budgets() {
+        let budgets = Budgets::new(&Clock::new(1_000_000).unwrap());
+        let allowances = Allowances::default();
+        let spend = |now| (0..1000).filter(|_| budgets.take_closed(&allowances, now)).count();
+        assert_eq!(spend(1_000_000_000_000_000), 100);
+        assert_eq!(spend(1_000_000_000), 100);
+        assert_eq!(spend(1_000_000_000), 0);
     }
 
     #[test]

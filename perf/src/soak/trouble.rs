@@ -177,6 +177,11 @@ fn step_clock(watch: &mut Watch, dice: u64, time: Duration) -> Result<()> {
     watch.subject.set_clock(0)?;
     passed?;
     let after = after?;
+    ensure!(
+        !after.is_old(),
+        "its clock was set by {step} s, and its state seems {} ms old",
+        after.age_ms
+    );
     let shown = i128::from(after.taken_unix_ms) - i128::from(before.taken_unix_ms);
     let lasted = i128::from(after.uptime_ms) - i128::from(before.uptime_ms);
     let most = i128::try_from((time + 2 * SHOWS).as_millis())?;

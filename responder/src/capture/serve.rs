@@ -36,7 +36,7 @@ pub fn serve(shared: &Shared, wish: &Wish, client: &mut impl Write) -> Result<()
         Ok(session) => session,
         Err(why) => return message::write(client, &Reply::Error(why)),
     };
-    let clock = WallClock::new(status.ticks_per_second);
+    let mut clock = WallClock::new(status.ticks_per_second);
     let ports = status.ports.iter().map(|port| port.name.clone()).collect();
     message::write(client, &Reply::CaptureBegun(ports))?;
 
@@ -58,6 +58,8 @@ pub fn serve(shared: &Shared, wish: &Wish, client: &mut impl Write) -> Result<()
         }
         if told.elapsed() >= NEWS {
             told = Instant::now();
+            // The day's clock is set now and then, and no rate of ticks is known so well that hours do not matter.
+            clock = WallClock::new(status.ticks_per_second);
             message::write(client, &Reply::Capturing { packets, lost: session.lost() })?;
         }
         if !more {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::header::HeaderValue;
 use otherhalf_control::status::{
@@ -131,7 +132,7 @@ impl Out<'_> {
             }
             buckets.push((f64::INFINITY, times.count - before));
             metric.encode_histogram::<NoLabelSet>(
-                seconds(times.sum_ns),
+                Duration::from_micros(times.sum_us).as_secs_f64(),
                 times.count,
                 &buckets,
                 None,

@@ -1,6 +1,6 @@
 //! What is there to be had, and the answers.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -30,16 +30,16 @@ pub(super) fn answer(method: &Method, path: &str, shared: &Shared) -> Response<F
         refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refused;
     }
-    let status = shared.status.load_full();
+    let status = shared.status_now();
     match path {
         "/" => text(StatusCode::OK, INDEX),
-        "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, metrics::text(status)),
-        "/stats.json" => match serde_json::to_vec(status.as_ref()) {
+        "/metrics" => page(StatusCode::OK, metrics::CONTENT_TYPE, metrics::text(Arc::new(status))),
+        "/stats.json" => match serde_json::to_vec(&status) {
             Ok(json) => page(StatusCode::OK, HeaderValue::from_static("application/json"), json),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         },
-        "/healthz" => verdict(sick(&status, now())),
-        "/readyz" => verdict(not_ready(&status, now())),
+        "/healthz" => verdict(sick(&status)),
+        "/readyz" => verdict(not_ready(&status)),
         _ => text(StatusCode::NOT_FOUND, format!("nothing is here; there is\n{INDEX}")),
     }
 }
@@ -53,13 +53,12 @@ fn verdict(why_not: Option<String>) -> Response<Full<Bytes>> {
 }
 
 /// What is wrong with the responder, if anything is: that it is not ready is no illness.
-fn sick(status: &Status, now: Duration) -> Option<String> {
+fn sick(status: &Status) -> Option<String> {
     if status.state == State::Starting {
         return None;
     }
-    if status.is_old(now) {
-        let age = status.age(now).as_millis();
-        return Some(format!("the control thread has said nothing for {age} ms"));
+    if status.is_old() {
+        return Some(format!("the control thread has said nothing for {} ms", status.age_ms));
     }
     let hung = status.workers.iter().find(|worker| u128::from(worker.silent_ms) > OLD.as_millis());
     hung.map(|worker| {
@@ -68,18 +67,13 @@ fn sick(status: &Status, now: Duration) -> Option<String> {
 }
 
 /// Why no requests should be sent here.
-fn not_ready(status: &Status, now: Duration) -> Option<String> {
-    match (sick(status, now), status.ready, status.not_ready.as_str()) {
+fn not_ready(status: &Status) -> Option<String> {
+    match (sick(status), status.ready, status.not_ready.as_str()) {
         (Some(sick), ..) => Some(sick),
         (None, true, _) => None,
         (None, false, "") => Some(status.state.name().to_owned()),
         (None, false, why) => Some(why.to_owned()),
     }
-}
-
-/// The time since 1970.
-fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 fn text(code: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
@@ -96,22 +90,23 @@ fn page(code: StatusCode, kind: HeaderValue, body: impl Into<Bytes>) -> Response
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::time::{Duration, Instant};
 
     use otherhalf_control::status::Worker;
 
     use super::*;
     use crate::shared::Snapshot;
 
+    /// Of a process that has run for five seconds.
     fn get(method: &Method, path: &str, status: &Status) -> StatusCode {
-        let shared = Shared::new(Snapshot::default(), 1);
+        let started = Instant::now().checked_sub(Duration::from_secs(5)).unwrap();
+        let shared = Shared::new(Snapshot::default(), 1).started_at(started);
         shared.status.store(Arc::new(status.clone()));
         answer(method, path, &shared).status()
     }
 
     fn running() -> Status {
-        let taken_unix_ms = u64::try_from(now().as_millis()).unwrap();
-        Status { state: State::Running, ready: true, taken_unix_ms, ..Status::default() }
+        Status { state: State::Running, ready: true, uptime_ms: 5000, ..Status::default() }
     }
 
     #[test]
@@ -123,7 +118,10 @@ mod tests {
             (Status { state: State::Draining, ready: false, ..running() }, 200, 503),
             (Status { ready: false, not_ready: no_link, ..running() }, 200, 503),
             // The control thread hangs, or a worker.
-            (Status { taken_unix_ms: 1, ..running() }, 503, 503),
+            (Status { uptime_ms: 1, ..running() }, 503, 503),
+            // Somebody sets the clock, which is nobody's business.
+            (Status { taken_unix_ms: 1, ..running() }, 200, 200),
+            (Status { taken_unix_ms: u64::MAX, uptime_ms: 1, ..running() }, 503, 503),
             (
                 Status {
                     workers: vec![Worker { silent_ms: 3000, ..Worker::default() }],

@@ -10,11 +10,15 @@ use crate::sync::{AtomicU32, Ordering};
 /// A cell that is further behind than this, in units, is moved: about a minute, so that most passes write nothing.
 const OLD: u32 = 1 << 29;
 
+/// After so long without a sweep, in nanoseconds, nothing is spent any more by any rates, and 32 bits may not know it.
+const PAUSE_NS: u64 = 100_000_000_000;
+
 /// How far a pass over the cells has come.
 #[derive(Debug, Clone, Default)]
 pub struct Sweep {
     next: usize,
     spent: u64,
+    last_ns: Option<u64>,
 }
 
 impl Sweep {
@@ -23,6 +27,12 @@ impl Sweep {
     pub fn new() -> Self {
         Self::default()
     }
+
+    /// The same, of a limiter whose buckets were filled at `ns`.
+    #[must_use]
+    pub fn since(ns: u64) -> Self {
+        Self { last_ns: Some(ns), ..Self::default() }
+    }
 }
 
 impl Limiter {
@@ -30,6 +40,26 @@ impl Limiter {
     #[must_use]
     pub fn cells(&self) -> usize {
         self.lines.len().saturating_add(self.wide.len()).saturating_mul(CELLS)
+    }
+
+    /// A [sweep](Self::sweep) by a clock of 64 bits, in nanoseconds. If the last one was longer ago than any burst, because the process
+    /// was stopped or the machine slept, or if the clock began anew, all buckets are [filled](Self::fill) instead: how old a cell is,
+    /// nobody could tell.
+    pub fn tend(
+        &self,
+        cursor: &mut Sweep,
+        lines: usize,
+        rates: Option<&Rates>,
+        now_ns: u64,
+    ) -> Option<u64> {
+        let now = Moment::at_ns(now_ns);
+        let last_ns = cursor.last_ns.replace(now_ns);
+        if last_ns.is_some_and(|last_ns| now_ns.abs_diff(last_ns) >= PAUSE_NS) {
+            self.fill(now);
+            *cursor = Sweep::since(now_ns);
+            return Some(0);
+        }
+        self.sweep(cursor, lines, rates, now)
     }
 
     /// Passes up to `lines` more lines of 64 bytes; at the end of a pass, returns how many cells it found spent, in part or wholly. The next
@@ -58,7 +88,10 @@ impl Limiter {
             }
         }
         cursor.next = end;
-        (end >= all).then(|| std::mem::take(cursor).spent)
+        (end >= all).then(|| {
+            cursor.next = 0;
+            std::mem::take(&mut cursor.spent)
+        })
     }
 }
 

@@ -278,6 +278,28 @@ fn a_sweep_keeps_old_cells_full() {
     }
 }
 
+/// A process that was stopped, or whose machine slept, finds nothing spent that was not touched meanwhile, however long that was.
+#[test]
+fn after_a_pause_nothing_is_spent() {
+    let coarse = (0..=2 * TURN).step_by(usize::try_from(10 * SECOND).unwrap());
+    let fine = (TURN - 5 * SECOND..TURN).step_by(usize::try_from(SECOND / 8).unwrap());
+    for (host, pause) in [HOST, !HOST].into_iter().cycle().zip(coarse.chain(fine)) {
+        let ours = Ours::new(1);
+        let mut cursor = Sweep::since(START);
+        let mut tend = |ns| {
+            ours.limiter.tend(&mut cursor, ours.limiter.cells(), Some(&ours.rates), ns).unwrap()
+        };
+        let stopped = START + 70 * SECOND;
+        assert_eq!(tend(stopped), 0);
+        while ours.v4(HOST, stopped).is_ok() {}
+        assert_eq!(tend(stopped), 5);
+        let resumed = stopped + SECOND + pause;
+        assert_eq!(tend(resumed), 0, "{pause}");
+        let burst = (0..1000).filter(|_| ours.v4(host, resumed).is_ok()).count();
+        assert!((99..=100).contains(&burst), "{pause}: {burst}");
+    }
+}
+
 #[test]
 fn rates_that_cannot_be_kept_are_told() {
     let slow = Limits { address: 1, ..V4_LIMITS };

@@ -8,7 +8,7 @@ mod text;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use otherhalf_control::client::{self, Client};
@@ -82,8 +82,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Status => {
             let status = status(socket)?;
             show(if *json { to_json(&status)? } else { text::status(&status) })?;
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let old = status.is_old(now);
+            let old = status.is_old();
             if old {
                 eprintln!(
                     "otherhalfctl: its control thread hangs: this state is old, and not to be relied on"
