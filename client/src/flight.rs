@@ -278,7 +278,7 @@ impl<W> Flight<W> {
 fn result(answer: &Answer) -> Option<(u16, IpAddr, Rtt)> {
     match answer {
         Answer::Result { identifier, from, rtt }
-            if rtt.ns().is_some_and(|ns| !ns.is_multiple_of(COARSE_NS)) =>
+            if *rtt != Rtt::LONGEST && rtt.ns().is_some_and(|ns| !ns.is_multiple_of(COARSE_NS)) =>
         {
             Some((*identifier, *from, *rtt))
         }

@@ -351,6 +351,22 @@ fn after_a_duplicate_the_true_answer_is_no_other_hops() {
     assert!(trace.handle(&result(other, 2, 2_000_007), now));
 }
 
+/// All round trips that are too long for the response's 32 bits are told as the longest; a router may be on two hops.
+#[test]
+fn round_trips_beyond_the_longest_are_no_duplicates() {
+    let simulation = Simulation::new(Family::V4, 3, 3);
+    let options = Options {
+        queries: Queries::new(1).unwrap(),
+        ..options(&simulation, Direction::Reverse, Protocol::Udp)
+    };
+    let mut trace = Trace::new(options, Secret::from_bytes([1; 16]));
+    let now = simulation.now();
+    for hop in 1..=2 {
+        let identifier = next_identifier(&mut trace, now);
+        assert!(trace.handle(&result(identifier, 1, u64::from(u32::MAX)), now), "{hop}");
+    }
+}
+
 #[test]
 fn a_mirror_is_no_responder() {
     let mut simulation = Simulation::new(Family::V6, 3, 3);
