@@ -70,14 +70,17 @@ impl Unruly {
         }
     }
 
-    fn note(&mut self, wanted: Transaction, now: u64, until: u64) {
+    /// Remembers that `wanted` comes twice; false if too many do already.
+    fn note(&mut self, wanted: Transaction, now: u64, until: u64) -> bool {
         while self.twins.front().is_some_and(|twin| twin.until < now) {
             self.twins.pop_front();
         }
-        if self.twins.len() < TWINS {
+        let room = self.twins.len() < TWINS;
+        if room {
             self.twins.push_back(Twin { wanted, until, seen: false });
             self.repeated[0] += 1;
         }
+        room
     }
 
     /// Whether all that comes twice has.
@@ -149,7 +152,10 @@ impl Generator {
         }
         let mut second = self.parts.mempool.alloc()?;
         second.write(request.data()).ok()?;
-        unruly.note(*wanted, now, until);
+        if !unruly.note(*wanted, now, until) {
+            self.keep(second);
+            return None;
+        }
         self.ledger.comes_twice(wanted);
         let longest = unruly.longest;
         if longest == 0 || self.random_below(2) == 0 {
