@@ -214,7 +214,7 @@ fn a_broken_resolver_costs_the_names_and_a_second() {
         let start = Instant::now();
         let text = network.otherhalf(&["forward", "-q", "1", "-4", WWW]);
         let took = start.elapsed();
-        assert!(took < Duration::from_millis(2500), "{resolv_conf:?}: {took:?}");
+        assert!(took < Duration::from_millis(4500), "{resolv_conf:?}: {took:?}");
         assert!(text.contains(" 2  192.0.2.1 (192.0.2.1)  "), "{text}");
         assert!(text.contains(" 3  www.example.com (192.0.2.80)  "), "{text}");
     }

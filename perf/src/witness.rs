@@ -62,22 +62,24 @@ fn waited_ns(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
     use rustix::thread::{CpuSet, gettid, sched_setaffinity};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::sync::mpsc::channel;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     #[test]
     fn two_threads_on_one_cpu_wait_for_each_other() {
         let (tell, told) = channel();
-        let start = Instant::now();
+        let spin = Arc::new(AtomicBool::new(true));
         let threads: Vec<_> = (0..2)
             .map(|_| {
-                let tell = tell.clone();
+                let (tell, spin) = (tell.clone(), Arc::clone(&spin));
                 std::thread::spawn(move || {
                     let mut cpu = CpuSet::new();
                     cpu.set(0);
                     sched_setaffinity(None, &cpu).unwrap();
                     tell.send(gettid().as_raw_nonzero().get()).unwrap();
-                    while start.elapsed() < Duration::from_millis(400) {
+                    while spin.load(Ordering::Relaxed) {
                         std::hint::spin_loop();
                     }
                 })
@@ -88,6 +90,7 @@ mod tests {
         let before = witness.waited_ns();
         std::thread::sleep(Duration::from_millis(200));
         let waited = witness.waited_ns() - before;
+        spin.store(false, Ordering::Relaxed);
         for thread in threads {
             thread.join().unwrap();
         }

@@ -178,8 +178,8 @@ fn an_open_loop_far_above_what_is_served_accounts_for_each_request() {
     let ended =
         ["responses", "refused_requests", "refused_answers", "lost_requests", "lost_answers"];
     assert_eq!(ended.map(count).iter().sum::<u64>(), count("asked"), "{:?}", step.counts);
-    // How many depends on how fast the machine is at either.
-    assert!(count("refused_requests") > 0, "{:?}", step.counts);
+    // How many, and where, depends on how fast the machine is at either.
+    assert!(count("responses") < count("asked"), "{:?}", step.counts);
     assert!(count("responses") > 0 && step.faults.is_empty(), "{:?}", step.counts);
     assert_eq!(report.run.mbufs_lost, Some(0));
 }

@@ -24,7 +24,7 @@ const PACE: Duration = Duration::from_millis(50);
 /// `neighbours.reachable_s` here, and the three questions a second apart that follow it.
 const UNREACHABLE: Duration = Duration::from_secs(1 + 3);
 /// What a busy machine may add.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Asks for the first hop, twenty times a second, until it is `node`. How long nobody answered before.
 #[track_caller]
@@ -46,7 +46,7 @@ fn outage_until(bench: &mut Bench, family: Family, node: &str) -> Duration {
             }
             last = now;
         }
-        assert!(start.elapsed() < 3 * UNREACHABLE, "{node} never answered over {family:?}");
+        assert!(start.elapsed() < 5 * UNREACHABLE, "{node} never answered over {family:?}");
     }
 }
 

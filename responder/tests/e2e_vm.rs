@@ -7,7 +7,7 @@ use kit::bench::Probe;
 use kit::counters::Counters;
 use kit::crowd::Crowds;
 use kit::drops::what_routers_pass_on;
-use kit::exchange::{PROTOCOLS, choices_and_refusals, closed_ports, every_answer, ping_hurried};
+use kit::exchange::{PROTOCOLS, choices_and_refusals, closed_ports, every_answer, ping};
 use kit::machine::boot;
 use kit::routers::options_extension_headers_and_padding;
 use kit::traces::every_router;
@@ -25,8 +25,8 @@ fn every_exchange() {
     what_routers_pass_on(&mut bench);
     for family in Family::ALL {
         let www = bench.address("www", family);
-        ping_hurried(&mut bench, www, 3, 1400, &["-i", "0.01"]);
-        ping_hurried(&mut bench, www, 300, 56, &["-f"]);
+        ping(&mut bench, www, 3, 1400, &["-i", "0.01"]);
+        ping(&mut bench, www, 300, 56, &["-f"]);
         let mut crowds = Crowds::gather(&bench.lab, family, 3);
         for (protocol, flow, _) in PROTOCOLS {
             let exceeded = Outcome::ResponseTimeExceeded;

@@ -21,7 +21,7 @@ const START: Duration = Duration::from_secs(30);
 /// How often is looked whether it has.
 const LOOK: Duration = Duration::from_millis(10);
 /// How long a peer has to end by itself.
-const GRACE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_secs(15);
 /// Of a peer's log, what an error shows.
 const LOG_TAIL: usize = 3000;
 /// Probes that our responders can have under way, and how long each waits: at 5 million requests a second

@@ -127,30 +127,20 @@ pub(crate) fn closed_ports(bench: &mut Bench) {
     }
 }
 
-/// The system's ping: `count` times with `size` octets of data; every one must be answered.
+/// The system's ping: `count` times with `size` octets of data. After the first reply, it waits for the last no longer than two of the
+/// round trips that it has seen: that every one was answered, the responder's counters show.
 #[track_caller]
 pub(crate) fn ping(bench: &mut Bench, to: IpAddr, count: u32, size: u32, options: &[&str]) {
-    let text = ping_hurried(bench, to, count, size, options);
-    let expected = format!("{count} packets transmitted, {count} received, 0% packet loss");
-    assert!(text.contains(&expected), "{text}");
-}
-
-/// The same where answers may be slow: after the first one, ping waits for the last no longer than two of the round trips that
-/// it has seen. That every one was answered, the responder's counters show.
-#[track_caller]
-pub(crate) fn ping_hurried(
-    bench: &mut Bench,
-    to: IpAddr,
-    count: u32,
-    size: u32,
-    options: &[&str],
-) -> String {
     let (count_text, size) = (count.to_string(), size.to_string());
     let mut command = bench.lab.command("client", "ping");
     command.args(["-n", "-q", "-W", "3", "-c", &count_text, "-s", &size]).args(options);
     let text = output(command.arg(to.to_string()));
-    let expected = format!("{count} packets transmitted");
-    assert!(text.contains(&expected), "{text}");
+    let received = text
+        .split_once(&format!("{count} packets transmitted, "))
+        .and_then(|(_, rest)| rest.split_once(" received"))
+        .and_then(|(received, _)| received.parse::<u32>().ok());
+    assert!(received.is_some_and(|received| received > count / 2), "{text}");
     bench.expect(Outcome::PingReply, count.into());
-    text
+    // The responder may have some of them still before it.
+    bench.barrier(if to.is_ipv4() { Family::V4 } else { Family::V6 });
 }
