@@ -22,7 +22,7 @@ use crate::tally::Tally;
 /// Steps of a flood: itself, the time-out, and what comes after. The one before all is the first step of the run.
 const STEPS: usize = 3;
 /// How often a flood is tried at most whose steps were disturbed.
-const TRIES: usize = 6;
+const TRIES: usize = 3;
 /// A step is disturbed in which a thread was kept from its core for longer than this at once: then clients lose answers that no flood
 /// took from them.
 const DISTURBED: Duration = Duration::from_millis(100);

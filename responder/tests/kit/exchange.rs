@@ -141,6 +141,9 @@ pub(crate) fn ping(bench: &mut Bench, to: IpAddr, count: u32, size: u32, options
         .and_then(|(received, _)| received.parse::<u32>().ok());
     assert!(received.is_some_and(|received| received > count / 2), "{text}");
     bench.expect(Outcome::PingReply, count.into());
-    // The responder may have some of them still before it.
-    bench.barrier(if to.is_ipv4() { Family::V4 } else { Family::V6 });
+    // The responder may have some of them still before it. The replies came to the client's socket, too, and must not fill it.
+    let family = if to.is_ipv4() { Family::V4 } else { Family::V6 };
+    let heard = bench.client(family).receive_within(Duration::ZERO);
+    assert!(heard.is_none(), "{heard:?}");
+    bench.barrier(family);
 }
