@@ -308,6 +308,16 @@ fn next_identifier(trace: &mut Trace, now: Instant) -> u16 {
     }
 }
 
+/// A reverse trace with so many queries for each hop, whose answers are a test's to make, and the time.
+fn reverse_trace(queries: u8) -> (Trace, Instant) {
+    let simulation = Simulation::new(Family::V4, 3, 3);
+    let options = Options {
+        queries: Queries::new(queries).unwrap(),
+        ..options(&simulation, Direction::Reverse, Protocol::Udp)
+    };
+    (Trace::new(options, Secret::from_bytes([1; 16])), simulation.now())
+}
+
 /// The answer of the router with this number on the way back.
 fn result(identifier: u16, number: u8, ns: u64) -> Answer {
     Answer::Result { identifier, from: address(Family::V4, 2, number), rtt: Rtt::from_ns(ns) }
@@ -315,13 +325,7 @@ fn result(identifier: u16, number: u8, ns: u64) -> Answer {
 
 #[test]
 fn after_a_forged_error_the_true_answer_is_no_other_requests() {
-    let simulation = Simulation::new(Family::V4, 3, 3);
-    let options = Options {
-        queries: Queries::new(1).unwrap(),
-        ..options(&simulation, Direction::Reverse, Protocol::Udp)
-    };
-    let mut trace = Trace::new(options, Secret::from_bytes([1; 16]));
-    let now = simulation.now();
+    let (mut trace, now) = reverse_trace(1);
     let [first, second] = [(); 2].map(|()| next_identifier(&mut trace, now));
     assert!(trace.handle(&result(first, 1, 1_000_007), now));
     let (from, reply) = (address(Family::V4, 9, 9), Reply::TimeExceeded);
@@ -334,13 +338,7 @@ fn after_a_forged_error_the_true_answer_is_no_other_requests() {
 
 #[test]
 fn after_a_duplicate_the_true_answer_is_no_other_hops() {
-    let simulation = Simulation::new(Family::V4, 3, 3);
-    let options = Options {
-        queries: Queries::new(2).unwrap(),
-        ..options(&simulation, Direction::Reverse, Protocol::Udp)
-    };
-    let mut trace = Trace::new(options, Secret::from_bytes([1; 16]));
-    let now = simulation.now();
+    let (mut trace, now) = reverse_trace(2);
     let identifier = next_identifier(&mut trace, now);
     assert!(trace.handle(&result(identifier, 1, 1_000_007), now));
     assert_eq!(next_identifier(&mut trace, now), identifier, "the second query of the first hop");
@@ -354,13 +352,7 @@ fn after_a_duplicate_the_true_answer_is_no_other_hops() {
 /// All round trips that are too long for the response's 32 bits are told as the longest; a router may be on two hops.
 #[test]
 fn round_trips_beyond_the_longest_are_no_duplicates() {
-    let simulation = Simulation::new(Family::V4, 3, 3);
-    let options = Options {
-        queries: Queries::new(1).unwrap(),
-        ..options(&simulation, Direction::Reverse, Protocol::Udp)
-    };
-    let mut trace = Trace::new(options, Secret::from_bytes([1; 16]));
-    let now = simulation.now();
+    let (mut trace, now) = reverse_trace(1);
     for hop in 1..=2 {
         let identifier = next_identifier(&mut trace, now);
         assert!(trace.handle(&result(identifier, 1, u64::from(u32::MAX)), now), "{hop}");
